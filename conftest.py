@@ -1,0 +1,46 @@
+"""For every test run, the notebooks' included: no bars, no learner's progress touched, one thread a worker, a line a lesson."""
+import os
+import time
+
+import pytest
+
+os.environ.update(TQDM_DISABLE="1", TRICKKIT_PROGRESS="")  # kernels inherit these
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collectstart(collector):
+    if hasattr(collector, "skip_compare"):  # nbval's: a picture's HTML twin holds its bytes; its alt text is compared as text
+        collector.skip_compare += ("text/html",)
+
+
+LEFT, STARTED, FAILED = {}, {}, {}
+
+
+def pytest_xdist_node_collection_finished(node, ids):
+    if not LEFT:
+        for name in ids:
+            LEFT[name.partition("::")[0]] = LEFT.get(name.partition("::")[0], 0) + 1
+
+
+def pytest_collection_finish(session):
+    for item in session.items:
+        name = item.nodeid.partition("::")[0]
+        LEFT[name] = LEFT.get(name, 0) + 1
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_logreport(report):
+    """One line when a file is through: name, cells or tests, seconds."""
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        return
+    file = report.nodeid.partition("::")[0]
+    if report.when == "setup":
+        STARTED.setdefault(file, (time.monotonic(), LEFT.get(file, 0)))
+    FAILED[file] = FAILED.get(file, 0) + report.failed
+    if report.when == "teardown" and file in LEFT:
+        LEFT[file] -= 1
+        if LEFT[file] == 0:
+            start, count = STARTED[file]
+            state = f"{FAILED[file]} FAILED" if FAILED[file] else "passed"
+            print(f"\n{file:<44} {count:>3} {'cells' if file.endswith('.ipynb') else 'tests'} {state}, "
+                  f"{time.monotonic() - start:5.1f} s", flush=True)

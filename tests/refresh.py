@@ -1,0 +1,50 @@
+"""Run lessons from top to bottom and keep their outputs, the way they are committed.
+
+    python tests/refresh.py notebooks/03_panda_to_vulture.ipynb …
+
+What only a live kernel can use is left out (widgets, the HTML twin of a picture), so that GitHub and paper show the picture.
+"""
+import os
+import pathlib
+import sys
+
+import nbformat
+from nbclient import NotebookClient
+
+QUIET = {"TQDM_DISABLE": "1", "TRICKKIT_PROGRESS": ""}  # no bars, and no learner's progress touched
+
+
+def run(book: nbformat.NotebookNode, folder: pathlib.Path) -> nbformat.NotebookNode:
+    """Execute a notebook from a fresh kernel in a folder, which fills in its outputs. Raises CellExecutionError."""
+    os.environ.update(QUIET)
+    client = NotebookClient(book, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(folder)}},
+                            store_widget_state=False, record_timing=False, coalesce_streams=True)
+    return client.execute()
+
+
+def tidy(book: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """A notebook as it is committed."""
+    book.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+                     "language_info": {"name": "python"}}
+    for place, cell in enumerate(book.cells):
+        cell.id = f"cell-{place:02d}"
+        cell.metadata = {"tags": cell.metadata.tags} if cell.metadata.get("tags") else {}
+        for output in cell.get("outputs", []):
+            mimes = output.get("data", {})
+            mimes.pop("application/vnd.jupyter.widget-view+json", None)
+            if any(mime.startswith("image/") for mime in mimes):
+                mimes.pop("text/html", None)
+    return book
+
+
+def main(paths: list[str]) -> None:
+    for path in map(pathlib.Path, paths):
+        book = nbformat.read(path, as_version=4)
+        nbformat.write(tidy(run(book, path.parent)), path)
+        print(path)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    main(sys.argv[1:])

@@ -1,0 +1,32 @@
+"""trickkit: the helper package of the course *How to trick a neural network, and see inside one*.
+
+Each room is a module, imported when it is first used: `tk.data`, `tk.models`, `tk.attacks`, `tk.plots`, `tk.widgets`,
+`tk.papers`, `tk.check`.
+"""
+import importlib
+import inspect
+
+__version__ = "0.1.0"
+
+ROOMS = ("attacks", "check", "data", "models", "papers", "plots", "setup", "widgets")
+
+
+def __getattr__(name: str):
+    if name in ROOMS:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"trickkit has no room called {name!r}; its rooms are {', '.join(ROOMS)}")
+
+
+def __dir__():
+    return [*globals(), *ROOMS]
+
+
+def show(thing) -> None:
+    """Show the source of a function or class of the course, coloured.
+
+    thing: any Python function or class with readable source.
+    """
+    from IPython.display import Markdown, display
+
+    source = inspect.getsource(thing)
+    display({"text/markdown": Markdown(f"```python\n{source}```").data, "text/plain": source}, raw=True)

@@ -1,0 +1,3 @@
+from trickkit.setup import main
+
+main()

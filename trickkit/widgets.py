@@ -1,0 +1,123 @@
+"""Live panels: controls above, a picture below that follows them at once and stays in the notebook when the kernel is gone."""
+import base64
+from collections.abc import Callable
+
+import ipywidgets as w
+import torch
+from IPython.display import display, update_display
+
+from trickkit import attacks, data, models, plots
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+PLAIN = "Live panel: run this cell in JupyterLab to move its controls."
+
+
+def slider(values: list, label: str, start: int = 0, form: str = "{:g}") -> w.SelectionSlider:
+    """A slider over a list of values, moved by mouse or arrow keys. start: place in the list; form: how a value is shown."""
+    return w.SelectionSlider(options=[(form.format(v), v) for v in values], index=start, description=label,
+                             continuous_update=True, style={"description_width": "initial"}, layout={"width": "420px"})
+
+
+def choice(names: list[str], label: str, start: str | None = None) -> w.Dropdown:
+    """A list to choose one name from."""
+    return w.Dropdown(options=names, value=start or names[0], description=label, style={"description_width": "initial"})
+
+
+def show_controls(*controls: w.Widget) -> None:
+    """Show widgets; where there is no live notebook, a sentence stands in their place."""
+    bundle = w.VBox(controls)._repr_mimebundle_()
+    display({WIDGET: bundle[WIDGET], "text/plain": PLAIN}, raw=True)
+
+
+def panel(draw: Callable[..., plots.Picture], **controls: w.Widget) -> None:
+    """Controls by name, and under them what draw(**values) returns, drawn anew whenever a value changes.
+
+    The picture is the cell's own output, not a widget: it is saved with the notebook and read by GitHub and on paper.
+    """
+    def values():
+        return {name: control.value for name, control in controls.items()}
+
+    def follow(_):
+        bundle, metadata = draw(**values())._repr_mimebundle_()
+        update_display(bundle, metadata=metadata, display_id=handle.display_id, raw=True)
+
+    show_controls(*controls.values())
+    bundle, metadata = draw(**values())._repr_mimebundle_()
+    handle = display(bundle, metadata=metadata, display_id=True, raw=True)
+    for control in controls.values():
+        control.observe(follow, "value")
+
+
+class OwnPhoto:
+    """Trick your own photo: upload it, type any class, move ε; see the picture, what is left of it, and download it.
+
+    model: a `models.Classifier`. levels: the ε to choose from, in grey levels; each has its own attack, all made in one batch,
+    so that the slider only looks them up. The uploaded file stays in the kernel's memory.
+    """
+
+    def __init__(self, model: models.Classifier, picture: str = "panda", target: str = "vulture",
+                 levels: tuple[float, ...] = (0, 0.25, 0.5, 1, 2, 4), steps: int = 12):
+        self.model, self.levels, self.steps = model, levels, steps
+        self.upload = w.FileUpload(accept="image/*", multiple=False, description="Your photo")
+        self.shipped = choice(data.pictures(), "or one of ours", picture)
+        self.target = w.Combobox(options=model.names, value=target, ensure_option=False, continuous_update=False,
+                                 description="make it a", placeholder="type a class")
+        self.eps = slider(list(levels), "ε, grey levels of 255", start=levels.index(1))
+        self.says = w.HTML()
+        self.download = w.HTML()
+        self.photo = data.picture(picture, model.size)
+        self.attack()
+        show_controls(w.HBox([self.upload, self.shipped]), self.target, self.eps, self.says, self.download)
+        bundle, metadata = self.draw()._repr_mimebundle_()
+        self.handle = display(bundle, metadata=metadata, display_id=True, raw=True)
+        self.upload.observe(lambda _: self.take(self.upload.value[0]["content"].tobytes()), "value")
+        self.shipped.observe(lambda _: self.take(self.shipped.value), "value")
+        self.target.observe(lambda _: self.again(), "value")
+        self.eps.observe(lambda _: self.follow(), "value")
+
+    def take(self, source: str | bytes) -> None:
+        """Take another photo: the name of one of ours, or the bytes of a file."""
+        read = data.photo if isinstance(source, bytes) else data.picture
+        try:
+            self.photo = read(source, self.model.size)
+        except ValueError as error:
+            self.say(str(error))
+        else:
+            self.again()
+
+    def again(self) -> None:
+        """Attack anew and show it; a class that does not exist is answered with the nearest ones."""
+        try:
+            self.say("working …")
+            self.attack()
+        except ValueError as error:
+            self.say(str(error))
+        else:
+            self.say("")
+            self.follow()
+
+    def attack(self) -> None:
+        """All ε in one batch: self.tricked is (levels, 3, H, W)."""
+        eps = torch.tensor(self.levels, device=self.photo.device) / 255
+        target = self.model.index(self.target.value)
+        self.tricked = attacks.pgd(self.model, self.photo.repeat(len(eps), 1, 1, 1), target, eps, self.steps,
+                                   targeted=True, random_start=False, early_stop=False)
+
+    def draw(self) -> plots.Picture:
+        """The tricked photo and what the network makes of it."""
+        image = self.tricked[[self.levels.index(self.eps.value)]]
+        names, chances = zip(*models.top(self.model, image, 5), strict=True)
+        title = f"ε = {self.eps.value:g} of 255: {names[0]}, {chances[0]:.2f}"
+        return plots.chances(image, names, chances, title, mark=self.target.value)
+
+    def follow(self) -> None:
+        """Show the chosen ε, and offer its picture for download."""
+        bundle, metadata = self.draw()._repr_mimebundle_()
+        update_display(bundle, metadata=metadata, display_id=self.handle.display_id, raw=True)
+        file = base64.b64encode(data.png(self.tricked[[self.levels.index(self.eps.value)]])).decode()
+        self.download.value = f'<a download="tricked.png" href="data:image/png;base64,{file}">Download this picture (PNG)</a>'
+
+    def say(self, sentence: str) -> None:
+        """Show a sentence where a screen reader announces it."""
+        safe = sentence.replace("&", "&amp;").replace("<", "&lt;")
+        self.says.value = f'<div role="status" aria-live="polite">{safe}</div>'
