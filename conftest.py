@@ -28,14 +28,17 @@ def pytest_collection_finish(session):
         LEFT[name] = LEFT.get(name, 0) + 1
 
 
+def pytest_runtest_logstart(nodeid, location):
+    file = nodeid.partition("::")[0]
+    STARTED.setdefault(file, (time.monotonic(), LEFT.get(file, 0)))
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_logreport(report):
     """One line when a file is through: name, cells or tests, seconds."""
     if os.environ.get("PYTEST_XDIST_WORKER"):
         return
     file = report.nodeid.partition("::")[0]
-    if report.when == "setup":
-        STARTED.setdefault(file, (time.monotonic(), LEFT.get(file, 0)))
     FAILED[file] = FAILED.get(file, 0) + report.failed
     if report.when == "teardown" and file in LEFT:
         LEFT[file] -= 1

@@ -4,6 +4,7 @@
 
 What only a live kernel can use is left out (widgets, the HTML twin of a picture), so that GitHub and paper show the picture.
 """
+import base64
 import os
 import pathlib
 import sys
@@ -11,6 +12,7 @@ import sys
 import nbformat
 from nbclient import NotebookClient
 
+ROOT = pathlib.Path(__file__).resolve().parent.parent
 QUIET = {"TQDM_DISABLE": "1", "TRICKKIT_PROGRESS": ""}  # no bars, and no learner's progress touched
 
 
@@ -37,10 +39,19 @@ def tidy(book: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return book
 
 
+def show_off(book: nbformat.NotebookNode) -> None:
+    """Keep the README's picture, which is lesson 03's own."""
+    outputs = [output for cell in book.cells for output in cell.get("outputs", [])]
+    picture = next(o.data["image/jpeg"] for o in outputs if "No pixel changed" in o.get("data", {}).get("text/plain", ""))
+    (ROOT / "panda_to_vulture.jpg").write_bytes(base64.b64decode(picture))
+
+
 def main(paths: list[str]) -> None:
     for path in map(pathlib.Path, paths):
-        book = nbformat.read(path, as_version=4)
-        nbformat.write(tidy(run(book, path.parent)), path)
+        book = tidy(run(nbformat.read(path, as_version=4), path.parent))
+        nbformat.write(book, path)
+        if path.stem == "03_panda_to_vulture":
+            show_off(book)
         print(path)
 
 

@@ -1,14 +1,13 @@
 """trickkit: the helper package of the course *How to trick a neural network, and see inside one*.
 
-Each room is a module, imported when it is first used: `tk.data`, `tk.models`, `tk.attacks`, `tk.plots`, `tk.widgets`,
-`tk.papers`, `tk.check`.
+Each room is a module, imported when it is first used: `tk.data`, `tk.models`, `tk.attacks`, … (`ROOMS`).
 """
 import importlib
 import inspect
 
 __version__ = "0.1.0"
 
-ROOMS = ("attacks", "check", "data", "models", "papers", "plots", "setup", "widgets")
+ROOMS = ("attacks", "check", "data", "linear", "models", "papers", "plots", "setup", "widgets")
 
 
 def __getattr__(name: str):

@@ -8,8 +8,7 @@ from collections.abc import Callable
 import torch
 from torch.nn import functional as F
 
-from trickkit.data import unknown
-from trickkit.models import check_eval, check_images, check_labels, one_each
+from trickkit.models import check_eval, check_images, check_labels, check_norm, one_each
 
 Model = Callable[[torch.Tensor], torch.Tensor]
 
@@ -24,13 +23,12 @@ def input_gradient(model: Model, images: torch.Tensor, labels: int | torch.Tenso
     return torch.autograd.grad(scores.gather(1, labels[:, None]).sum(), images)[0]
 
 
-def loss_gradient(model: Model, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The gradient of the cross-entropy J(x, y) with respect to the pixels (N, C, H, W), and the logits (N, K)."""
+def loss_gradient(model: Model, images: torch.Tensor, labels: int | torch.Tensor) -> torch.Tensor:
+    """The gradient of the cross-entropy J(x, y) of each image with respect to its pixels: (N, C, H, W)."""
     images = images.detach().clone().requires_grad_(True)
     logits = model(images)
-    labels = check_labels(labels, images, logits.shape[1])
-    loss = F.cross_entropy(logits, labels, reduction="sum")
-    return torch.autograd.grad(loss, images)[0], logits.detach()
+    loss = F.cross_entropy(logits, check_labels(labels, images, logits.shape[1]), reduction="sum")
+    return torch.autograd.grad(loss, images)[0]
 
 
 def fgsm(model: Model, images: torch.Tensor, labels: int | torch.Tensor, eps: float, targeted: bool = False) -> torch.Tensor:
@@ -39,8 +37,8 @@ def fgsm(model: Model, images: torch.Tensor, labels: int | torch.Tensor, eps: fl
     targeted: labels are what to reach, and the step goes down the loss instead.
     """
     check(model, images, eps)
-    gradient, _ = loss_gradient(model, images, labels)
-    return (images + (-eps if targeted else eps) * gradient.sign()).clamp(0, 1)
+    uphill = loss_gradient(model, images, labels).sign()
+    return (images + (-eps if targeted else eps) * uphill).clamp(0, 1)
 
 
 def one_step(model: Model, images: torch.Tensor, targets: int | torch.Tensor, eps: float) -> torch.Tensor:
@@ -59,8 +57,7 @@ def many_steps(model: Model, images: torch.Tensor, targets: int | torch.Tensor, 
     low, high = (images - eps).clamp(min=0), (images + eps).clamp(max=1)
     x = images
     for _ in range(steps):
-        gradient, _ = loss_gradient(model, x, targets)
-        x = (x - eps / 4 * gradient.sign()).clamp(low, high)
+        x = (x - eps / 4 * loss_gradient(model, x, targets).sign()).clamp(low, high)
     return x
 
 
@@ -79,10 +76,10 @@ def pgd(model: Model, images: torch.Tensor, labels: int | torch.Tensor, eps: flo
     radius = torch.as_tensor(eps, dtype=images.dtype, device=images.device).expand(len(images)).view(-1, 1, 1, 1)
     length = radius / 4 if step is None else torch.full_like(radius, step)
     start = images + random_in_ball(images, radius, norm, seed) if random_start else images
-    downhill = -1 if targeted else 1
+    way = -1 if targeted else 1  # down the loss of the target, or up that of the label
 
     def move(x, gradient, rows):
-        x = x + downhill * length[rows] * steepest(gradient, norm)
+        x = x + way * length[rows] * steepest(gradient, norm)
         return (images[rows] + project(x - images[rows], radius[rows], norm)).clamp(0, 1)
 
     return while_unsolved(model, start.clamp(0, 1), labels, steps, move, targeted, early_stop)
@@ -98,14 +95,15 @@ def while_unsolved(model: Model, images: torch.Tensor, labels: int | torch.Tenso
     labels = one_each(labels, images)
     result, rows, x = images.clone(), torch.arange(len(images), device=images.device), images
     for _ in range(steps):
-        gradient, logits = loss_gradient(model, x, labels[rows])
-        if early_stop:
-            going = (logits.argmax(1) == labels[rows]) != targeted
-            result[rows] = x
-            rows, x, gradient = rows[going], x[going], gradient[going]
-            if len(rows) == 0:
-                return result
-        x = move(x, gradient, rows)
+        x = x.detach().clone().requires_grad_(True)
+        logits = model(x)
+        loss = F.cross_entropy(logits, check_labels(labels[rows], x, logits.shape[1]), reduction="sum")
+        going = (logits.argmax(1) == labels[rows]) != targeted if early_stop else torch.ones_like(rows, dtype=torch.bool)
+        result[rows] = x.detach()
+        if not going.any():
+            return result
+        gradient = torch.autograd.grad(loss, x)[0]
+        rows, x = rows[going], move(x.detach()[going], gradient[going], rows[going])
     result[rows] = x
     return result
 
@@ -139,65 +137,6 @@ def lengths(change: torch.Tensor) -> torch.Tensor:
     return change.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
 
 
-def nudge(x: torch.Tensor, weights: torch.Tensor, eps: float) -> torch.Tensor:
-    """Every number of x moved by ε so that the score weights · x rises most: x + ε · sign(w), which adds ε · Σ|w|.
-
-    x, weights: the same shape (n,). (Goodfellow et al. 2015, §3; Karpathy 2015 adds a fraction of w itself.)
-    """
-    return x + eps * weights.sign()
-
-
-def shortest(weights: torch.Tensor, biases: torch.Tensor, image: torch.Tensor, label: int, target: int) -> torch.Tensor:
-    """The shortest change, in ℓ₂, that lifts the target's score to the label's in a linear classifier.
-
-    Straight along d = w_target − w_label, margin / ‖d‖² of it (Moosavi-Dezfooli et al. 2016, arXiv:1511.04599, eq. 3).
-    weights: (K, pixels); biases: (K,); image and the result: (pixels,).
-    """
-    d = weights[target] - weights[label]
-    margin = -(d @ image + biases[target] - biases[label])
-    return margin / (d @ d) * d
-
-
-def linear_distance(weights: torch.Tensor, biases: torch.Tensor, images: torch.Tensor, labels: torch.Tensor,
-                    norm: str = "linf") -> torch.Tensor:
-    """The smallest ε that makes a linear classifier misread each image, exactly: (N,); 0 for those misread already.
-
-    The lead of y over j shrinks by at most ε·‖w_y − w_j‖₁ under a change of ε per pixel ("linf"), by ε·‖w_y − w_j‖₂ under a
-    change of length ε ("l2"). Pixels may leave [0, 1]. weights: (K, pixels); biases: (K,); images: (N, pixels); labels: (N,).
-    """
-    scores = images @ weights.T + biases
-    lead = scores.gather(1, labels[:, None]) - scores
-    reach = (weights[labels][:, None] - weights).norm(p=1 if norm == "linf" else 2, dim=2)
-    return (lead / reach).scatter(1, labels[:, None], torch.inf).amin(1).clamp(min=0)
-
-
-def linear_distance_in_box(weights: torch.Tensor, biases: torch.Tensor, images: torch.Tensor, labels: torch.Tensor,
-                           norm: str = "linf") -> torch.Tensor:
-    """As `linear_distance`, for a change that must stay a picture: pixels that reach black or white go no further. (N,)
-
-    The best change of a given size is known (along sign(w_j − w_y), or along w_j − w_y, cut off at the bounds), and the lead
-    falls as it grows, so bisection finds the size; infinite where even the largest flips nothing.
-    """
-    away = weights[None] - weights[labels][:, None]  # (N, K, pixels): the way that raises j over y
-    way = away.sign() if norm == "linf" else away
-    scores = images @ weights.T + biases
-    lead = scores.gather(1, labels[:, None]) - scores
-
-    def change(size):
-        return (images[:, None] + size[..., None] * way).clamp(0, 1) - images[:, None]
-
-    low = torch.zeros_like(lead)
-    high = (1 / way.abs().masked_fill(way == 0, torch.inf).amin(2)).clamp(max=1e6)  # each pixel at its bound
-    never = (change(high) * away).sum(2) < lead
-    for _ in range(50):
-        middle = (low + high) / 2
-        enough = (change(middle) * away).sum(2) >= lead
-        low, high = torch.where(enough, low, middle), torch.where(enough, middle, high)
-    size = high if norm == "linf" else change(high).norm(dim=2)
-    size = size.masked_fill(never, torch.inf).masked_fill(lead < 0, 0)
-    return size.scatter(1, labels[:, None], torch.inf).amin(1)
-
-
 def check(model: Model, images: torch.Tensor, eps: float | torch.Tensor, steps: int = 1, norm: str = "linf") -> None:
     """Refuse what no attack can use, and say what is wanted instead (see `models.check_images`)."""
     check_images(images)
@@ -207,8 +146,7 @@ def check(model: Model, images: torch.Tensor, eps: float | torch.Tensor, steps: 
         raise ValueError(f"eps is one number, or one an image ({len(images)},); its shape is {tuple(size.shape)}.")
     if not (size >= 0).all():
         raise ValueError(f"eps is {eps}; a distance is 0 or more.")
-    if norm not in ("linf", "l2"):
-        raise unknown("norm", norm, ("linf", "l2"))
+    check_norm(norm)
     if norm == "linf" and size.max() > 1:
         raise ValueError(f"eps is {eps}; pixels go from 0 to 1, so {size.max():g} grey levels are {size.max():g}/255.")
     if not isinstance(steps, int) or steps < 1:

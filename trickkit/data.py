@@ -134,6 +134,8 @@ def photo(source: str | os.PathLike | bytes, size: int | None = None) -> torch.T
                 raise ValueError(f"{named} claims {image.width} × {image.height} pixels, more than "
                                  f"{LARGEST_PHOTO // 10**6} million. Save a smaller copy of the photo and use that.")
             image = ImageOps.exif_transpose(image)
+            if image.mode.startswith("I"):  # 16 bits a pixel, which Pillow would cut off at 255
+                image = Image.fromarray((np.asarray(image, dtype=np.float32) / 257).round().astype(np.uint8))
             if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA"):
                 image = image.convert("RGBA")
                 image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

@@ -104,6 +104,12 @@ def check_eval(model: object) -> None:
                              "Call model.eval() first.")
 
 
+def check_norm(norm: str) -> None:
+    """Raise ValueError unless norm is "linf" (the largest change of a pixel) or "l2" (the length of the whole change)."""
+    if norm not in ("linf", "l2"):
+        raise data.unknown("norm", norm, ("linf", "l2"))
+
+
 def one_each(labels: int | torch.Tensor, images: torch.Tensor) -> torch.Tensor:
     """Labels as an int64 tensor (N,) on the images' device; a single number is meant for every image.
 

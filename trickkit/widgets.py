@@ -97,18 +97,19 @@ class OwnPhoto:
             self.follow()
 
     def attack(self) -> None:
-        """All ε in one batch: self.tricked is (levels, 3, H, W)."""
+        """All ε in one batch: self.tricked is (levels, 3, H, W), self.read what the network makes of each."""
         eps = torch.tensor(self.levels, device=self.photo.device) / 255
         target = self.model.index(self.target.value)
         self.tricked = attacks.pgd(self.model, self.photo.repeat(len(eps), 1, 1, 1), target, eps, self.steps,
                                    targeted=True, random_start=False, early_stop=False)
+        self.read = [models.top(self.model, image[None], 5) for image in self.tricked]
 
     def draw(self) -> plots.Picture:
-        """The tricked photo and what the network makes of it."""
-        image = self.tricked[[self.levels.index(self.eps.value)]]
-        names, chances = zip(*models.top(self.model, image, 5), strict=True)
+        """The tricked photo at the chosen ε, and what the network makes of it."""
+        place = self.levels.index(self.eps.value)
+        names, chances = zip(*self.read[place], strict=True)
         title = f"ε = {self.eps.value:g} of 255: {names[0]}, {chances[0]:.2f}"
-        return plots.chances(image, names, chances, title, mark=self.target.value)
+        return plots.chances(self.tricked[[place]], names, chances, title, mark=self.target.value)
 
     def follow(self) -> None:
         """Show the chosen ε, and offer its picture for download."""

@@ -1,14 +1,14 @@
 """The checks of lesson 02."""
 import torch
 
-from trickkit import attacks
+from trickkit import linear
 from trickkit.check import exercise, progress, tensor
 
 __all__ = ["distance", "nudge", "progress", "shortest"]
 LESSON = "02 linear_classifiers"
 
 
-@exercise(LESSON, attacks.nudge,
+@exercise(LESSON, linear.nudge,
           "The score is a sum of w·x. Raising x by ε adds ε·w to it. For which w is that a gain?",
           "torch.sign(weights) is +1 where a rise helps and -1 where it hurts.")
 def nudge(yours):
@@ -34,7 +34,7 @@ def nudge(yours):
     return None
 
 
-@exercise(LESSON, attacks.shortest,
+@exercise(LESSON, linear.shortest,
           "Walk along d = weights[target] - weights[label]. Each unit of d that you add changes the lead by d·d.",
           "The lead to make up is (weights[label] - weights[target]) · image + biases[label] - biases[target].")
 def shortest(yours):
@@ -46,25 +46,25 @@ def shortest(yours):
         change = yours(weights, biases, image, label, target)
         if wrong := tensor(change, image, "change"):
             return wrong
-        if torch.allclose(change - image, attacks.shortest(weights, biases, image, label, target), atol=1e-4):
+        if torch.allclose(change - image, linear.shortest(weights, biases, image, label, target), atol=1e-4):
             return "you returned the changed image; the change alone is wanted."
         lead = scores[label] - scores[target]
         left = weights[label] @ (image + change) + biases[label] - weights[target] @ (image + change) - biases[target]
+        if torch.isclose(left, biases[label] - biases[target], rtol=1e-3):
+            return "the scores are not equal, and they miss by just the biases. Add those to the lead."
         if left > lead:
             return "the label's lead grew. You are walking away from the target: look at the sign of d."
         if (left / lead).abs() > 1e-3:
-            if torch.isclose(left, biases[label] - biases[target], rtol=1e-3):
-                return "the scores are not equal, and they miss by just the biases. Add those to the lead."
             return (f"after your change the label still leads by {left:.2f}, of {lead:.2f} before. Walk until the lead is 0: "
                     "how much lead does one unit of d take away?")
-        best = attacks.shortest(weights, biases, image, label, target).norm()
+        best = linear.shortest(weights, biases, image, label, target).norm()
         if change.norm() > 1.001 * best:
             return (f"the scores are equal, but your way is {change.norm() / best:.2f} times as long as it need be. "
                     "The steepest way is straight along d, without signs.")
     return None
 
 
-@exercise(LESSON, attacks.linear_distance,
+@exercise(LESSON, linear.distance,
           "A change of ε per pixel can take at most ε·Σ|w_y − w_j| from y's lead over j. When is the lead gone?",
           "Compute lead / Σ|w_y − w_j| for every other class j, and take the smallest. The class y itself divides 0 by 0.",
           "An image that is misread already has a negative lead: its distance is 0, so .clamp(min=0).")
@@ -81,8 +81,8 @@ def distance(yours):
             return wrong
         if eps[0] < 0:
             return "one distance is negative. An image that is misread already needs no change: 0."
-        right, far = attacks.linear_distance(weights, biases, images, labels), eps[1:]
-        if torch.allclose(far, attacks.linear_distance(weights, biases, images, labels, "l2")[1:], rtol=1e-3):
+        right, far = linear.distance(weights, biases, images, labels), eps[1:]
+        if torch.allclose(far, linear.distance(weights, biases, images, labels, "l2")[1:], rtol=1e-3):
             return "these are distances for a change of length ε (ℓ₂). Per pixel, the lead shrinks by ε·Σ|w|, not ε·‖w‖₂."
         if (far < 0.999 * right[1:]).any():
             return ("some images do not flip at your distance: it is too short. Is it the difference w_y − w_j whose absolute "

@@ -1,0 +1,72 @@
+"""A lesson in a real JupyterLab, in a real browser, on this machine only: used by test_browser.py and benchmarks/slider.py."""
+import contextlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+from playwright.sync_api import Page, expect, sync_playwright
+
+from trickkit import data
+
+PROGRAM = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+@contextlib.contextmanager
+def jupyterlab(folder: pathlib.Path):
+    """A JupyterLab server on loopback over a folder: its address with the token. It and its kernels are ended afterwards."""
+    env = {**os.environ, "JUPYTER_RUNTIME_DIR": str(folder / ".runtime"), "JUPYTER_CONFIG_DIR": str(folder / ".config"),
+           "JUPYTER_DATA_DIR": str(folder / ".data"), "IPYTHONDIR": str(folder / ".ipython")}
+    log = folder / ".log"
+    with open(log, "w") as out:
+        server = subprocess.Popen([sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1",
+                                   "--port=0", f"--ServerApp.root_dir={folder}"], env=env, stdout=out, stderr=out)
+    try:
+        deadline = time.monotonic() + 60
+        while not (found := list((folder / ".runtime").glob("jpserver-*.json"))):
+            if server.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()}")
+            time.sleep(0.2)
+        time.sleep(0.5)
+        info = json.loads(found[0].read_text())
+        yield f"http://127.0.0.1:{info['port']}/lab/tree/{{}}?token={info['token']}&reset"
+    finally:
+        server.terminate()  # JupyterLab ends its kernels, then itself
+        server.wait(30)
+
+
+@contextlib.contextmanager
+def chromium():
+    """A page of Debian's Chromium that can reach this machine only."""
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=PROGRAM, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": 1300, "height": 1600})
+        page.route(lambda url: not url.startswith(("http://127.0.0.1", "data:", "blob:")), lambda route: route.abort())
+        try:
+            yield page
+        finally:
+            browser.close()
+
+
+def copy_of(lesson: str, folder: pathlib.Path) -> None:
+    """A lesson for the browser to run, with outputs left out, so that what is seen there was made there."""
+    book = json.loads((data.ROOT / "notebooks" / lesson).read_text(encoding="utf-8"))
+    for cell in book["cells"]:
+        if cell["cell_type"] == "code":
+            cell["outputs"], cell["execution_count"] = [], None
+    (folder / lesson).write_text(json.dumps(book), encoding="utf-8")
+
+
+def run_all(page: Page, address: str) -> None:
+    """Open a lesson and run all its cells; returns when the last has run."""
+    page.goto(address, wait_until="domcontentloaded")
+    page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=60_000)
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)  # before that, Lab asks which kernel
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    last = page.locator(".jp-Notebook .jp-CodeCell").last.locator(".jp-InputPrompt")
+    expect(last).to_have_text(re.compile(r"\[\d+\]:"), timeout=300_000)

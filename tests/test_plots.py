@@ -1,0 +1,52 @@
+import base64
+import io
+import re
+
+import pytest
+import torch
+from PIL import Image
+
+from trickkit import plots
+
+PICTURES = [
+    plots.pictures(torch.rand(5, 3, 120, 120), list("abcde"), "five < six & seven"),
+    plots.pictures(torch.rand(2, 1, 28, 28), ["a\nb", "c"], "digits"),
+    plots.signed(torch.randn(3, 28, 28), list("abc"), "maps"),
+    plots.curves([1, 2, 3], {"up": [1, 2, 3], "down": [3, 2, 1]}, "crossing", "x", "y", log="xy"),
+    plots.histograms({"one": torch.rand(50)}, "spread", "how far"),
+    plots.chances(torch.rand(1, 3, 50, 50), ["cat", "dog"], [0.25, 0.75], "a dog", mark="dog"),
+    plots.grid(torch.tensor([[0.0, 1.0], [1.0, 0.25]]), ["a", "b"], ["c", "d"], "table", "rows by columns"),
+]
+
+
+@pytest.mark.parametrize("picture", PICTURES, ids=lambda p: p.alt[:12])
+def test_each_picture_has_bytes_and_the_same_alt_text_in_every_form(picture):
+    bundle, metadata = picture._repr_mimebundle_()
+    mime = f"image/{picture.kind}"
+    image = Image.open(io.BytesIO(base64.b64decode(bundle[mime])))
+    assert image.format.lower() == picture.kind and image.width > 150
+    assert bundle["text/plain"] == metadata[mime]["alt"] == picture.alt
+    alt = re.search(r'<img alt="([^"]*)" src="data:image/', bundle["text/html"]).group(1)
+    assert "<" not in alt and picture.alt.startswith(alt[:5])
+
+
+def test_numbers_are_said():
+    said = {p.alt.partition(".")[0]: p.alt for p in PICTURES}
+    assert "up goes from 1 to 3" in said["crossing"] and "dog 0.75" in said["a dog"] and "2 of 4 at 0.5" in said["table"]
+
+
+def test_colours_are_told_apart_by_lightness_or_hue():
+    """Okabe and Ito's palette: no two of the line colours are close for a reader without red-green vision."""
+    def seen(colour):  # deuteranopia, Viénot, Brettel, Mollon 1999, on linear RGB
+        r, g, b = ((int(colour[i:i + 2], 16) / 255) ** 2.2 for i in (1, 3, 5))
+        m = 0.29275 * r + 0.70725 * g
+        return torch.tensor([m, m, -0.02234 * r + 0.02234 * g + b]).clamp(min=0) ** (1 / 2.2)
+
+    shades = [seen(c) for c in plots.COLOURS[:4]]
+    assert all((a - b).norm() > 0.15 for i, a in enumerate(shades) for b in shades[:i])
+
+
+def test_magnified():
+    change = torch.tensor([-0.01, 0.0, 0.004])
+    assert torch.allclose(plots.magnified(change), torch.tensor([0.0, 0.5, 0.7]))
+    assert torch.equal(plots.magnified(torch.zeros(3)), torch.full((3,), 0.5))

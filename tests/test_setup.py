@@ -1,0 +1,195 @@
+import json
+import pathlib
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import tomllib
+
+import pytest
+import yaml
+
+import trickkit
+from trickkit import data, setup
+
+ROOT = data.ROOT
+
+
+@pytest.fixture
+def course(tmp_path):
+    lessons, mine = tmp_path / "notebooks", tmp_path / "my_course"
+    lessons.mkdir()
+    (lessons / "00_a.ipynb").write_text("a1")
+    (lessons / "02_b.ipynb").write_text("b1")
+    return lessons, mine
+
+
+def files(folder):
+    return {p.name: p.read_text() for p in folder.glob("*.ipynb")}
+
+
+def test_lessons_arrive_once(course):
+    assert setup.deliver(*course) == ["00_a.ipynb is new.", "02_b.ipynb is new."]
+    assert setup.deliver(*course) == []
+    assert files(course[1]) == files(course[0])
+
+
+def test_an_untouched_lesson_is_brought_up_to_date_and_a_new_one_added(course):
+    setup.deliver(*course)
+    (course[0] / "00_a.ipynb").write_text("a2")
+    (course[0] / "03_c.ipynb").write_text("c1")
+    assert setup.deliver(*course) == ["00_a.ipynb was brought up to date.", "03_c.ipynb is new."]
+    assert files(course[1]) == files(course[0])
+
+
+def test_an_edited_lesson_is_never_overwritten(course):
+    lessons, mine = course
+    setup.deliver(*course)
+    (mine / "00_a.ipynb").write_text("mine")
+    assert setup.deliver(*course) == []
+    (lessons / "00_a.ipynb").write_text("a2")
+    assert "the update is 00_a_update1.ipynb" in setup.deliver(*course)[0]
+    assert setup.deliver(*course) == []
+    (lessons / "00_a.ipynb").write_text("a3")  # the untouched update may be replaced, the edited lesson not
+    setup.deliver(*course)
+    assert files(mine) == {"00_a.ipynb": "mine", "00_a_update1.ipynb": "a3", "02_b.ipynb": "b1"}
+    (mine / "00_a_update1.ipynb").write_text("mine too")
+    (lessons / "00_a.ipynb").write_text("a4")
+    setup.deliver(*course)
+    assert files(mine) == {"00_a.ipynb": "mine", "00_a_update1.ipynb": "mine too", "00_a_update2.ipynb": "a4",
+                           "02_b.ipynb": "b1"}
+
+
+@pytest.mark.parametrize("ledger", [None, "", "{half", "[]", "3", '{"00_a.ipynb": null}'])
+def test_a_lost_ledger_counts_everything_as_edited(course, ledger):
+    lessons, mine = course
+    setup.deliver(*course)
+    (mine / "00_a.ipynb").write_text("mine")
+    (mine / ".delivered.json").unlink()
+    if ledger is not None:
+        (mine / ".delivered.json").write_text(ledger)
+    (lessons / "00_a.ipynb").write_text("a2")
+    (lessons / "02_b.ipynb").write_text("b2")
+    setup.deliver(*course)
+    assert files(mine)["00_a.ipynb"] == "mine" and files(mine)["02_b.ipynb"] == "b1"
+    assert files(mine)["00_a_update1.ipynb"] == "a2" and files(mine)["02_b_update1.ipynb"] == "b2"
+
+
+def test_a_lesson_that_the_learner_deleted_comes_again(course):
+    setup.deliver(*course)
+    (course[1] / "02_b.ipynb").unlink()
+    assert setup.deliver(*course) == ["02_b.ipynb is new."]
+
+
+def test_an_interrupted_delivery_leaves_whole_files(course, monkeypatch):
+    setup.deliver(*course)
+    (course[0] / "00_a.ipynb").write_text("a2")
+
+    def pulled_plug(*_):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(setup.os, "replace", pulled_plug)
+    with pytest.raises(OSError):
+        setup.deliver(*course)
+    monkeypatch.undo()
+    assert files(course[1])["00_a.ipynb"] == "a1"
+    setup.deliver(*course)
+    assert files(course[1])["00_a.ipynb"] == "a2"
+
+
+def test_the_report_is_good_here_and_says_what_is_missing(monkeypatch, capsys):
+    assert setup.report() and "Everything is here." in capsys.readouterr().out
+
+    def gone(file):
+        raise FileNotFoundError(f"data/{file} is missing. Restore it.")
+
+    monkeypatch.setattr(data, "shipped", gone)
+    assert not setup.report()
+    assert "× data/pictures/panda.jpg is missing. Restore it." in capsys.readouterr().out
+
+
+@pytest.fixture
+def house(tmp_path):
+    """The Makefile alone, with a Python whose pip writes down how often it was called and fails on demand."""
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    python = tmp_path / "fake_python"
+    python.write_text(f"""#!/bin/sh
+case "$*" in
+*venv*) mkdir -p .venv/bin && cp "$0" .venv/bin/python && echo made >> log ;;
+*pip*) echo pip >> log; test ! -f broken ;;
+*) exec {sys.executable} "$@" ;;
+esac
+""")
+    python.chmod(python.stat().st_mode | stat.S_IEXEC)
+
+    def make():
+        done = subprocess.run(["make", "install", f"PYTHON={python}"], cwd=tmp_path, capture_output=True, text=True)
+        log = tmp_path / "log"
+        calls = log.read_text().split() if log.exists() else []
+        log.unlink(missing_ok=True)
+        return done.returncode == 0, calls
+    return tmp_path, make
+
+
+def test_a_failed_install_is_not_taken_for_a_finished_one(house):
+    folder, make = house
+    (folder / "broken").touch()
+    assert make() == (False, ["made", "pip"]) and make() == (False, ["made", "pip"])
+    (folder / "broken").unlink()
+    assert make() == (True, ["made", "pip"])
+    assert make() == (True, [])  # a second call installs nothing
+
+
+def test_new_requirements_are_installed_into_the_same_place(house):
+    folder, make = house
+    make()
+    stamp = (folder / ".venv" / "installed").stat().st_mtime
+    import os
+
+    os.utime(folder / "constraints.txt", (stamp + 10, stamp + 10))
+    (folder / "broken").touch()
+    assert make() == (False, ["pip"]) and make() == (False, ["made", "pip"])
+
+
+def test_conda_installs_this_package_and_cannot_drift():
+    conda = yaml.safe_load((ROOT / "environment.yml").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    python, pip, through_pip = conda["dependencies"]
+    assert conda["name"] == project["name"] and conda["channels"] == ["conda-forge", "nodefaults"]
+    least = tuple(map(int, project["requires-python"].removeprefix(">=").split(".")))
+    assert tuple(map(int, python.removeprefix("python=").split("."))) >= least and pip == "pip"
+    assert through_pip == {"pip": ["-c constraints.txt", "-e .[test]"]}  # all that is installed stands in pyproject.toml
+
+
+def test_every_requirement_is_pinned_and_no_host_is_named():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = [x for x in (ROOT / "constraints.txt").read_text().splitlines() if not x.startswith("#")]
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!+_-]+", line) for line in lines)
+    pinned = {re.sub("[-_.]+", "-", line.partition("==")[0]).lower() for line in lines}
+    wanted = {*project["dependencies"], *project["optional-dependencies"]["test"]}
+    assert wanted <= pinned
+    assert project["version"] == trickkit.__version__
+
+
+def test_the_readme_maps_every_lesson():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for lesson in (ROOT / "notebooks").glob("*.ipynb"):
+        assert f"notebooks/{lesson.name}" in readme, lesson.name
+    for target in re.findall(r"\]\(([^)#]+)\)", readme):
+        assert target.startswith("http") or (ROOT / target).exists(), target
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    code = "import sys, trickkit; print({'torch', 'timm', 'torchvision', 'matplotlib', 'pandas'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "set()"
+
+
+def test_a_room_that_does_not_exist():
+    assert set(trickkit.ROOMS) <= set(dir(trickkit))
+    with pytest.raises(AttributeError, match="no room called 'atacks'; its rooms are attacks"):
+        trickkit.atacks  # noqa: B018
+    flat = {p.stem for p in pathlib.Path(trickkit.__file__).parent.glob("*.py")} - {"__init__", "__main__"}
+    assert flat | {"check"} == set(trickkit.ROOMS)
+    assert json.dumps(sorted(flat))
