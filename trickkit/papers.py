@@ -68,13 +68,13 @@ def compare(*rows: Row) -> Comparison:
         if row.id not in reported():
             raise data.unknown("paper's number", row.id, reported())
         paper, ours = reported()[row.id], float(row.ours)
-        digits = len(paper["value"].partition(".")[2]) if paper["value"] else 2
         said = verdict(paper["value"], ours)
         if said == "differs" and not row.why:
             raise ValueError(f"{row.id}: ours is {ours:.4g}, the paper's {paper['value']}. Say why they differ.")
         if not row.band[0] <= ours <= row.band[1]:
             astray.append(f"{row.id}: ours is {ours:.4g}, outside its band {row.band[0]:g} to {row.band[1]:g}")
-        out.append({**paper, "ours": f"{ours:.{digits}f}", "verdict": said, "our_settings": row.settings, "why": row.why})
+        form = f".{len(paper['value'].partition('.')[2])}f" if paper["value"] else ".4g"
+        out.append({**paper, "ours": format(ours, form), "verdict": said, "our_settings": row.settings, "why": row.why})
     if astray:
         raise AssertionError("; ".join(astray))
     return Comparison(out)

@@ -164,7 +164,7 @@ def grid(values: torch.Tensor, rows: Sequence[str], columns: Sequence[str], titl
     ax.set(xticks=range(len(columns)), yticks=range(len(rows)), yticklabels=rows)
     ax.set_xticklabels(columns, rotation=40, ha="right")
     for (i, j), v in np.ndenumerate(values):
-        ax.text(j, i, f"{v:.2f}", ha="center", va="center", fontsize=8, color="black" if v > 0.5 else "white")
+        ax.text(j, i, f"{v:.2g}", ha="center", va="center", fontsize=9, color="black" if v > 0.5 else "white")
     ax.set_title(title)
     failures = int((values < 0.5).sum())
     return Picture(figure, f"{title}. A table of {label}, {len(rows)} rows by {len(columns)} columns; "

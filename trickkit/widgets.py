@@ -63,13 +63,13 @@ class OwnPhoto:
         self.target = w.Combobox(options=model.names, value=target, ensure_option=False, continuous_update=False,
                                  description="make it a", placeholder="type a class")
         self.eps = slider(list(levels), "ε, grey levels of 255", start=levels.index(1))
-        self.says = w.HTML()
-        self.download = w.HTML()
+        self.says, self.credit, self.download = w.HTML(), w.HTML(data.attribution(picture)), w.HTML()
         self.photo = data.picture(picture, model.size)
         self.attack()
-        show_controls(w.HBox([self.upload, self.shipped]), self.target, self.eps, self.says, self.download)
+        show_controls(w.HBox([self.upload, self.shipped]), self.target, self.eps, self.says, self.credit, self.download)
         bundle, metadata = self.draw()._repr_mimebundle_()
         self.handle = display(bundle, metadata=metadata, display_id=True, raw=True)
+        self.offer()
         self.upload.observe(lambda _: self.take(self.upload.value[0]["content"].tobytes()), "value")
         self.shipped.observe(lambda _: self.take(self.shipped.value), "value")
         self.target.observe(lambda _: self.again(), "value")
@@ -83,6 +83,7 @@ class OwnPhoto:
         except ValueError as error:
             self.say(str(error))
         else:
+            self.credit.value = "" if isinstance(source, bytes) else data.attribution(source)
             self.again()
 
     def again(self) -> None:
@@ -99,7 +100,7 @@ class OwnPhoto:
     def attack(self) -> None:
         """All ε in one batch: self.tricked is (levels, 3, H, W), self.read what the network makes of each."""
         eps = torch.tensor(self.levels, device=self.photo.device) / 255
-        target = self.model.index(self.target.value)
+        target = self.model.index(self.target.value.strip())
         self.tricked = attacks.pgd(self.model, self.photo.repeat(len(eps), 1, 1, 1), target, eps, self.steps,
                                    targeted=True, random_start=False, early_stop=False)
         self.read = [models.top(self.model, image[None], 5) for image in self.tricked]
@@ -112,9 +113,13 @@ class OwnPhoto:
         return plots.chances(self.tricked[[place]], names, chances, title, mark=self.target.value)
 
     def follow(self) -> None:
-        """Show the chosen ε, and offer its picture for download."""
+        """Show the chosen ε."""
         bundle, metadata = self.draw()._repr_mimebundle_()
         update_display(bundle, metadata=metadata, display_id=self.handle.display_id, raw=True)
+        self.offer()
+
+    def offer(self) -> None:
+        """Offer the picture at the chosen ε for download."""
         file = base64.b64encode(data.png(self.tricked[[self.levels.index(self.eps.value)]])).decode()
         self.download.value = f'<a download="tricked.png" href="data:image/png;base64,{file}">Download this picture (PNG)</a>'
 
