@@ -162,6 +162,7 @@ def test_fgsm_on_a_linear_two_class_model_is_the_best_attack_there_is():
     ({"images": np.zeros((2, 3, 8, 8))}, "a ndarray came"),
     ({"labels": torch.tensor([1, 2, 3])}, "One label an image"),
     ({"labels": torch.tensor([0.1, 0.2])}, "whole numbers"),
+    ({"labels": "vulture"}, "model.index"),
     ({"labels": 5}, "from 0 to 4"),
     ({"labels": -1}, "from 0 to 4"),
     ({"eps": -0.1}, "0 or more"),

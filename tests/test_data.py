@@ -71,6 +71,8 @@ def test_a_decompression_bomb_is_refused_from_its_header():
 def test_missing_and_damaged_files(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match="There is no file .*holiday.jpg"):
         data.photo(tmp_path / "holiday.jpg")
+    with pytest.raises(FileNotFoundError, match="is a folder"):
+        data.photo(tmp_path)
     (tmp_path / "pictures").mkdir()
     sources = data.sources()
     monkeypatch.setattr(data, "DATA", tmp_path)

@@ -122,6 +122,8 @@ def photo(source: str | os.PathLike | bytes, size: int | None = None) -> torch.T
         named, length, file = "The file", len(source), io.BytesIO(source)
     else:
         file = pathlib.Path(source).expanduser()
+        if file.is_dir():
+            raise FileNotFoundError(f"{file} is a folder. Give the path of one photo in it.")
         if not file.is_file():
             raise FileNotFoundError(f"There is no file {file}. Give the path of a photo, or use data.picture with one of: "
                                     f"{', '.join(pictures())}.")

@@ -115,6 +115,8 @@ def one_each(labels: int | torch.Tensor, images: torch.Tensor) -> torch.Tensor:
 
     Raises ValueError if they are no whole numbers, or not as many as the images.
     """
+    if not isinstance(labels, int | torch.Tensor):
+        raise ValueError(f"Labels are wanted as class numbers; {labels!r} came. model.index(name) finds a class's number.")
     labels = torch.as_tensor(labels, device=images.device)
     if labels.is_floating_point() or labels.dtype == torch.bool:
         raise ValueError(f"Labels are wanted as whole numbers, a class each; these are {labels.dtype}.")

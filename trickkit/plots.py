@@ -155,20 +155,19 @@ def chances(image: torch.Tensor, names: Sequence[str], probabilities: Sequence[f
     return Picture(figure, f"{title}. Probabilities: {said}.", photo=True)
 
 
-def grid(values: torch.Tensor, rows: Sequence[str], columns: Sequence[str], title: str, label: str) -> Picture:
-    """A table of shares from 0 to 1 as coloured squares with their number in each. values: (rows, columns)."""
-    values = _pixels(values)
+def ticks(values: torch.Tensor, rows: Sequence[str], columns: Sequence[str], title: str, label: str) -> Picture:
+    """A table of yes (✓, yellow) and no (×, blue). values: booleans (rows, columns); label: what the rows and columns are."""
+    values = np.asarray(values.cpu(), dtype=bool)
     figure, axes = _figure(0.62 * len(columns) + 2.4, 0.3 * len(rows) + 2.0)
     ax = axes[0, 0]
     ax.imshow(values, cmap="cividis", vmin=0, vmax=1, aspect="auto")
     ax.set(xticks=range(len(columns)), yticks=range(len(rows)), yticklabels=rows)
     ax.set_xticklabels(columns, rotation=40, ha="right")
     for (i, j), v in np.ndenumerate(values):
-        ax.text(j, i, f"{v:.2g}", ha="center", va="center", fontsize=9, color="black" if v > 0.5 else "white")
+        ax.text(j, i, "✓" if v else "×", ha="center", va="center", fontsize=10, color="black" if v else "white")
     ax.set_title(title)
-    failures = int((values < 0.5).sum())
-    return Picture(figure, f"{title}. A table of {label}, {len(rows)} rows by {len(columns)} columns; "
-                           f"{values.size - failures} of {values.size} at 0.5 or more.")
+    failures = [f"{rows[i]} to {columns[j]}" for i, j in np.argwhere(~values)]
+    return Picture(figure, f"{title}. A table of {label}. No: {', '.join(failures) or 'none'}.")
 
 
 def magnified(change: torch.Tensor) -> torch.Tensor:

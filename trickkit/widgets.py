@@ -52,11 +52,15 @@ class OwnPhoto:
     """Trick your own photo: upload it, type any class, move ε; see the picture, what is left of it, and download it.
 
     model: a `models.Classifier`. levels: the ε to choose from, in grey levels; each has its own attack, all made in one batch,
-    so that the slider only looks them up. The uploaded file stays in the kernel's memory.
+    so that the slider only looks them up. The uploaded file stays in the kernel's memory. Raises ValueError for an unknown
+    picture or target.
     """
 
     def __init__(self, model: models.Classifier, picture: str = "panda", target: str = "vulture",
                  levels: tuple[float, ...] = (0, 0.25, 0.5, 1, 2, 4), steps: int = 12):
+        if picture not in data.pictures():
+            raise data.unknown("picture", picture, data.pictures())
+        model.index(target)
         self.model, self.levels, self.steps = model, levels, steps
         self.upload = w.FileUpload(accept="image/*", multiple=False, description="Your photo")
         self.shipped = choice(data.pictures(), "or one of ours", picture)

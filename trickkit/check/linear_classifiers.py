@@ -21,6 +21,8 @@ def nudge(yours):
             return wrong
         if not torch.equal(x, before):
             return "your function changed x itself. Work on a new tensor: x + …, not x += …."
+        if torch.allclose(moved, eps * weights.sign(), atol=1e-6):
+            return "you returned the change alone; x with the change added is wanted."
         change, gain = moved - x, ((moved - x) @ weights).item()
         most = eps * weights.abs().sum().item()
         if change.abs().max() > eps * 1.001:
@@ -52,6 +54,8 @@ def shortest(yours):
         left = weights[label] @ (image + change) + biases[label] - weights[target] @ (image + change) - biases[target]
         if torch.isclose(left, biases[label] - biases[target], rtol=1e-3):
             return "the scores are not equal, and they miss by just the biases. Add those to the lead."
+        if left < -1e-3 * lead:
+            return f"you walked too far: now the target leads by {-left:.2f}. How much lead does one unit of d take away?"
         if left > lead:
             return "the label's lead grew. You are walking away from the target: look at the sign of d."
         if (left / lead).abs() > 1e-3:
@@ -85,10 +89,11 @@ def distance(yours):
         if torch.allclose(far, linear.distance(weights, biases, images, labels, "l2")[1:], rtol=1e-3):
             return "these are distances for a change of length ε (ℓ₂). Per pixel, the lead shrinks by ε·Σ|w|, not ε·‖w‖₂."
         if (far < 0.999 * right[1:]).any():
-            return ("some images do not flip at your distance: it is too short. Is it the difference w_y − w_j whose absolute "
-                    "values you sum?")
+            return ("some images do not flip at your distance: it is too short. Are the biases in the lead? Does a change of ε "
+                    "take ε·Σ|w_y − w_j| from it?")
         if (far > 1.001 * right[1:]).any():
-            return "some images flip sooner than you say. Is it the nearest of all the other classes that you take?"
+            return ("some images flip sooner than you say. Is it the nearest of all the other classes that you take, and "
+                    "Σ|w_y − w_j| that you divide by? Are the biases in the lead?")
         if eps[0] > 1e-6:
             return "the first image is misread from the start, and you say it needs a change. Its distance is 0."
     return None

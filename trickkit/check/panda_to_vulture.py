@@ -44,6 +44,10 @@ def one_step(yours):
             return wrong
         if not torch.equal(images, before):
             return "your function changed x itself. Work on a new tensor: x + …, not x += …."
+        if torch.allclose(moved, eps * attacks.input_gradient(network, images, target).sign(), atol=1e-7):
+            return "you returned the change alone; x with the change added is wanted."
+        if torch.equal(moved[1], images[1]) and not torch.equal(moved[0], images[0]):
+            return "only the first picture of the batch moved. Sum the target's scores over all: net(x)[:, target].sum()."
         fell += int((network(moved) - network(images))[:, target].sum() < 0)
         best = attacks.one_step(network, images, target, eps)
         free = (best - images).abs() > 0.5 * eps  # pixels that black or white does not hold back
@@ -61,7 +65,7 @@ def one_step(yours):
 
 
 @exercise(LESSON, attacks.many_steps,
-          "Call one_step again and again with a small step, such as eps / 4. What keeps the sum of them within eps?",
+          "Call one_step again and again with eps / 4. What keeps the sum of those steps within eps?",
           "Before the loop: low, high = (x - eps).clamp(min=0), (x + eps).clamp(max=1). After each step: .clamp(low, high).")
 def many_steps(yours):
     """Small steps towards the target, never more than ε from the start."""
@@ -76,6 +80,9 @@ def many_steps(yours):
             return wrong
         if not torch.equal(images, before):
             return "your function changed x itself. Work on a new tensor: x + …, not x += …."
+        first = (yours(network, images, target, eps, 1) - images).abs().max() / eps
+        if not 0.24 < first < 0.26:
+            return f"one step of yours moves a pixel by {first:.2g}·ε; a step of ε/4 is asked for."
         if len(asked) < steps:
             return (f"{steps} steps, and the network was asked {len(asked)} times. The map is only right near where you stand: "
                     "take the gradient anew at every step.")
@@ -88,7 +95,7 @@ def many_steps(yours):
     if rise < 0:
         return f"the target's probability fell by {-rise:.2f} on average. Look at the sign of your step."
     if over < -0.01:
-        return f"one big step does better, by {-over:.2f} in probability. Are your steps too small to get to ε?"
+        return f"one big step does better, by {-over:.2f} in probability. Does each step start where the last one ended?"
     return None
 
 
@@ -102,6 +109,8 @@ def as_saved(yours):
         kept = yours(images.clone())
         if wrong := tensor(kept, images, "picture"):
             return wrong
+        if torch.equal(kept, kept.round()) and kept.max() == 1:
+            return "your pixels are all 0 or 1, black or white. A file keeps 256 levels: multiply by 255 before you round."
         if kept.max() > 1.5:
             return f"your pixels go up to {kept.max():.0f}. After rounding, come back to [0, 1]: divide by 255."
         if kept.min() < 0 or kept.max() > 1:

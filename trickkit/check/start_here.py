@@ -30,6 +30,4 @@ def magnified(yours):
             return f"your largest change is drawn at {extreme:.2f} from grey; stretch it to 0.5, black or white."
         if not torch.allclose((shown - 0.5) * 2 * change.abs().max(), change, atol=1e-6):
             return "the ends are right, but what lies between is not in proportion: one factor for all pixels."
-    if wrong := tensor(yours(torch.zeros(1, 3, 4, 4)), (1, 3, 4, 4), "picture of no change at all"):
-        return wrong + " Mind the division by zero: .clamp(min=1e-12) helps."
     return None
