@@ -25,7 +25,7 @@ def show(thing) -> None:
 
     thing: any Python function or class with readable source.
     """
-    from IPython.display import Markdown, display
+    from IPython.display import display
 
     source = inspect.getsource(thing)
-    display({"text/markdown": Markdown(f"```python\n{source}```").data, "text/plain": source}, raw=True)
+    display({"text/markdown": f"```python\n{source}```", "text/plain": source}, raw=True)

@@ -128,6 +128,13 @@ def tensor(value: object, like: torch.Tensor | tuple[int, ...], what: str = "res
     return None
 
 
+def untouched(x: torch.Tensor, before: torch.Tensor) -> str | None:
+    """The sentence for a function that changed its input in place, else None. before: a copy from before the call."""
+    if not torch.equal(x, before):
+        return "your function changed x itself. Work on a new tensor: x + …, not x += …."
+    return None
+
+
 def progress() -> None:
     """Draw what is solved, a line a lesson."""
     from trickkit.check import linear_classifiers, panda_to_vulture, start_here  # noqa: F401  each declares its exercises

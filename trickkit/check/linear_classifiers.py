@@ -2,7 +2,7 @@
 import torch
 
 from trickkit import linear
-from trickkit.check import exercise, progress, tensor
+from trickkit.check import exercise, progress, tensor, untouched
 
 __all__ = ["distance", "nudge", "progress", "shortest"]
 LESSON = "02 linear_classifiers"
@@ -19,8 +19,8 @@ def nudge(yours):
         moved = yours(x, weights, eps)
         if wrong := tensor(moved, x):
             return wrong
-        if not torch.equal(x, before):
-            return "your function changed x itself. Work on a new tensor: x + …, not x += …."
+        if wrong := untouched(x, before):
+            return wrong
         if torch.allclose(moved, eps * weights.sign(), atol=1e-6):
             return "you returned the change alone; x with the change added is wanted."
         change, gain = moved - x, ((moved - x) @ weights).item()

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from trickkit import attacks, data
-from trickkit.check import exercise, progress, tensor
+from trickkit.check import exercise, progress, tensor, untouched
 
 __all__ = ["as_saved", "many_steps", "one_step", "progress"]
 LESSON = "03 panda_to_vulture"
@@ -42,8 +42,8 @@ def one_step(yours):
         moved = yours(network, images, target, eps)
         if wrong := tensor(moved, images, "picture"):
             return wrong
-        if not torch.equal(images, before):
-            return "your function changed x itself. Work on a new tensor: x + …, not x += …."
+        if wrong := untouched(images, before):
+            return wrong
         if torch.allclose(moved, eps * attacks.input_gradient(network, images, target).sign(), atol=1e-7):
             return "you returned the change alone; x with the change added is wanted."
         if torch.equal(moved[1], images[1]) and not torch.equal(moved[0], images[0]):
@@ -78,8 +78,8 @@ def many_steps(yours):
         moved = yours(counting, images, target, eps, steps)
         if wrong := tensor(moved, images, "picture"):
             return wrong
-        if not torch.equal(images, before):
-            return "your function changed x itself. Work on a new tensor: x + …, not x += …."
+        if wrong := untouched(images, before):
+            return wrong
         first = (yours(network, images, target, eps, 1) - images).abs().max() / eps
         if not 0.24 < first < 0.26:
             return f"one step of yours moves a pixel by {first:.2g}·ε; a step of ε/4 is asked for."
