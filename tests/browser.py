@@ -6,12 +6,11 @@ import pathlib
 import re
 import shutil
 import subprocess
-import sys
 import time
 
 from playwright.sync_api import Page, expect, sync_playwright
 
-from trickkit import data
+from trickkit import data, setup
 
 PROGRAM = shutil.which("chromium") or shutil.which("google-chrome")
 
@@ -23,8 +22,8 @@ def jupyterlab(folder: pathlib.Path):
            "JUPYTER_DATA_DIR": str(folder / ".data"), "IPYTHONDIR": str(folder / ".ipython")}
     log = folder / ".log"
     with open(log, "w") as out:
-        server = subprocess.Popen([sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1",
-                                   "--port=0", f"--ServerApp.root_dir={folder}"], env=env, stdout=out, stderr=out)
+        server = subprocess.Popen([*setup.jupyterlab(folder), "--no-browser", "--allow-root", "--ip=127.0.0.1", "--port=0"],
+                                  env=env, stdout=out, stderr=out)
     try:
         deadline = time.monotonic() + 60
         while not (found := list((folder / ".runtime").glob("jpserver-*.json"))):

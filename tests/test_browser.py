@@ -61,6 +61,11 @@ def test_a_bad_file_is_answered_and_the_panel_goes_on(page):
     assert picture(page).get_attribute("alt") == before
 
 
+def test_a_file_that_is_too_large_is_answered(page):
+    upload(page, "film.jpg", b"x" * 41_000_000)
+    expect(page.get_by_role("status").last).to_contain_text("larger than 40 MB", timeout=30_000)
+
+
 def test_an_uploaded_photo_is_tricked(page):
     out = io.BytesIO()
     Image.fromarray(data.to_bytes(data.picture("macaw"))).convert("CMYK").save(out, "JPEG")

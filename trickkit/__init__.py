@@ -20,6 +20,11 @@ def __dir__():
     return [*globals(), *ROOMS]
 
 
+def device():
+    """The GPU where there is one, else the processor: where the course's pictures and networks are made."""
+    return importlib.import_module("trickkit.data").device()
+
+
 def show(thing) -> None:
     """Show the source of a function or class of the course, coloured.
 

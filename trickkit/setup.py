@@ -99,13 +99,18 @@ def deliver(lessons: pathlib.Path = LESSONS, mine: pathlib.Path = MINE) -> list[
     return told
 
 
+def jupyterlab(folder: pathlib.Path) -> list[str]:
+    """The command that serves a folder in JupyterLab, with room for a phone's photo in one message (usual are 10 MB)."""
+    return [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}",
+            "--ServerApp.tornado_settings={'websocket_max_message_size': 100_000_000}"]
+
+
 def main() -> None:
     """Bring the learner's copy up to date and open JupyterLab on its first lesson."""
     for sentence in deliver():
         print(sentence)
     print(f"Your lessons are in {MINE.name}/. JupyterLab opens in the browser; Ctrl-C here ends it.")
-    command = [sys.executable, "-m", "jupyterlab", "--notebook-dir", str(MINE), str(MINE / FIRST)]
     try:
-        sys.exit(subprocess.run([*command, *sys.argv[1:]]).returncode)
+        sys.exit(subprocess.run([*jupyterlab(MINE), str(MINE / FIRST), *sys.argv[1:]]).returncode)
     except KeyboardInterrupt:
         print("Goodbye. Your work is saved in my_course/.")
