@@ -89,7 +89,7 @@ def test_an_interrupted_delivery_leaves_whole_files(course, monkeypatch):
     def pulled_plug(*_):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(setup.os, "replace", pulled_plug)
+    monkeypatch.setattr(data.os, "replace", pulled_plug)
     with pytest.raises(OSError):
         setup.deliver(*course)
     monkeypatch.undo()

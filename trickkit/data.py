@@ -178,6 +178,13 @@ def png(image: torch.Tensor) -> bytes:
     return file.getvalue()
 
 
+def write_whole(path: pathlib.Path, content: bytes) -> None:
+    """Write a file whole or not at all: an interruption leaves the old one. Raises OSError where it cannot be written."""
+    fresh = path.with_name(path.name + ".new")
+    fresh.write_bytes(content)
+    os.replace(fresh, path)
+
+
 def attribution(*names: str) -> str:
     """Who made the named pictures or paintings and under which licence, as a sentence to print below them."""
     parts = []

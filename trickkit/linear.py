@@ -28,7 +28,7 @@ def shortest(weights: torch.Tensor, biases: torch.Tensor, image: torch.Tensor, l
 
 
 def distance(weights: torch.Tensor, biases: torch.Tensor, images: torch.Tensor, labels: torch.Tensor,
-                    norm: str = "linf") -> torch.Tensor:
+             norm: str = "linf") -> torch.Tensor:
     """The smallest ε that makes a linear classifier misread each image, exactly: (N,); 0 for those misread already.
 
     The lead of y over j shrinks by at most ε·‖w_y − w_j‖₁ under a change of ε per pixel ("linf"), by ε·‖w_y − w_j‖₂ under a
@@ -42,7 +42,7 @@ def distance(weights: torch.Tensor, biases: torch.Tensor, images: torch.Tensor, 
 
 
 def distance_in_box(weights: torch.Tensor, biases: torch.Tensor, images: torch.Tensor, labels: torch.Tensor,
-                           norm: str = "linf") -> torch.Tensor:
+                    norm: str = "linf") -> torch.Tensor:
     """As `distance`, for a change that must stay a picture: pixels that reach black or white go no further. (N,)
 
     The best change of a given size is known (along sign(w_j − w_y), or along w_j − w_y, cut off at the bounds), and the lead

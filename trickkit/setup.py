@@ -3,7 +3,6 @@ import hashlib
 import importlib
 import importlib.metadata
 import json
-import os
 import pathlib
 import subprocess
 import sys
@@ -63,12 +62,6 @@ def _sha(path: pathlib.Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _write(path: pathlib.Path, content: bytes) -> None:
-    fresh = path.with_name(path.name + ".new")
-    fresh.write_bytes(content)
-    os.replace(fresh, path)  # whole or not at all
-
-
 def deliver(lessons: pathlib.Path = LESSONS, mine: pathlib.Path = MINE) -> list[str]:
     """Bring the learner's copy up to date without ever touching what they edited; a sentence for each file that came.
 
@@ -90,12 +83,12 @@ def deliver(lessons: pathlib.Path = LESSONS, mine: pathlib.Path = MINE) -> list[
         if copies[0].exists() and any(delivered.get(c.name) == new or _sha(c) == new for c in there):
             continue  # this version is with the learner already, edited or not
         place = next(c for c in copies if not c.exists() or delivered.get(c.name) == _sha(c))
-        _write(place, content)
+        data.write_whole(place, content)
         delivered[place.name] = new
         told.append(f"{place.name} is new." if place == copies[0] and not there else
                     f"{place.name} was brought up to date." if place == copies[0] else
                     f"{lesson.name} has an update; yours is edited and stays, the update is {place.name}.")
-        _write(ledger, json.dumps(delivered, indent=1).encode())
+        data.write_whole(ledger, json.dumps(delivered, indent=1).encode())
     return told
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import ipywidgets as w
 import torch
-from IPython.display import display, update_display
+from IPython.display import display
 
 from trickkit import attacks, data, models, plots
 
@@ -34,18 +34,13 @@ def panel(draw: Callable[..., plots.Picture], **controls: w.Widget) -> None:
 
     The picture is the cell's own output, not a widget: it is saved with the notebook and read by GitHub and on paper.
     """
-    def values():
-        return {name: control.value for name, control in controls.items()}
-
-    def follow(_):
-        bundle, metadata = draw(**values())._repr_mimebundle_()
-        update_display(bundle, metadata=metadata, display_id=handle.display_id, raw=True)
+    def drawn():
+        return draw(**{name: control.value for name, control in controls.items()})
 
     show_controls(*controls.values())
-    bundle, metadata = draw(**values())._repr_mimebundle_()
-    handle = display(bundle, metadata=metadata, display_id=True, raw=True)
+    handle = display(drawn(), display_id=True)
     for control in controls.values():
-        control.observe(follow, "value")
+        control.observe(lambda _: handle.update(drawn()), "value")
 
 
 class OwnPhoto:
@@ -71,8 +66,7 @@ class OwnPhoto:
         self.photo = data.picture(picture, model.size)
         self.attack()
         show_controls(w.HBox([self.upload, self.shipped]), self.target, self.eps, self.says, self.credit, self.download)
-        bundle, metadata = self.draw()._repr_mimebundle_()
-        self.handle = display(bundle, metadata=metadata, display_id=True, raw=True)
+        self.handle = display(self.draw(), display_id=True)
         self.offer()
         self.upload.observe(lambda _: self.take(self.upload.value[0]["content"].tobytes()), "value")
         self.shipped.observe(lambda _: self.take(self.shipped.value), "value")
@@ -118,8 +112,7 @@ class OwnPhoto:
 
     def follow(self) -> None:
         """Show the chosen ε."""
-        bundle, metadata = self.draw()._repr_mimebundle_()
-        update_display(bundle, metadata=metadata, display_id=self.handle.display_id, raw=True)
+        self.handle.update(self.draw())
         self.offer()
 
     def offer(self) -> None:

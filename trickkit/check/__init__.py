@@ -42,9 +42,7 @@ def remember(name: str) -> str:
         return ""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        fresh = file.with_suffix(".new")
-        fresh.write_text(json.dumps(sorted(solved()), indent=1), encoding="utf-8")
-        os.replace(fresh, file)
+        data.write_whole(file, json.dumps(sorted(solved()), indent=1).encode())
     except OSError as error:
         return f" (Your progress could not be written down: {error}.)"
     return ""
