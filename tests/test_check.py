@@ -6,12 +6,20 @@ import stat
 
 import pytest
 import torch
+from scipy.stats import binomtest, norm
 
-from trickkit import attacks, check, data, linear, plots
-from trickkit.check import linear_classifiers, panda_to_vulture, start_here
+from trickkit import adversarial, attacks, check, data, defences, linear, plots
+from trickkit.check import defences as defending
+from trickkit.check import (
+    explaining_adversarial_examples,
+    linear_classifiers,
+    panda_to_vulture,
+    start_here,
+    stronger_attacks,
+)
 
-EXERCISES = [e for module in (start_here, linear_classifiers, panda_to_vulture)
-             for e in vars(module).values() if isinstance(e, check.Exercise)]
+MODULES = (start_here, linear_classifiers, panda_to_vulture, explaining_adversarial_examples, stronger_attacks, defending)
+EXERCISES = [e for module in MODULES for e in vars(module).values() if isinstance(e, check.Exercise)]
 g = attacks.input_gradient
 
 
@@ -43,6 +51,107 @@ def unguarded(weights, biases, images, labels):
 def changes_its_input(x, weights, eps):
     x += eps * weights.sign()
     return x
+
+
+explaining, F = explaining_adversarial_examples, torch.nn.functional
+
+
+def worst_case_wrong(reach=lambda w, e, s: e * w.abs().sum(), bias=1, way=-1, mean=torch.mean):
+    return lambda w, b, x, s, e: mean(F.softplus(reach(w, e, s) + way * s * (x @ w + bias * b)))
+
+
+def mixed_wrong(clean, own, step=lambda m, x, y, e: adversarial.sign_step(m, x, y, e)):
+    return lambda m, x, y, e, a: clean(a) * F.cross_entropy(m(x), y) + own(a) * F.cross_entropy(m(step(m, x, y, e)), y)
+
+
+def as_is(a):
+    return a
+
+
+def rest(a):
+    return 1 - a
+
+
+def nothing(a):
+    return 0
+
+
+def cut_off(m, x, y, e, a):
+    stepped = adversarial.sign_step(m, x, y, e)
+    return a * F.cross_entropy(m(x), y) + (1 - a) * F.cross_entropy(m(stepped), y).detach()
+
+
+def gradient_of_loss(m, x, y):
+    return adversarial.sign_step(m, x, y, 1.0) - x
+
+
+def rights(model, attempts, labels):
+    return torch.stack([model(x).argmax(1) == labels for x in attempts])
+
+
+def break_wrong(opened=True, draws=1, targeted=False, reach=1, **options):
+    def attack(model, defence, images, labels, eps):
+        through = defences.straight_through(defence) if opened else defence
+        steady = defences.averaged(lambda x: model(through(x)), draws)
+        return attacks.pgd(steady, images, labels, reach * eps, targeted=targeted, **options)
+    return attack
+
+
+def lower(k, n, alpha):
+    return binomtest(k, n, alternative="greater").proportion_ci(1 - alpha).low
+
+
+def certify_wrong(bound=lower, chooser=0, power=1, abstain=True):
+    def answer(selection, counts, sigma, alpha):
+        label = (selection, counts)[chooser].argmax().item()
+        p = bound(int(counts[label]), int(counts.sum()), alpha)
+        return (label, sigma**power * norm.ppf(p)) if p > 0.5 or not abstain else (-1, 0.0)
+    return answer
+
+
+def lead_wrong(hide=True, sign=1, top=False, chances=False):
+    def lead_of(logits, labels):
+        z = logits.softmax(1) if chances else logits
+        own = z.gather(1, labels[:, None])[:, 0]
+        if top:
+            two = z.topk(2, dim=1).values
+            return two[:, 0] - two[:, 1]
+        other = (z.scatter(1, labels[:, None], -torch.inf) if hide else z).amax(1)
+        return sign * (own - other)
+    return lead_of
+
+
+def scatters_in_place(logits, labels):
+    own = logits.gather(1, labels[:, None])[:, 0]
+    return own - logits.scatter_(1, labels[:, None], -torch.inf).amax(1)
+
+
+def guess_wrong(times=lambda sigma, samples: 1.0, paired=True, draw=torch.randn, mixed=False):
+    def guess(ask, x, samples, sigma):
+        u = draw((samples // 2 if paired else samples, *x.shape[1:]))
+        u = torch.cat([u, -u]) if paired else u
+        said = ask(x + sigma * u).view(-1, 1, 1, 1)
+        return times(sigma, samples) * (said * (u[torch.randperm(len(u))] if mixed else u)).mean(0, keepdim=True) / sigma
+    return guess
+
+
+def border_wrong(inside_end=False, rounds=None, scan=False, number=False, ends="right"):
+    def walk(misread, image, far, close):
+        low, high = 0.0, 1.0
+        if scan:
+            while not misread(image + low * (far - image)):
+                low += close
+            return image + low * (far - image)
+        k = 0
+        while high - low > close and (rounds is None or k < rounds):
+            middle, k = (low + high) / 2, k + 1
+            if misread(image + middle * (far - image)) == (ends == "right"):
+                high = middle
+            else:
+                low = middle
+        t = low if inside_end else high
+        return t if number else image + t * (far - image)
+    return walk
 
 
 WRONG = [
@@ -88,6 +197,90 @@ WRONG = [
     (panda_to_vulture.as_saved, lambda i: (i * 255).round() / 255, "nothing below 0"),
     (panda_to_vulture.as_saved, lambda i: (i.clamp(0, 1) * 255).round(), "divide by 255"),
     (panda_to_vulture.as_saved, lambda i: i.clamp(0, 1), "between two grey levels"),
+    (explaining.sign_step, lambda m, x, y, e: attacks.fgsm(m, x, y, e), "kept the pixels in"),
+    (explaining.sign_step, lambda m, x, y, e: x - e * gradient_of_loss(m, x, y), "the sign is flipped"),
+    (explaining.sign_step, lambda m, x, y, e: e * gradient_of_loss(m, x, y), "the change alone"),
+    (explaining.sign_step, lambda m, x, y, e: x + e * attacks.loss_gradient(m, x, y), "use only the sign"),
+    (explaining.sign_step, lambda m, x, y, e: x + 2 * e * gradient_of_loss(m, x, y), "Each should move by ε"),
+    (explaining.sign_step, lambda m, x, y, e: x - e * g(m, x, y).sign(), "the score of the label alone"),
+    (explaining.sign_step, lambda m, x, y, e: x + e * gradient_of_loss(m, x, (y + 1) % 5), "go the other way"),
+    (explaining.sign_step, lambda m, x, y, e: torch.cat([adversarial.sign_step(m, x[:1], y[:1], e), x[1:]]), "only the first"),
+    (explaining.worst_case_loss, worst_case_wrong(lambda w, e, s: s * e * w.abs().sum()), "printed the paper's formula"),
+    (explaining.worst_case_loss, worst_case_wrong(lambda w, e, s: 0), "without an attacker"),
+    (explaining.worst_case_loss, worst_case_wrong(lambda w, e, s: -e * w.abs().sum()), "your attacker helps"),
+    (explaining.worst_case_loss, worst_case_wrong(lambda w, e, s: e * w.norm()), "the length"),
+    (explaining.worst_case_loss, worst_case_wrong(lambda w, e, s: e * w.sum()), "both signs cancel"),
+    (explaining.worst_case_loss, worst_case_wrong(bias=0), "bias is missing"),
+    (explaining.worst_case_loss, worst_case_wrong(mean=torch.sum), "the mean is wanted"),
+    (explaining.worst_case_loss, worst_case_wrong(mean=torch.clone), "Their mean is wanted"),
+    (explaining.worst_case_loss, worst_case_wrong(way=1), "turned round"),
+    (explaining.worst_case_loss, worst_case_wrong(lambda w, e, s: e * w.abs().mean()), "by hand gives"),
+    (explaining.adversarial_loss, mixed_wrong(rest, as_is), "have changed places"),
+    (explaining.adversarial_loss, mixed_wrong(lambda a: 1, nothing), "as they are. The stepped ones"),
+    (explaining.adversarial_loss, mixed_wrong(nothing, lambda a: 1), "stepped images alone"),
+    (explaining.adversarial_loss, mixed_wrong(lambda a: 1, lambda a: 1), "simply added"),
+    (explaining.adversarial_loss, mixed_wrong(lambda a: 0.5, lambda a: 0.5), "half and half"),
+    (explaining.adversarial_loss, mixed_wrong(as_is, rest, lambda m, x, y, e: adversarial.sign_step(m, x, y, -e)), "easier"),
+    (explaining.adversarial_loss, mixed_wrong(as_is, rest, attacks.fgsm), "in \\[0, 1\\]"),
+    (explaining.adversarial_loss, lambda *a: adversarial.adversarial_loss(*a).item(), "a plain number"),
+    (explaining.adversarial_loss, lambda *a: adversarial.adversarial_loss(*a).detach(), "no gradient leads"),
+    (explaining.adversarial_loss, cut_off, "not its gradient"),
+    (explaining.adversarial_loss, mixed_wrong(as_is, lambda a: a * a), "is wanted, from"),
+    (stronger_attacks.lead, lead_wrong(hide=False), "the best \\*other\\* class"),
+    (stronger_attacks.lead, lead_wrong(sign=-1), "the other way round"),
+    (stronger_attacks.lead, lead_wrong(top=True), "never below 0"),
+    (stronger_attacks.lead, lead_wrong(chances=True), "not on probabilities"),
+    (stronger_attacks.lead, lambda z, y: lead_wrong()(z, y)[:, None], "has shape"),
+    (stronger_attacks.lead, lambda z, y: z.gather(1, y[:, None])[:, 0] - z.mean(1), "and yours says"),
+    (stronger_attacks.lead, scatters_in_place, "changed the logits themselves"),
+    (stronger_attacks.guess_gradient, guess_wrong(lambda sigma, n: sigma), "Divide by sigma"),
+    (stronger_attacks.guess_gradient, guess_wrong(lambda sigma, n: n), "the mean of the answers"),
+    (stronger_attacks.guess_gradient, guess_wrong(lambda sigma, n: 0.5), "Halve nothing"),
+    (stronger_attacks.guess_gradient, guess_wrong(lambda sigma, n: 2), "counted as two"),
+    (stronger_attacks.guess_gradient, guess_wrong(lambda sigma, n: -1), "the other way"),
+    (stronger_attacks.guess_gradient, guess_wrong(paired=False), "Ask in pairs|somewhere else|times as long"),
+    (stronger_attacks.guess_gradient, guess_wrong(draw=torch.rand), "times as long|somewhere else"),
+    (stronger_attacks.guess_gradient, guess_wrong(mixed=True), "the other way|times as long|somewhere else"),
+    (stronger_attacks.guess_gradient, lambda f, x, n, s: guess_wrong()(f, x, 2 * n, s), "you asked 12000 questions"),
+    (stronger_attacks.guess_gradient, lambda f, x, n, s: guess_wrong()(f, x, n, s)[0], "has shape"),
+    (stronger_attacks.border, border_wrong(inside_end=True), "Return the misread end"),
+    (stronger_attacks.border, border_wrong(rounds=4), "Go on halving|still read right"),
+    (stronger_attacks.border, border_wrong(scan=True), "you asked"),
+    (stronger_attacks.border, border_wrong(number=True), "you returned the number"),
+    (stronger_attacks.border, border_wrong(ends="wrong"), "Which end moves|beyond the border"),
+    (stronger_attacks.border, lambda m, i, f, c: f, "beyond the border"),
+    (stronger_attacks.border, lambda m, i, f, c: (attacks.border(m, i, f, c) + 0.1), "straight line"),
+    (defending.held, lambda *a: rights(*a).any(0), r"every\* attempt fails"),
+    (defending.held, lambda *a: ~rights(*a).all(0), "other way round"),
+    (defending.held, lambda *a: rights(*a).float().mean(0), "an average"),
+    (defending.held, lambda *a: rights(*a).float().mean(1).min(), "one number"),
+    (defending.held, lambda *a: rights(*a)[-1], "only the last"),
+    (defending.held, lambda *a: rights(*a).float().mean(0) > 0.5, "hold by your answer"),
+    (defending.straight_through, lambda d: d, "gradient is zero"),
+    (defending.straight_through, lambda d: lambda x: x, "as they came"),
+    (defending.straight_through, lambda d: lambda x: d(x).detach(), "no gradient gets through"),
+    (defending.straight_through, lambda d: lambda x: x + d(x) - x.detach(), "two gradients"),
+    (defending.straight_through, lambda d: lambda x: 2 * x + (d(x) - 2 * x).detach(), "2.00 times"),
+    (defending.straight_through, lambda d: lambda x: x + d(x).detach(), "not what the defence puts out"),
+    (defending.straight_through, lambda d: d(torch.rand(2, 1, 4, 4)), "a function, from images to images, is wanted"),
+    (defending.break_defence, break_wrong(opened=False, draws=10, early_stop=False), "noise of the same size"),
+    (defending.break_defence, break_wrong(targeted=True, early_stop=False), "noise of the same size"),
+    (defending.break_defence, break_wrong(draws=10), "one lucky toss is no success"),
+    (defending.break_defence, break_wrong(reach=0.3, early_stop=False), "can be had|noise of the same size"),
+    (defending.break_defence, break_wrong(reach=2), "lie within ε"),
+    (defending.break_defence, lambda m, d, x, y, e: x + e, "stays in"),
+    (defending.break_defence, lambda m, d, x, y, e: x, "as they came"),
+    (defending.certificate, certify_wrong(abstain=False), "may be no majority"),
+    (defending.certificate, certify_wrong(lambda k, n, a: binomtest(k, n).proportion_ci(1 - a).low), "two-sided"),
+    (defending.certificate, certify_wrong(lambda k, n, a: k / n), "as it was counted"),
+    (defending.certificate, certify_wrong(chooser=1), "choose by selection"),
+    (defending.certificate, certify_wrong(power=0), "σ is missing"),
+    (defending.certificate, certify_wrong(power=2), "the variance"),
+    (defending.certificate, lambda s, c, sigma, a: (s.argmax(), sigma * norm.ppf(1 - a)), "alpha alone"),
+    (defending.certificate, lambda s, c, sigma, a: (s.argmax(), sigma * lower(int(c[s.argmax()]), int(c.sum()), a)), "σ·p"),
+    (defending.certificate, lambda *a: defences.certificate(*a)[1], "a pair, a class number and a radius"),
+    (defending.certificate, lambda *a: (-1, 0.0), "that is a majority"),
+    (defending.certificate, lambda s, c, sigma, a: defences.certificate(s, s, sigma, a), "you abstain where|can|is certain"),
 ]
 
 

@@ -7,7 +7,7 @@ import inspect
 
 __version__ = "0.1.0"
 
-ROOMS = ("attacks", "check", "data", "linear", "models", "papers", "plots", "setup", "widgets")
+ROOMS = ("adversarial", "attacks", "check", "data", "defences", "linear", "models", "papers", "plots", "setup", "widgets")
 
 
 def __getattr__(name: str):

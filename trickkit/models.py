@@ -7,7 +7,7 @@ import copy
 import os
 import socket
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import nn
@@ -245,12 +245,74 @@ def convnet(classes: int = 10, seed: int = 0) -> nn.Sequential:
         )).to(data.device())
 
 
+class Maxout(nn.Module):
+    """A layer of units that each take the largest of a few linear pieces (Goodfellow et al. 2013, arXiv:1302.4389, §2).
+
+    (N, inputs) -> (N, units). Straight almost everywhere, so its gradient tells the truth for a long way.
+    """
+
+    def __init__(self, inputs: int, units: int, pieces: int):
+        super().__init__()
+        self.pieces, self.linear = pieces, nn.Linear(inputs, units * pieces)
+        nn.init.uniform_(self.linear.weight, -0.05, 0.05)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.linear(x).unflatten(1, (-1, self.pieces)).amax(2)
+
+
+def maxout(units: int = 64, pieces: int = 4, classes: int = 10, pixels: int = 28 * 28, seed: int = 0) -> nn.Sequential:
+    """A network of two maxout layers and a linear one: images of `pixels` numbers -> (N, classes). Same seed, same weights."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return nn.Sequential(OrderedDict(
+            flatten=nn.Flatten(), maxout1=Maxout(pixels, units, pieces), maxout2=Maxout(units, units, pieces),
+            logits=nn.Linear(units, classes),
+        )).to(data.device())
+
+
+class RBF(nn.Module):
+    """A shallow network of radial basis functions: p_k = exp(-Σ_i β_ki (x_i - µ_ki)²), near 1 close to µ_k and 0 far away.
+
+    images -> log p_k, (N, K). Each p_k stands for itself: they need not sum to 1, and far from every µ_k all are 0
+    (Goodfellow et al. 2015, arXiv:1412.6572, §7: there exp of a quadratic form for one class; here its β is a diagonal).
+    """
+
+    def __init__(self, centres: torch.Tensor, width: float):
+        super().__init__()
+        self.centres = nn.Parameter(centres.clone())
+        self.log_widths = nn.Parameter(torch.full_like(centres, width).log())  # the logarithm, so that β stays positive
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        x, beta = images.flatten(1), self.log_widths.exp()
+        squares = x.square() @ beta.T - 2 * x @ (beta * self.centres).T + (beta * self.centres.square()).sum(1)
+        return -squares.clamp(min=0)
+
+
+def rbf(images: torch.Tensor, labels: torch.Tensor, classes: int = 10) -> RBF:
+    """An `RBF` as it is before training: each µ_k the mean of its class, one β, so that a mean own distance is 1.
+
+    images: (N, C, H, W); labels: (N,). Raises ValueError for a class with no image, which has no mean.
+    """
+    check_images(images)
+    x, counts = images.flatten(1), labels.bincount(minlength=classes)
+    if (counts == 0).any():
+        raise ValueError(f"Every class wants an image, to start its centre from; class {counts.argmin()} has none.")
+    centres = torch.stack([x[labels == k].mean(0) for k in range(classes)])
+    return RBF(centres, 1 / (x - centres[labels]).square().sum(1).mean().item()).to(data.device())
+
+
+def plain_loss(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """The mean cross-entropy J of a batch: what `train` lowers unless told otherwise."""
+    return nn.functional.cross_entropy(model(images), labels)
+
+
 def train(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, epochs: int = 5, rate: float = 1e-3,
-          decay: float = 0.0, batch: int = 100, seed: int = 0) -> nn.Module:
-    """Train a model in place by Adam on the cross-entropy, and hand it back in eval mode. Same seed, same order of images.
+          decay: float = 0.0, batch: int = 100, seed: int = 0, loss: Callable = plain_loss) -> nn.Module:
+    """Train a model in place by Adam, and hand it back in eval mode. Same seed, same order of images.
 
     images: (N, C, H, W) in [0, 1]; labels: (N,); rate: Adam's step; decay: L2 penalty decay/2 · ‖weights‖² added to the
-    loss, biases left out (Kingma, Ba 2014, arXiv:1412.6980).
+    loss, biases left out (Kingma, Ba 2014, arXiv:1412.6980). loss: (model, images, labels) of a batch -> a number to lower.
     """
     check_images(images)
     weights = [p for p in model.parameters() if p.dim() > 1]
@@ -261,9 +323,9 @@ def train(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, epochs: 
     for _ in progress(range(epochs), "training"):
         for rows in torch.randperm(len(images), generator=order).split(batch):
             rows = rows.to(images.device)
-            loss = nn.functional.cross_entropy(model(images[rows]), labels[rows])
+            value = loss(model, images[rows], labels[rows])
             steps.zero_grad()
-            loss.backward()
+            value.backward()
             steps.step()
     return model.eval()
 

@@ -4,6 +4,8 @@ import functools
 import json
 import math
 import pathlib
+import statistics
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from trickkit import data
@@ -12,10 +14,14 @@ MIME = "application/vnd.trickkit.papers+json"
 
 
 class Row(NamedTuple):
-    """One comparison. value is the paper's, None where it says it in words only; ours stays inside band, low to high."""
+    """One comparison. The paper's value is in data/papers.csv, empty where it says it in words only.
+
+    ours: one number, or a sequence of one from each run, which is shown as mean ± standard deviation. It, or the mean, stays
+    inside band, low to high.
+    """
 
     id: str
-    ours: float
+    ours: float | Sequence[float]
     band: tuple[float, float]
     settings: str = "as in the paper"
     why: str = ""
@@ -67,14 +73,17 @@ def compare(*rows: Row) -> Comparison:
     for row in rows:
         if row.id not in reported():
             raise data.unknown("paper's number", row.id, reported())
-        paper, ours = reported()[row.id], float(row.ours)
+        runs = list(map(float, row.ours)) if isinstance(row.ours, list | tuple) else [float(row.ours)]
+        paper, ours = reported()[row.id], statistics.fmean(runs)
         said = verdict(paper["value"], ours)
         if said == "differs" and not row.why:
             raise ValueError(f"{row.id}: ours is {ours:.4g}, the paper's {paper['value']}. Say why they differ.")
         if not row.band[0] <= ours <= row.band[1]:
             astray.append(f"{row.id}: ours is {ours:.4g}, outside its band {row.band[0]:g} to {row.band[1]:g}")
         form = f".{len(paper['value'].partition('.')[2])}f" if paper["value"] else ".4g"
-        out.append({**paper, "ours": format(ours, form), "verdict": said, "our_settings": row.settings, "why": row.why})
+        spread = f" ± {format(statistics.stdev(runs), form)}" if len(runs) > 1 else ""
+        out.append({**paper, "ours": format(ours, form) + spread, "verdict": said, "our_settings": row.settings,
+                    "why": row.why})
     if astray:
         raise AssertionError("; ".join(astray))
     return Comparison(out)

@@ -170,6 +170,47 @@ def ticks(values: torch.Tensor, rows: Sequence[str], columns: Sequence[str], tit
     return Picture(figure, f"{title}. A table of {label}. No: {', '.join(failures) or 'none'}.")
 
 
+def matrix(values: torch.Tensor, rows: Sequence[str], columns: Sequence[str], title: str, xlabel: str, ylabel: str) -> Picture:
+    """A table of shares, 0 to 1, as percentages on a scale from blue to yellow. values: (rows, columns)."""
+    values = np.asarray(values.cpu(), dtype=np.float32)
+    figure, axes = _figure(0.95 * len(columns) + 2.2, 0.5 * len(rows) + 1.5)
+    ax = axes[0, 0]
+    ax.imshow(values, cmap="cividis", vmin=0, vmax=1, aspect="auto")
+    ax.set(xticks=range(len(columns)), xticklabels=columns, yticks=range(len(rows)), yticklabels=rows)
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    for (i, j), v in np.ndenumerate(values):
+        ax.text(j, i, f"{v:.0%}", ha="center", va="center", fontsize=10, color="black" if v > 0.5 else "white")
+    ax.set_title(title, fontsize=11)
+    said = "; ".join(f"{r}: " + ", ".join(f"{c} {v:.0%}" for c, v in zip(columns, line, strict=True))
+                     for r, line in zip(rows, values, strict=True))
+    return Picture(figure, f"{title}. A table of {ylabel} by {xlabel}. {said}.")
+
+
+def attacked(image: torch.Tensor, moved: torch.Tensor, names: Sequence[str], probabilities: Sequence[float], title: str,
+             note: str = "") -> Picture:
+    """An attacked picture, its change made visible, and a bar a class. Quick, for panels.
+
+    image, moved: (1, C, H, W) in [0, 1], before and after; names, probabilities: of the attacked one; note: under the change.
+    """
+    figure = Figure(figsize=(9.2, 3.4))  # laid out by hand: finding the layout takes as long as drawing it
+    boxes = ((0.01, 0.1, 0.3, 0.78), (0.33, 0.1, 0.3, 0.78), (0.66, 0.1, 0.33, 0.78))
+    shown = ((moved, "the picture"), (magnified(moved - image), f"the change, magnified{note}"))
+    for box, (picture, caption) in zip(boxes, shown, strict=False):
+        ax = figure.add_axes(box)
+        ax.imshow(data.to_bytes(picture), interpolation="nearest" if image.shape[-1] < 100 else "antialiased")
+        ax.set_title(caption, y=0, va="top", pad=-4, fontsize=10)
+        ax.axis("off")
+    bars = figure.add_axes(boxes[2])
+    bars.barh(range(len(names)), probabilities, 0.4, color=SKY)
+    for place, (name, p) in enumerate(zip(names, probabilities, strict=True)):
+        bars.text(0.01, place - 0.35, f"{name}  {p:.2f}", va="center", fontsize=10)
+    bars.set(xlim=(0, 1), ylim=(len(names) - 0.5, -0.6))
+    bars.axis("off")
+    figure.suptitle(title, fontsize=12)
+    said = ", ".join(f"{n} {p:.2f}" for n, p in zip(names, probabilities, strict=True))
+    return Picture(figure, f"{title}. Probabilities: {said}.", photo=True)
+
+
 def magnified(change: torch.Tensor) -> torch.Tensor:
     """A change of pixels made visible: its largest value becomes black or white, no change is grey. Returns (…) in [0, 1]."""
     return 0.5 + change / (2 * change.abs().max().clamp(min=1e-12))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import ipywidgets as w
 import torch
-from IPython.display import display
+from IPython.display import HTML, display
 
 from trickkit import attacks, data, models, plots
 
@@ -41,6 +41,11 @@ def panel(draw: Callable[..., plots.Picture], **controls: w.Widget) -> None:
     handle = display(drawn(), display_id=True)
     for control in controls.values():
         control.observe(lambda _: handle.update(drawn()), "value")
+
+
+def link(png: bytes, file: str, words: str) -> HTML:
+    """A link that saves a picture under that name, from the page itself: no server, no file on this machine."""
+    return HTML(f'<a download="{file}" href="data:image/png;base64,{base64.b64encode(png).decode()}">{words}</a>')
 
 
 class OwnPhoto:
@@ -117,8 +122,8 @@ class OwnPhoto:
 
     def offer(self) -> None:
         """Offer the picture at the chosen ε for download."""
-        file = base64.b64encode(data.png(self.tricked[[self.levels.index(self.eps.value)]])).decode()
-        self.download.value = f'<a download="tricked.png" href="data:image/png;base64,{file}">Download this picture (PNG)</a>'
+        file = data.png(self.tricked[[self.levels.index(self.eps.value)]])
+        self.download.value = link(file, "tricked.png", "Download this picture (PNG)").data
 
     def say(self, sentence: str) -> None:
         """Show a sentence where a screen reader announces it."""

@@ -5,9 +5,11 @@
     check.one_step.solution()             the package's own function
     check.progress()                      what you have solved, in every lesson
 """
+import importlib
 import json
 import os
 import pathlib
+import pkgutil
 import traceback
 from collections.abc import Callable
 
@@ -135,10 +137,11 @@ def untouched(x: torch.Tensor, before: torch.Tensor) -> str | None:
 
 def progress() -> None:
     """Draw what is solved, a line a lesson."""
-    from trickkit.check import linear_classifiers, panda_to_vulture, start_here  # noqa: F401  each declares its exercises
+    for module in pkgutil.iter_modules(__path__):  # each declares its exercises
+        importlib.import_module(f"{__name__}.{module.name}")
 
     done = solved()
     for lesson, exercises in sorted(LESSONS.items()):
         marks = "".join("■" if f"{lesson}/{e}" in done else "□" for e in exercises)
         count = sum(f"{lesson}/{e}" in done for e in exercises)
-        print(f"{lesson:<24} {marks:<6} {count} of {len(exercises)}")
+        print(f"{lesson:<36} {marks:<6} {count} of {len(exercises)}")

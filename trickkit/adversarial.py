@@ -1,0 +1,249 @@
+"""Adversarial training by the fast gradient sign, and the measurements of the paper that named it.
+
+Goodfellow, Shlens, Szegedy 2015, "Explaining and Harnessing Adversarial Examples", arXiv:1412.6572. Everything here is for
+handwritten digits, ε = 0.25 of the way from black to white. The paper's x + ε · sign(∇J) is taken as it is printed, so a
+pixel may leave [0, 1]; `attacks.fgsm` is the same step kept in the picture. Shares and confidences are percentages.
+"""
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from trickkit import data, models
+
+EPS = 0.25
+
+
+def sign_step(model: Callable, images: torch.Tensor, labels: torch.Tensor, eps: float = EPS,
+              loss: Callable = F.cross_entropy) -> torch.Tensor:
+    """x + ε · sign(∇ₓ J(x, y)), as the paper prints it (§4): pixels may leave [0, 1], and each moves by ε or not at all.
+
+    images: (N, C, H, W); labels: (N,); loss: (outputs of the model, labels) -> J, the cross-entropy unless the model learnt
+    another.
+    """
+    images = images.detach().clone().requires_grad_(True)
+    slope = torch.autograd.grad(loss(model(images), labels), images)[0]
+    return images.detach() + eps * slope.sign()
+
+
+def worst_case_loss(weights: torch.Tensor, bias: torch.Tensor, images: torch.Tensor, signs: torch.Tensor,
+                    eps: float) -> torch.Tensor:
+    """Logistic regression's loss on the worst change of ε per pixel: the mean of ζ(ε‖w‖₁ − y(w·x + b)), ζ the softplus.
+
+    No change of ε per pixel can lower y(w·x + b) by more than ε‖w‖₁, and one does. The paper (§5) prints
+    ζ(y(ε‖w‖₁ − w·x − b)), which is the same for y = +1 only. weights: (pixels,); bias: (); images: (N, pixels); signs: (N,), +1
+    or −1.
+    """
+    return F.softplus(eps * weights.abs().sum() - signs * (images @ weights + bias)).mean()
+
+
+def adversarial_loss(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, eps: float = EPS,
+                     alpha: float = 0.5) -> torch.Tensor:
+    """α J(x, y) + (1 − α) J(x + ε · sign(∇ₓ J(x, y)), y), with the step taken anew from the model as it is now (§6).
+
+    For `models.train(…, loss=adversarial_loss)`. No gradient flows through the sign.
+    """
+    stepped = sign_step(model, images, labels, eps)
+    return alpha * F.cross_entropy(model(images), labels) + (1 - alpha) * F.cross_entropy(model(stepped), labels)
+
+
+def logistic_loss(model: nn.Module, images: torch.Tensor, signs: torch.Tensor) -> torch.Tensor:
+    """The mean of ζ(−y(w·x + b)) for a model with one output and labels y of +1 or −1."""
+    return F.softplus(-signs * model(images)[:, 0]).mean()
+
+
+def sigmoid_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """The loss of ten separate yes-or-no questions, p_k = σ(logit k): the mean over images of the sum over classes."""
+    yes = F.one_hot(labels, logits.shape[1]).to(logits)
+    return F.binary_cross_entropy_with_logits(logits, yes, reduction="sum") / len(labels)
+
+
+def rbf_loss(log_chances: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """The same for a `models.RBF`, which gives log p_k: −log p_y − Σ log(1 − p_k) over the other classes, mean over images."""
+    log_no = torch.log(-torch.expm1(log_chances.clamp(max=-1e-6)))
+    yes = F.one_hot(labels, log_chances.shape[1]).bool()
+    return -torch.where(yes, log_chances, log_no).sum(1).mean()
+
+
+def softmax(outputs: torch.Tensor) -> torch.Tensor:
+    """Probabilities (N, K) that sum to 1, from logits."""
+    return outputs.softmax(1)
+
+
+def ensemble(members: Sequence[nn.Module]) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The log of the members' mean probability, (N, K): an ensemble as one model."""
+    return lambda images: torch.stack([m(images).log_softmax(1) for m in members]).logsumexp(0) - math.log(len(members))
+
+
+@torch.no_grad()
+def mistakes(model: Callable, images: torch.Tensor, labels: torch.Tensor, chances: Callable = softmax) -> tuple[float, float]:
+    """The share of images misread, and the mean confidence on those: the largest probability, whatever the class (both in %).
+
+    chances: from the model's outputs to probabilities (N, K): `softmax`, torch.sigmoid, or torch.exp for log p.
+    """
+    sure, read = chances(model(images)).max(1)
+    wrong = model(images).argmax(1) != labels
+    return 100 * wrong.float().mean().item(), 100 * sure[wrong].mean().item() if wrong.any() else 0.0
+
+
+@torch.no_grad()
+def rubbish(model: Callable, chances: Callable = softmax, count: int = 10_000, seed: int = 0) -> tuple[float, float, float]:
+    """What a model says to Gaussian noise N(0, 1) a pixel, not clipped, where the only right answer is "nothing" (App. A).
+
+    A false alarm is a class with p > ½. Returns the share of false alarms, their mean confidence, and the share of the class
+    most often given (all in %).
+    """
+    dice = torch.Generator().manual_seed(seed)
+    sure, read = chances(model(torch.randn(count, 1, 28, 28, generator=dice).to(data.device()))).max(1)
+    alarm = sure > 0.5
+    if not alarm.any():
+        return 0.0, 0.0, 0.0
+    favourite = read[alarm].bincount().max() / alarm.sum()
+    return tuple(100 * share.item() for share in (alarm.float().mean(), sure[alarm].mean(), favourite))
+
+
+def agreement(reference: torch.Tensor, other: torch.Tensor, labels: torch.Tensor) -> tuple[float, float]:
+    """How often two models give the same class where the reference errs, and where both err (both in %). All: (N,)."""
+    same, first, both = reference == other, reference != labels, (reference != labels) & (other != labels)
+    return tuple(100 * same[rows].float().mean().item() if rows.any() else 0.0 for rows in (first, both))
+
+
+def along(model: Callable, image: torch.Tensor, label: int, sizes: Sequence[float]) -> torch.Tensor:
+    """One image (1, C, H, W) moved by each ε in sizes along its own sign(∇ₓJ), a straight line: (len(sizes), C, H, W)."""
+    labels = torch.tensor([label], device=image.device)
+    way = sign_step(model, image, labels, 1) - image
+    return image + torch.tensor(sizes, device=image.device, dtype=image.dtype).view(-1, 1, 1, 1) * way
+
+
+def overtaken(model: Callable, images: torch.Tensor, labels: torch.Tensor) -> float:
+    """The smallest ε, to a hundredth, at which a wrong class leads on that line: the median over images read rightly at 0."""
+    way, first = sign_step(model, images, labels, 1) - images, torch.full((len(images),), torch.inf, device=images.device)
+    for eps in torch.arange(100, -1, -1) / 100:
+        first[model(images + eps * way).argmax(1) != labels] = eps.item()
+    return first[first > 0].median().item()
+
+
+def promised_and_found(model: Callable, images: torch.Tensor, labels: torch.Tensor,
+                       sizes: Sequence[float]) -> tuple[list[float], list[float]]:
+    """How far the right class's lead falls at each ε along its own gradient's sign: as a straight line has it, and in fact.
+
+    The lead is the label's logit less the largest of the others; both are means over the images. Promised is ε‖∇‖₁ (§3).
+    """
+    def lead(x):
+        scores = model(x)
+        return (scores.gather(1, labels[:, None])[:, 0] - scores.scatter(1, labels[:, None], -torch.inf).amax(1)).mean()
+
+    x = images.clone().requires_grad_(True)
+    slope = torch.autograd.grad(lead(x), x)[0]
+    with torch.no_grad():
+        found = [(lead(images) - lead(images - eps * slope.sign())).item() for eps in sizes]
+    return [eps * slope.abs().sum().item() for eps in sizes], found
+
+
+def to_centre(model: models.RBF, images: torch.Tensor, labels: torch.Tensor, eps: float = EPS) -> torch.Tensor:
+    """Each image moved by at most ε per pixel to where an RBF network gives a wrong class the largest p that it can: exact.
+
+    log p_k is a sum over pixels, and each term rises as its pixel nears µ_k's. So the best for class k is every pixel as near
+    as ε allows, and it remains to try each k but the label. Not in the paper.
+    """
+    with torch.no_grad():
+        tries = torch.stack([images + (c.view_as(images[0]) - images).clamp(-eps, eps) for c in model.centres])
+        wrong = torch.stack([model(t)[:, k] for k, t in enumerate(tries)])  # (K, N), log p_k of the try for k
+        best = wrong.scatter(0, labels[None], -torch.inf).argmax(0)
+        return tries[best, torch.arange(len(images), device=images.device)]
+
+
+def three_or_seven(images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The 3s and 7s alone, and their signs as floats: −1 for a 3, +1 for a 7."""
+    rows = (labels == 3) | (labels == 7)
+    return images[rows], (labels[rows] == 7).to(images) * 2 - 1
+
+
+def networks(split: data.Split, seed: int = 0, epochs: int = 15, members: int = 3) -> dict[str, nn.Module]:
+    """Every network of the paper that digits permit, trained alike; a name each.
+
+    logistic (3 or 7), softmax, maxout, adversarial, noise_sign, noise_even, sigmoid (on top of maxout), l1, rbf, and member1 …
+    of an ensemble whose first is maxout. seed: of the starting weights, the order of the images and the noise.
+    """
+    images, labels = split.train_images, split.train_labels
+    dice = torch.Generator().manual_seed(seed)
+    longer = epochs + epochs // 3  # for the shallow ones
+
+    def noisy(noise):
+        return lambda m, x, y: models.plain_loss(m, x + EPS * noise(torch.rand(x.shape, generator=dice).to(x) * 2 - 1), y)
+
+    def decayed(m, x, y):
+        return models.plain_loss(m, x, y) + 0.0025 * m.maxout1.linear.weight.abs().sum()
+
+    def fit(model, loss=models.plain_loss, x=images, y=labels, rate=0.002, epochs=epochs, seed=seed):
+        return models.train(model, x, y, epochs, rate, seed=seed, loss=loss)
+
+    def maxout(loss=models.plain_loss, seed=seed):
+        return fit(models.maxout(seed=seed), loss, seed=seed)
+
+    return {
+        "logistic": fit(models.linear(1), logistic_loss, *three_or_seven(images, labels), rate=0.001, epochs=longer),
+        "softmax": fit(models.linear(), rate=0.001, epochs=longer),
+        "maxout": maxout(),
+        "adversarial": maxout(adversarial_loss),
+        "noise_sign": maxout(noisy(torch.sign)),
+        "noise_even": maxout(noisy(torch.clone)),
+        "sigmoid": maxout(lambda m, x, y: sigmoid_loss(m(x), y)),
+        "l1": maxout(decayed),
+        "rbf": fit(models.rbf(images, labels), lambda m, x, y: rbf_loss(m(x), y), rate=0.01, epochs=longer),
+        **{f"member{i}": maxout(seed=seed + 100 * i) for i in range(1, members)},
+    }
+
+
+def measure(nets: dict[str, nn.Module], split: data.Split) -> dict[str, float]:
+    """The paper's numbers for the networks of one seed, in %, by the names that data/papers.csv has after "goodfellow2015/"."""
+    x, y = split.test_images, split.test_labels
+    digits37, signs = three_or_seven(x, y)
+    aimed = {name: sign_step(nets[name], x, y) for name in ("softmax", "maxout", "adversarial", "noise_sign", "noise_even")}
+    aimed37 = sign_step(lambda z: nets["logistic"](z)[:, 0], digits37, signs, loss=lambda z, s: F.softplus(-s * z).sum())
+    rbf, maxout, group = nets["rbf"], nets["maxout"], [m for name, m in nets.items() if name == "maxout" or "member" in name]
+    own = {name: mistakes(nets[name], aimed[name], y) for name in aimed}
+    rbf_own = mistakes(rbf, sign_step(rbf, x, y, loss=rbf_loss), y, torch.exp)
+    read = {name: nets[name](aimed["maxout"]).argmax(1) for name in ("maxout", "softmax", "rbf")}
+    noise = {"maxout": rubbish(maxout), "sigmoid": rubbish(nets["sigmoid"], torch.sigmoid), "softmax": rubbish(nets["softmax"]),
+             "rbf": rubbish(rbf, torch.exp)}
+    softmax_agrees, rbf_agrees = (agreement(read["maxout"], read[name], y) for name in ("softmax", "rbf"))
+    with torch.no_grad():
+        found = {
+            "softmax-error": own["softmax"][0], "softmax-confidence": own["softmax"][1],
+            "maxout-error": own["maxout"][0], "maxout-confidence": own["maxout"][1],
+            "logistic-clean": 100 * (signs * nets["logistic"](digits37)[:, 0] <= 0).float().mean().item(),
+            "logistic-error": 100 * (signs * nets["logistic"](aimed37)[:, 0] <= 0).float().mean().item(),
+            "l1-train-error": mistakes(nets["l1"], split.train_images, split.train_labels)[0],
+            "clean-without": mistakes(maxout, x, y)[0], "clean-with": mistakes(nets["adversarial"], x, y)[0],
+            "trained-error": own["adversarial"][0], "trained-confidence": own["adversarial"][1],
+            "transfer-to-trained": mistakes(nets["adversarial"], aimed["maxout"], y)[0],
+            "transfer-to-original": mistakes(maxout, aimed["adversarial"], y)[0],
+            "noise-sign-error": own["noise_sign"][0], "noise-sign-confidence": own["noise_sign"][1],
+            "noise-even-error": own["noise_even"][0], "noise-even-confidence": own["noise_even"][1],
+            "rbf-error": rbf_own[0], "rbf-confidence": rbf_own[1],
+            "rbf-clean-confidence": 100 * rbf(x).exp().amax(1).mean().item(),
+            "agree-softmax": softmax_agrees[0], "agree-rbf": rbf_agrees[0],
+            "agree-softmax-both-wrong": softmax_agrees[1], "agree-rbf-both-wrong": rbf_agrees[1],
+            "agree-rbf-softmax": agreement(read["softmax"], read["rbf"], y)[1],
+        }
+    found["figure4-overtakes"] = overtaken(maxout, x[y == 4], y[y == 4])
+    found |= {
+        "ensemble-error": mistakes(ensemble(group), sign_step(ensemble(group), x, y), y)[0],
+        "ensemble-member-error": mistakes(ensemble(group), aimed["maxout"], y)[0],
+        "rubbish-maxout-error": noise["maxout"][0], "rubbish-maxout-confidence": noise["maxout"][1],
+        "rubbish-favourite": noise["maxout"][2],
+        "rubbish-sigmoid-error": noise["sigmoid"][0], "rubbish-sigmoid-confidence": noise["sigmoid"][1],
+        "rubbish-softmax-error": noise["softmax"][0], "rubbish-softmax-confidence": noise["softmax"][1],
+        "rubbish-rbf-error": noise["rbf"][0],
+    }
+    return found
+
+
+def experiment(split: data.Split, seeds: Sequence[int] = (0, 1, 2), epochs: int = 15) -> tuple[list, dict[str, list[float]]]:
+    """`networks` and `measure` for each seed: the networks, a dict a seed, and a list of numbers, one a seed, for each name."""
+    nets = [networks(split, seed, epochs) for seed in seeds]
+    runs = [measure(n, split) for n in nets]
+    return nets, {name: [run[name] for run in runs] for name in runs[0]}

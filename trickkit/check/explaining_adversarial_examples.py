@@ -1,0 +1,138 @@
+"""The checks of lesson 04. Each draws fresh small networks and weights."""
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from trickkit import adversarial, attacks
+from trickkit.check import exercise, progress, tensor, untouched
+
+__all__ = ["adversarial_loss", "progress", "sign_step", "worst_case_loss"]
+LESSON = "04 explaining_adversarial_examples"
+
+
+def small_network() -> tuple[nn.Module, torch.Tensor, torch.Tensor, float]:
+    """A bent random network, four images (4, 1, 6, 6) with some pixels black and white, their labels, and an ε."""
+    network = nn.Sequential(nn.Flatten(), nn.Linear(36, 20), nn.Tanh(), nn.Linear(20, 5)).eval()
+    images = torch.rand(4, 1, 6, 6).mul(1.4).sub(0.2).clamp(0, 1)
+    return network, images, torch.randint(5, (4,)), torch.empty(()).uniform_(0.05, 0.3).item()
+
+
+@exercise(LESSON, adversarial.sign_step,
+          "x = images.clone().requires_grad_(True), then J = F.cross_entropy(model(x), labels).",
+          "torch.autograd.grad(J, x)[0] is ∇ₓJ, a number a pixel. Only its sign is used.",
+          "images + eps * gradient.sign(), and nothing more: the paper's formula has no clamp.")
+def sign_step(yours):
+    """x + ε · sign(∇ₓ J(x, y)), as printed."""
+    for _ in range(20):
+        network, images, labels, eps = small_network()
+        before = images.clone()
+        stepped = yours(network, images, labels, eps)
+        if wrong := tensor(stepped, images, "picture"):
+            return wrong
+        if wrong := untouched(images.detach(), before):
+            return wrong
+        images, stepped, right = images.detach(), stepped.detach(), adversarial.sign_step(network, images, labels, eps)
+        if torch.allclose(stepped, right - images, atol=1e-5):
+            return "you returned the change alone; x with the change added is wanted."
+        if torch.allclose(stepped, right.clamp(0, 1), atol=1e-6):
+            return ("you kept the pixels in [0, 1]. A sound habit, and attacks.fgsm has it; but here the paper's formula is "
+                    "wanted as it is printed, without a clamp.")
+        change = (stepped - images) / eps
+        if torch.allclose(change, (images - right) / eps, atol=1e-3):
+            return "your step lowers the loss: the sign is flipped."
+        if torch.equal(stepped[1:], images[1:]) and not torch.equal(stepped[0], images[0]):
+            return "only the first picture of the batch moved. Take the gradient of the whole batch's loss at once."
+        if change.abs().max() > 1.001 or change.abs().min() < 0.999:
+            return (f"your pixels move by {change.abs().min():.2g}·ε to {change.abs().max():.2g}·ε. Each should move by ε: "
+                    "of the gradient, use only the sign.")
+        score = attacks.input_gradient(network, images, labels).sign()
+        if torch.allclose(change, -score, atol=1e-3) and not torch.allclose(stepped, right, atol=1e-5):
+            return "you lower the score of the label alone. J is the cross-entropy, in which every class's score takes part."
+        if not torch.allclose(stepped, right, atol=1e-5):
+            share = (change.sign() != ((right - images) / eps).sign()).float().mean()
+            return f"{share:.0%} of your pixels go the other way from the sign of ∇ₓJ. Is J the cross-entropy with the labels?"
+    return None
+
+
+@exercise(LESSON, adversarial.worst_case_loss,
+          "Without an attacker the loss is ζ(−y(w·x + b)). How far down can ε per pixel push y(w·x + b)? Lesson 02 knows.",
+          "By ε times the sum of |w|, whichever y is. So the attacker's share does not get multiplied by y.",
+          "F.softplus(eps * weights.abs().sum() - signs * (images @ weights + bias)).mean()")
+def worst_case_loss(yours):
+    """The loss of logistic regression on the worst change of ε per pixel, in closed form."""
+    for _ in range(20):
+        weights, bias, images = torch.randn(12), 2 * torch.randn(()), torch.rand(9, 12)
+        signs = torch.tensor([1.0, -1, 1, -1, -1, 1, -1, -1, 1])[torch.randperm(9)]
+        eps = torch.empty(()).uniform_(0.05, 0.3).item()
+        value = yours(weights, bias, images, signs, eps)
+        if isinstance(value, torch.Tensor) and value.shape == (9,):
+            return "you return a loss for each image, shape (9,). Their mean is wanted."
+        if wrong := tensor(value, (), "loss"):
+            return wrong
+        margins, reach = signs * (images @ weights + bias), eps * weights.abs().sum()
+        near = {  # what else it might be
+            "you printed the paper's formula: it multiplies ε‖w‖₁ by y, so for y = −1 the attacker would *help*. The attacker "
+            "lowers y(w·x + b) for either sign.": F.softplus(signs * reach - margins).mean(),
+            "this is the loss without an attacker: ε plays no part in it.": F.softplus(-margins).mean(),
+            "your attacker helps: the loss is lower than with no attack at all. Which sign has ε‖w‖₁?":
+                F.softplus(-reach - margins).mean(),
+            "you took the length ‖w‖₂. A change of ε in every pixel shifts the score by ε·Σ|w|.":
+                F.softplus(eps * weights.norm() - margins).mean(),
+            "you took Σw, in which weights of both signs cancel. The attacker follows each one's sign: Σ|w|.":
+                F.softplus(eps * weights.sum() - margins).mean(),
+            "the bias is missing.": F.softplus(reach - signs * (images @ weights)).mean(),
+            "you summed over the images; the mean is wanted.": F.softplus(reach - margins).sum(),
+            "the labels' signs seem to be turned round: ζ(−y(w·x + b)) is small where y and w·x + b agree.":
+                F.softplus(reach + margins).mean(),
+        }
+        right = adversarial.worst_case_loss(weights, bias, images, signs, eps)
+        if not torch.isclose(value, right, rtol=1e-4):
+            for sentence, other in near.items():
+                if torch.isclose(value, other, rtol=1e-4) and not torch.isclose(other, right, rtol=1e-3):
+                    return sentence
+            worst = images - eps * signs[:, None] * weights.sign()
+            check = F.softplus(-signs * (worst @ weights + bias)).mean()
+            return (f"your loss is {value:.3f}; putting the worst change into each image by hand gives {check:.3f}. "
+                    "How far can ε per pixel push y(w·x + b) down?")
+    return None
+
+
+@exercise(LESSON, adversarial.adversarial_loss,
+          "First make the examples: stepped = sign_step(model, images, labels, eps).",
+          "Then alpha times the cross-entropy on images, and 1 − alpha times the cross-entropy on stepped.",
+          "Return the number itself, not its .item(): training follows its gradient back to the weights.")
+def adversarial_loss(yours):
+    """α J(x, y) + (1 − α) J(x + ε · sign(∇ₓJ), y)."""
+    for _ in range(20):
+        network, images, labels, eps = small_network()
+        alpha = [0.2, 0.3, 0.7, 0.8][torch.randint(4, ())]
+        value = yours(network, images, labels, eps, alpha)
+        if isinstance(value, float):
+            return "your loss is a plain number, and training cannot follow it back to the weights. Leave out .item()."
+        if wrong := tensor(value, (), "loss"):
+            return wrong
+        if not value.requires_grad:
+            return "no gradient leads from your loss back to the weights. Compute it without detach, .item() or no_grad."
+        stepped, back = (adversarial.sign_step(network, images, labels, e) for e in (eps, -eps))
+        plain, own, easy, clipped = (F.cross_entropy(network(z), labels) for z in (images, stepped, back, stepped.clamp(0, 1)))
+        right = alpha * plain + (1 - alpha) * own
+        near = {
+            "α and 1 − α have changed places: α belongs to the images as they are.": (1 - alpha) * plain + alpha * own,
+            "this is the loss on the images as they are. The stepped ones take 1 − α of it.": plain,
+            "this is the loss on the stepped images alone. The images as they are take α of it.": own,
+            "the two losses should be weighted by α and 1 − α; yours are simply added.": plain + own,
+            "they are mixed half and half, whatever α is.": (plain + own) / 2,
+            "your examples are *easier* than the images: step up the loss, not down.": alpha * plain + (1 - alpha) * easy,
+            "you kept the stepped pixels in [0, 1]. Here the step is taken as the paper prints it, without a clamp.":
+                alpha * plain + (1 - alpha) * clipped,
+        }
+        if not torch.isclose(value, right, rtol=1e-4):
+            for sentence, other in near.items():
+                if torch.isclose(value, other, rtol=1e-4) and not torch.isclose(other, right, rtol=1e-3):
+                    return sentence
+            return (f"your loss is {value:.3f}; {right:.3f} is wanted, from {plain:.3f} on the images, {own:.3f} on the "
+                    f"stepped ones and α = {alpha}.")
+        mine, theirs = (torch.autograd.grad(z, list(network.parameters()), allow_unused=True) for z in (value, right))
+        if any(a is None or not torch.allclose(a, b, atol=1e-4) for a, b in zip(mine, theirs, strict=True)):
+            return "the number is right, but not its gradient to the weights: one of the two parts is cut off from the model."
+    return None
