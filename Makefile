@@ -6,7 +6,7 @@ LESSON ?=
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --nbval -n 2
 TESTED := $(if $(LESSON),$(wildcard notebooks/$(LESSON)*.ipynb),tests notebooks)
 
-.PHONY: help install course test test-portable lint bench papers lessons
+.PHONY: help install course test test-portable lint bench papers lessons weights
 
 help:           ## these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -42,6 +42,9 @@ bench: $(STAMP)   ## the same work by us and by other libraries (they are instal
 
 papers: $(STAMP)  ## gather PAPERS.md from the lessons' stored outputs
 	$(BIN)/python -m trickkit.papers
+
+weights: $(STAMP) ## train what the course trained itself anew (data/weights, data/stickers): a quarter of an hour
+	$(BIN)/python -m trickkit.weights
 
 lessons: $(STAMP) ## run the lessons and keep their outputs; LESSON=03 runs one
 	$(BIN)/python tests/refresh.py $(wildcard notebooks/$(LESSON)*.ipynb)

@@ -6,7 +6,7 @@ import torch
 from scipy.stats import beta, binom, norm
 from torch import nn
 
-from trickkit import attacks, data, defences
+from trickkit import attacks, data, defences, weights
 from trickkit.models import accuracy
 
 DIGITS = data.digits()
@@ -81,7 +81,7 @@ def test_made_weights_are_written_whole_and_their_checksum_recorded(monkeypatch,
     monkeypatch.setattr(data, "DATA", tmp_path)
     monkeypatch.setattr(defences, "RECIPES", {name: (None, 1) for name in defences.RECIPES})
     try:
-        defences.make_weights()
+        weights.networks()
         assert accuracy(defences.robust(0.3), X, Y) >= 0
         after = (tmp_path / "SOURCES.csv").read_bytes().decode().splitlines(keepends=True)
         changed = [a for a, b in zip(after, before, strict=True) if a != b]

@@ -68,6 +68,14 @@ def test_the_adversarial_loss_without_a_step_is_the_plain_loss_and_its_gradient_
     assert (higher - loss).item() / 1e-6 == pytest.approx(slope[0, 0].item(), rel=1e-3, abs=1e-6)
 
 
+def test_one_thread_is_given_back_after_an_error_too():
+    before = torch.get_num_threads()
+    with pytest.raises(KeyError), models.one_thread():
+        assert torch.get_num_threads() == 1
+        raise KeyError
+    assert torch.get_num_threads() == before
+
+
 def test_maxout_is_the_largest_of_its_pieces():
     layer = models.Maxout(7, 3, 2)
     x = torch.randn(4, 7)

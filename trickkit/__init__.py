@@ -7,7 +7,8 @@ import inspect
 
 __version__ = "0.1.0"
 
-ROOMS = ("adversarial", "attacks", "check", "data", "defences", "linear", "models", "papers", "plots", "setup", "widgets")
+ROOMS = ("adversarial", "attacks", "check", "data", "defences", "linear", "models", "papers", "plots", "setup", "weights",
+         "widgets")
 
 
 def __getattr__(name: str):

@@ -161,6 +161,7 @@ def three_or_seven(images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Te
     return images[rows], (labels[rows] == 7).to(images) * 2 - 1
 
 
+@models.one_thread()
 def networks(split: data.Split, seed: int = 0, epochs: int = 15, members: int = 3) -> dict[str, nn.Module]:
     """Every network of the paper that digits permit, trained alike; a name each.
 

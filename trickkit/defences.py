@@ -1,9 +1,8 @@
 """Defences: networks trained to hold, certificates that say how far, and how to see through a defence that only looks like one.
 
-`python -m trickkit.defences` (`make weights`) trains the networks of lesson 06 anew. All else takes and gives what the
-course's attacks do: a model is any callable from pixels in [0, 1], (N, C, H, W), to logits (N, K).
+All takes and gives what the course's attacks do: a model is any callable from pixels in [0, 1], (N, C, H, W), to logits (N, K).
+`make weights` trains the networks that are shipped anew.
 """
-import hashlib
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -93,31 +92,6 @@ RECIPES = {  # name -> how the images are spoilt, epochs
     "eps0": (None, 50), "eps0.1": (adversarial(0.1), 50), "eps0.2": (adversarial(0.2), 50), "eps0.3": (adversarial(0.3), 100),
     "sigma0.25": (noise(0.25), 50), "sigma0.5": (noise(0.5), 50),
 }
-
-
-def make_weights() -> None:
-    """Train every network of `RECIPES` on the course's 4,000 digits and keep them, as float16, with their checksum."""
-    from safetensors.torch import save
-
-    digits, weights = data.digits(), {}
-    for name, (spoil, epochs) in progress(RECIPES.items(), "networks"):
-        model = train(network(), digits.train_images, digits.train_labels, spoil, epochs)
-        print(f"{name:<10} reads {accuracy(model, digits.test_images, digits.test_labels):.1%} of the test digits", flush=True)
-        weights |= {f"{name}.{k}": v.half().cpu().contiguous() for k, v in model.state_dict().items()}
-    content = save(weights)
-    data.write_whole(data.DATA / FILE, content)
-    record(FILE, f"{len(content)} bytes", hashlib.sha256(content).hexdigest())
-
-
-def record(file: str, size: str, sha256: str) -> None:
-    """Write a file's new size and checksum into its row of data/SOURCES.csv, the last two of its columns."""
-    path = data.DATA / "SOURCES.csv"
-    rows = path.read_bytes().decode().splitlines(keepends=True)
-    place = next(i for i, row in enumerate(rows) if row.startswith(file + ","))
-    kept, end = rows[place].rsplit(",", 2)[0], rows[place][len(rows[place].rstrip()):]
-    rows[place] = f"{kept},{size},{sha256}{end}"
-    data.write_whole(path, "".join(rows).encode())
-    data.sources.cache_clear()
 
 
 def shipped(name: str) -> nn.Sequential:
@@ -311,6 +285,3 @@ def check_alpha(alpha: float) -> None:
     if not 0 < alpha < 1:
         raise ValueError(f"alpha is {alpha}; it is how often a certificate may be wrong, between 0 and 1: 0.001 in the paper.")
 
-
-if __name__ == "__main__":
-    make_weights()

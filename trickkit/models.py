@@ -3,11 +3,12 @@
 One contract for all: a model is a callable from pixels in [0, 1], shape (N, C, H, W), to logits (N, K). What a network
 wants done to its pixels is its own first layer, so a change of ε is always a change of ε in the picture.
 """
+import contextlib
 import copy
 import os
 import socket
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
 from torch import nn
@@ -243,6 +244,17 @@ def convnet(classes: int = 10, seed: int = 0) -> nn.Sequential:
             conv2=nn.Conv2d(16, 32, 3, padding=1), relu2=nn.ReLU(), pool2=nn.MaxPool2d(2),
             flatten=nn.Flatten(), hidden=nn.Linear(32 * 7 * 7, 64), relu3=nn.ReLU(), logits=nn.Linear(64, classes),
         )).to(data.device())
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one processor core inside the `with`: small networks lose more by waiting for a second one than they gain."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 class Maxout(nn.Module):

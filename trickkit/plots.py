@@ -69,7 +69,7 @@ def pictures(images: Sequence[torch.Tensor] | torch.Tensor, captions: Sequence[s
     images = list(images)
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
-    lines = max(c.count("\n") + 1 for c in captions)
+    lines = max(c.count("\n") + 1 if c else 0 for c in captions)
     figure, axes = _figure(columns * size + 0.2, rows * (size + 0.19 * lines + 0.1) + 0.5, rows, columns)
     for ax in axes.flat:
         ax.axis("off")
@@ -193,7 +193,7 @@ def attacked(image: torch.Tensor, moved: torch.Tensor, names: Sequence[str], pro
     image, moved: (1, C, H, W) in [0, 1], before and after; names, probabilities: of the attacked one; note: under the change.
     """
     figure = Figure(figsize=(9.2, 3.4))  # laid out by hand: finding the layout takes as long as drawing it
-    boxes = ((0.01, 0.1, 0.3, 0.78), (0.33, 0.1, 0.3, 0.78), (0.66, 0.1, 0.33, 0.78))
+    boxes = ((0.01, 0.15, 0.3, 0.75), (0.33, 0.15, 0.3, 0.75), (0.66, 0.15, 0.33, 0.75))
     shown = ((moved, "the picture"), (magnified(moved - image), f"the change, magnified{note}"))
     for box, (picture, caption) in zip(boxes, shown, strict=False):
         ax = figure.add_axes(box)
