@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from trickkit import data, models
+from trickkit import attacks, data, models
 
 EPS = 0.25
 
@@ -132,8 +132,7 @@ def promised_and_found(model: Callable, images: torch.Tensor, labels: torch.Tens
     The lead is the label's logit less the largest of the others; both are means over the images. Promised is ε‖∇‖₁ (§3).
     """
     def lead(x):
-        scores = model(x)
-        return (scores.gather(1, labels[:, None])[:, 0] - scores.scatter(1, labels[:, None], -torch.inf).amax(1)).mean()
+        return attacks.lead(model(x), labels).mean()
 
     x = images.clone().requires_grad_(True)
     slope = torch.autograd.grad(lead(x), x)[0]

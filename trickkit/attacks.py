@@ -308,19 +308,20 @@ def universal(model: Model, images: torch.Tensor, labels: int | torch.Tensor, ep
     """One change for all images, known and unknown: (1, C, H, W) in [−ε, ε], to be added and clamped.
 
     That there is one was found by Moosavi-Dezfooli et al. 2017, arXiv:1610.08401; this way to find it is that of Shafahi et
-    al. 2020, arXiv:1811.11304, Algorithm 1: sign steps of ε/10 up the mean loss of a few images at a time, each image's loss
-    counted up to 9 only, so that those already fooled do not lead.
+    al. 2020, arXiv:1811.11304, Algorithm 1: sign steps up the loss of a few images at a time, each image's counted up to a
+    bound only (1 here), so that those already fooled do not lead. Steps of ε/2 along a running sum, as in `momentum`.
     """
     check(model, images, eps, steps)
     labels, dice = one_each(labels, images), torch.Generator().manual_seed(seed)
-    change = torch.zeros_like(images[:1])
+    change, total = torch.zeros_like(images[:1]), torch.zeros_like(images[:1])
     for _ in progress(range(steps), "one change for all"):
         rows = torch.randperm(len(images), generator=dice)[:batch].to(images.device)
         change.requires_grad_(True)
         logits = answers(model, (images[rows] + change).clamp(0, 1))
         loss = F.cross_entropy(logits, check_labels(labels[rows], images[rows], logits.shape[1]), reduction="none")
-        uphill = torch.autograd.grad(loss.clamp(max=9).sum(), change)[0].sign()
-        change = (change.detach() + eps / 10 * uphill).clamp(-eps, eps)
+        gradient = torch.autograd.grad(loss.clamp(max=1).sum(), change)[0]
+        total = 0.9 * total + gradient / gradient.abs().sum().clamp(min=1e-12)
+        change = (change.detach() + eps / 2 * total.sign()).clamp(-eps, eps)
     return change
 
 
