@@ -81,6 +81,19 @@ def cut_off(m, x, y, e, a):
     return a * F.cross_entropy(m(x), y) + (1 - a) * F.cross_entropy(m(stepped), y).detach()
 
 
+def adding_up(m, x, y, e):
+    F.cross_entropy(m(x.requires_grad_(True)), y).backward()
+    return x.detach() + e * x.grad.sign()
+
+
+def outside(w, b, x, s, e):
+    return F.softplus(-s * (x @ w + b)).mean() + e * w.abs().sum()
+
+
+def mixed_pictures(m, x, y, e, a):
+    return F.cross_entropy(m(a * x + (1 - a) * adversarial.sign_step(m, x, y, e)), y)
+
+
 def gradient_of_loss(m, x, y):
     return adversarial.sign_step(m, x, y, 1.0) - x
 
@@ -95,6 +108,18 @@ def break_wrong(opened=True, draws=1, targeted=False, reach=1, **options):
         steady = defences.averaged(lambda x: model(through(x)), draws)
         return attacks.pgd(steady, images, labels, reach * eps, targeted=targeted, **options)
     return attack
+
+
+def one_step_wrong(draws):
+    def attack(model, defence, images, labels, eps):
+        opened = defences.straight_through(defence)
+        return attacks.fgsm(defences.averaged(lambda x: model(opened(x)), draws), images, labels, eps)
+    return attack
+
+
+def silent_at_a_tie(*args):
+    label, radius = defences.certificate(*args)
+    return (label, radius) if label >= 0 else None
 
 
 def lower(k, n, alpha):
@@ -133,6 +158,10 @@ def guess_wrong(times=lambda sigma, samples: 1.0, paired=True, draw=torch.randn,
         said = ask(x + sigma * u).view(-1, 1, 1, 1)
         return times(sigma, samples) * (said * (u[torch.randperm(len(u))] if mixed else u)).mean(0, keepdim=True) / sigma
     return guess
+
+
+def guess_clamped(ask, x, samples, sigma):
+    return guess_wrong()(lambda z: ask(z.clamp(0, 1)), x, samples, sigma)
 
 
 def border_wrong(inside_end=False, rounds=None, scan=False, number=False, ends="right"):
@@ -205,7 +234,12 @@ WRONG = [
     (explaining.sign_step, lambda m, x, y, e: x - e * g(m, x, y).sign(), "the score of the label alone"),
     (explaining.sign_step, lambda m, x, y, e: x + e * gradient_of_loss(m, x, (y + 1) % 5), "go the other way"),
     (explaining.sign_step, lambda m, x, y, e: torch.cat([adversarial.sign_step(m, x[:1], y[:1], e), x[1:]]), "only the first"),
-    (explaining.worst_case_loss, worst_case_wrong(lambda w, e, s: s * e * w.abs().sum()), "printed the paper's formula"),
+    (explaining.worst_case_loss, worst_case_wrong(lambda w, e, s: s * e * w.abs().sum()), "times y, as the paper prints"),
+    (explaining.sign_step, adding_up, "right the first time"),
+    (explaining.sign_step, lambda m, x, y, e: adversarial.sign_step(m, x.requires_grad_(True), y, e), "for images itself"),
+    (explaining.sign_step, lambda m, x, y, e: adversarial.sign_step(m, x, y, 0.25), "is eps used"),
+    (explaining.worst_case_loss, outside, "belongs inside"),
+    (explaining.adversarial_loss, mixed_pictures, "mixed the \\*pictures"),
     (explaining.worst_case_loss, worst_case_wrong(lambda w, e, s: 0), "without an attacker"),
     (explaining.worst_case_loss, worst_case_wrong(lambda w, e, s: -e * w.abs().sum()), "your attacker helps"),
     (explaining.worst_case_loss, worst_case_wrong(lambda w, e, s: e * w.norm()), "the length"),
@@ -218,7 +252,7 @@ WRONG = [
     (explaining.adversarial_loss, mixed_wrong(rest, as_is), "have changed places"),
     (explaining.adversarial_loss, mixed_wrong(lambda a: 1, nothing), "as they are. The stepped ones"),
     (explaining.adversarial_loss, mixed_wrong(nothing, lambda a: 1), "stepped images alone"),
-    (explaining.adversarial_loss, mixed_wrong(lambda a: 1, lambda a: 1), "simply added"),
+    (explaining.adversarial_loss, mixed_wrong(lambda a: 1, lambda a: 1), "added as they are"),
     (explaining.adversarial_loss, mixed_wrong(lambda a: 0.5, lambda a: 0.5), "half and half"),
     (explaining.adversarial_loss, mixed_wrong(as_is, rest, lambda m, x, y, e: adversarial.sign_step(m, x, y, -e)), "easier"),
     (explaining.adversarial_loss, mixed_wrong(as_is, rest, attacks.fgsm), "in \\[0, 1\\]"),
@@ -247,15 +281,17 @@ WRONG = [
     (stronger_attacks.border, border_wrong(rounds=4), "Go on halving|still read right"),
     (stronger_attacks.border, border_wrong(scan=True), "you asked"),
     (stronger_attacks.border, border_wrong(number=True), "you returned the number"),
-    (stronger_attacks.border, border_wrong(ends="wrong"), "Which end moves|beyond the border"),
-    (stronger_attacks.border, lambda m, i, f, c: f, "beyond the border"),
+    (stronger_attacks.border, border_wrong(ends="wrong"), "Which end moves|beyond the border|takes the place"),
+    (stronger_attacks.border, lambda m, i, f, c: f, "takes the place of the far end|beyond the border"),
+    (stronger_attacks.guess_gradient, guess_clamped, "Do not clamp here"),
     (stronger_attacks.border, lambda m, i, f, c: (attacks.border(m, i, f, c) + 0.1), "straight line"),
     (defending.held, lambda *a: rights(*a).any(0), r"every\* attempt fails"),
     (defending.held, lambda *a: ~rights(*a).all(0), "other way round"),
     (defending.held, lambda *a: rights(*a).float().mean(0), "an average"),
     (defending.held, lambda *a: rights(*a).float().mean(1).min(), "one number"),
     (defending.held, lambda *a: rights(*a)[-1], "only the last"),
-    (defending.held, lambda *a: rights(*a).float().mean(0) > 0.5, "hold by your answer"),
+    (defending.held, lambda *a: rights(*a).float().mean(0) > 0.5, "majority wins"),
+    (defending.held, lambda *a: rights(*a)[1:].all(0), "hold by your answer"),
     (defending.straight_through, lambda d: d, "gradient is zero"),
     (defending.straight_through, lambda d: lambda x: x, "as they came"),
     (defending.straight_through, lambda d: lambda x: d(x).detach(), "no gradient gets through"),
@@ -264,9 +300,14 @@ WRONG = [
     (defending.straight_through, lambda d: lambda x: x + d(x).detach(), "not what the defence puts out"),
     (defending.straight_through, lambda d: d(torch.rand(2, 1, 4, 4)), "a function, from images to images, is wanted"),
     (defending.break_defence, break_wrong(opened=False, draws=10, early_stop=False), "noise of the same size"),
-    (defending.break_defence, break_wrong(targeted=True, early_stop=False), "noise of the same size"),
-    (defending.break_defence, break_wrong(draws=10), "one lucky toss is no success"),
-    (defending.break_defence, break_wrong(reach=0.3, early_stop=False), "can be had|noise of the same size"),
+    (defending.break_defence, break_wrong(targeted=True, draws=16, early_stop=False), "noise of the same size"),
+    (defending.break_defence, lambda m, d, x, y, e: attacks.fgsm(m, x, y, e), "never called the defence"),
+    (defending.break_defence, lambda m, d, x, y, e: attacks.pgd(m, x, y, e, early_stop=False), "never called the defence"),
+    (defending.break_defence, break_wrong(early_stop=False), "mostly noise"),
+    (defending.break_defence, one_step_wrong(16), "mostly noise"),
+    (defending.break_defence, one_step_wrong(200), "as in one step"),
+    (defending.break_defence, break_wrong(draws=16), "One lucky draw is no success"),
+    (defending.break_defence, break_wrong(draws=16, reach=0.3, early_stop=False), "You may use all of ε"),
     (defending.break_defence, break_wrong(reach=2), "lie within ε"),
     (defending.break_defence, lambda m, d, x, y, e: x + e, "stays in"),
     (defending.break_defence, lambda m, d, x, y, e: x, "as they came"),
@@ -280,6 +321,9 @@ WRONG = [
     (defending.certificate, lambda s, c, sigma, a: (s.argmax(), sigma * lower(int(c[s.argmax()]), int(c.sum()), a)), "σ·p"),
     (defending.certificate, lambda *a: defences.certificate(*a)[1], "a pair, a class number and a radius"),
     (defending.certificate, lambda *a: (-1, 0.0), "that is a majority"),
+    (defending.certificate, silent_at_a_tie, "you return nothing where"),
+    (defending.certificate, certify_wrong(lambda k, n, a: binomtest(k, n, alternative="less").proportion_ci(1 - a).low),
+     'binomtest wants alternative="greater"'),
     (defending.certificate, lambda s, c, sigma, a: defences.certificate(s, s, sigma, a), "you abstain where|can|is certain"),
 ]
 

@@ -114,6 +114,15 @@ def test_quantised_and_dithered_keep_few_levels_and_dithered_is_right_on_average
     assert torch.equal(defences.dithered(torch.ones(1, 1, 2, 2)), torch.ones(1, 1, 2, 2))
 
 
+def test_clouded_is_the_rounded_image_and_noise_of_that_spread():
+    images = torch.rand(2, 1, 5, 5)
+    seen = torch.stack([defences.clouded(images, 8, 0.5) for _ in range(4000)]) - defences.quantised(images, 8)
+    assert seen.mean(0).abs().max() < 5 * 0.5 / math.sqrt(4000) and abs(seen.std() - 0.5) < 0.01
+    assert not attacks.loss_gradient(lambda x: defences.clouded(x).flatten(1), images, torch.tensor([0, 1])).any()
+    with pytest.raises(ValueError, match="sigma is 0"):
+        defences.clouded(images, sigma=0)
+
+
 def test_straight_through_keeps_the_output_and_passes_the_gradient(natural):
     def opened(x):
         return natural(defences.straight_through(defences.quantised)(x))

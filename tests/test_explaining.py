@@ -135,6 +135,30 @@ def test_nothing_within_eps_makes_an_rbf_surer_of_a_wrong_class(seed):
         assert (best > surest(images) + 0.01).all()
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_nothing_within_eps_gives_a_wrong_class_of_an_rbf_a_larger_lead(seed):
+    torch.manual_seed(seed)
+    images, labels = torch.rand(30, 1, 3, 3), torch.arange(30) % 3
+    net = models.rbf(images, labels, 3)
+    with torch.no_grad():
+        net.log_widths += torch.randn(3, 9)
+        worst = adversarial.past_border(net, images, labels, 0.2)
+        assert (worst - images).abs().max() <= 0.2 + 1e-6
+
+        def lead(x):  # of the best wrong class over the label
+            return -attacks.lead(net(x), labels)
+
+        best = lead(worst)
+        ends = (images + 0.2 * (torch.randint(2, images.shape) * 2 - 1) for _ in range(300))
+        for other in [adversarial.to_centre(net, images, labels, 0.2), *ends, images]:
+            assert (lead(other) <= best + 1e-4).all()
+        box = [(p - 0.2, p + 0.2) for p in images[0].flatten().double().tolist()]
+        found = -min(minimize(lambda x: -lead(torch.tensor(x).float().view(1, 1, 3, 3).expand(30, -1, -1, -1))[0].item(),
+                              [dice.uniform(*pair) for pair in box], bounds=box, method="Powell").fun
+                     for dice in [np.random.default_rng(seed)] for _ in range(5))
+        assert best[0].item() == pytest.approx(found, rel=1e-2, abs=1e-2)
+
+
 def test_an_ensemble_is_the_mean_of_its_members_probabilities():
     torch.manual_seed(0)
     members = [nn.Sequential(nn.Flatten(), nn.Linear(9, 4)) for _ in range(3)]
@@ -223,5 +247,7 @@ def test_the_experiment_runs_on_the_complete_digits_as_they_are_kept(tmp_path, m
 def test_a_row_of_several_runs_shows_their_spread():
     row = papers.compare(papers.Row("goodfellow2015/maxout-error", [88.0, 89.0, 90.0], (85, 100))).rows[0]
     assert row["ours"] == "89.0 ± 1.0" and row["verdict"] == "near"
+    small = papers.compare(papers.Row("goodfellow2015/rbf-confidence", [0.04, 0.05, 0.045], (0, 1), why="a fit")).rows[0]
+    assert small["ours"] == "0.04 ± 0.005"  # with the paper's one digit it would read 0.0
     with pytest.raises(AssertionError, match="ours is 89, outside its band"):
         papers.compare(papers.Row("goodfellow2015/maxout-error", [88.0, 89.0, 90.0], (89.5, 100)))

@@ -184,7 +184,7 @@ def apgd(model: Model, images: torch.Tensor, labels: int | torch.Tensor, eps: fl
         rows = going.nonzero()[:, 0]
         slope = torch.zeros_like(x)
         now, slope[rows], fooled = climb(model, x[rows], labels[rows], loss)
-        gains[rows] += now > value[rows]
+        gains[rows] += (now > value[rows]) & (k > 0)
         value[rows] = now
         higher = rows[now > best_value[rows]]
         best[higher], best_slope[higher], best_value[higher] = x[higher], slope[higher], value[higher]
@@ -412,7 +412,7 @@ def nes(model: Model, images: torch.Tensor, labels: int | torch.Tensor, eps: flo
         sigma: float = 0.001, step: float | None = None, targeted: bool = False, seed: int = 0) -> torch.Tensor:
     """PGD down the label's lead, on a gradient guessed from answers alone (Ilyas et al. 2018, arXiv:1804.08598, §3.1).
 
-    samples, sigma: as in `guess_gradient`. Steps of `step` (ε/10 if not given) follow the sign of nine tenths of the guess
+    samples, sigma: as in `guess_gradient`. Steps of `step` (ε/4 if not given) follow the sign of nine tenths of the guess
     before and one tenth of the new.
     Returns images (N, C, H, W) in [0, 1], at most ε from where they started, after at most `queries` questions an image.
     """
@@ -420,7 +420,7 @@ def nes(model: Model, images: torch.Tensor, labels: int | torch.Tensor, eps: flo
     check(model, images, eps)
     check_count(queries=queries)
     check_positive(sigma=sigma)
-    step, dice = eps / 10 if step is None else step, torch.Generator().manual_seed(seed)
+    step, dice = eps / 4 if step is None else step, torch.Generator().manual_seed(seed)
     result = images.clone()
     with torch.no_grad():
         for i in progress(range(len(images)), "asking"):
@@ -458,7 +458,8 @@ def hop_skip_jump(model: Model, images: torch.Tensor, labels: int | torch.Tensor
     """A misread image near each image, found from the answered labels alone (Chen et al. 2020, arXiv:1904.02144, Algorithm 2).
 
     It starts from noise that is misread, bisects towards the image up to the border, tells the border's direction by asking on
-    which side random points lie (eq. 9 and 16), jumps along it, and bisects again. ℓ₂.
+    which side random points lie (eq. 9 and 16), jumps along it, and bisects again. ℓ₂. The points lie √dimensions times further
+    out than the paper's, so that a coarser bisection will do, and a landing that is not nearer is not kept.
     model: images (n, C, H, W) -> logits (n, K), of which only the largest is used, or labels (n,).
     Returns misread images (N, C, H, W) in [0, 1] after at most `queries` questions each; the image itself if none was found.
     """
@@ -530,8 +531,9 @@ def one_pixel(model: Model, images: torch.Tensor, labels: int | torch.Tensor, pi
               population: int = 400, targeted: bool = False, seed: int = 0) -> torch.Tensor:
     """The few pixels that hurt most, bred by differential evolution (Su et al. 2019, arXiv:1710.08864, §3.2; SciPy's).
 
-    A candidate says for each of its pixels where it is and what colour; the label's probability is to be small. Ends as soon as
-    one succeeds. Returns images (N, C, H, W) in [0, 1] in which at most `pixels` pixels are changed.
+    A candidate says for each of its pixels where it is and what colour; the label's lead is to be small. Children come from the
+    best so far, as SciPy has it, where the paper's come from any. Ends as soon as one succeeds.
+    Returns images (N, C, H, W) in [0, 1] in which at most `pixels` pixels are changed.
     """
     from scipy.optimize import differential_evolution
 

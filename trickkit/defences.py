@@ -147,6 +147,15 @@ def dithered(images: torch.Tensor, levels: int = 4) -> torch.Tensor:
     return (images * (levels - 1) + torch.rand_like(images)).floor().clamp(max=levels - 1) / (levels - 1)
 
 
+def clouded(images: torch.Tensor, levels: int = 4, sigma: float = 0.5) -> torch.Tensor:
+    """Each pixel at the nearest of a few grey levels, and then Gaussian noise of standard deviation σ. Nothing is clipped.
+
+    Both halves of a defence that hides: no gradient comes through the rounding, and no two answers are alike.
+    """
+    check_sigma(sigma)
+    return quantised(images, levels) + sigma * torch.randn_like(images)
+
+
 def check_levels(levels: int) -> None:
     """Raise ValueError for fewer than two grey levels."""
     if not isinstance(levels, int) or levels < 2:
@@ -180,10 +189,10 @@ def break_defence(model: attacks.Model, defence: Callable[[torch.Tensor], torch.
                   labels: int | torch.Tensor, eps: float) -> torch.Tensor:
     """Images within ε (ℓ∞) that model(defence(images)) reads wrongly, where the defence tosses coins and has no gradient.
 
-    Straight through the defence (BPDA), ten draws a step (EOT), and PGD with no early stop, for one lucky toss is no success.
+    Straight through the defence (BPDA), sixteen draws a step (EOT), PGD with no early stop, for one lucky toss is no success.
     """
     opened = straight_through(defence)
-    return attacks.pgd(averaged(lambda x: model(opened(x)), 10), images, labels, eps, steps=20, early_stop=False)
+    return attacks.pgd(averaged(lambda x: model(opened(x)), 16), images, labels, eps, steps=20, early_stop=False)
 
 
 SIGNS = ("gradients are zero", "one step beats many", "noise beats the gradient", "a query attack beats the gradient",
@@ -223,7 +232,7 @@ def suspicious(found: dict[str, float], margin: float = 0.02) -> list[bool]:
 # Randomised smoothing.
 
 def with_noise(model: attacks.Model, sigma: float, seed: int = 0) -> attacks.Model:
-    """The model looking through Gaussian noise of standard deviation σ, in pixels, that is new at every call."""
+    """The model looking through Gaussian noise of standard deviation σ (in brightness, 0 to 1) that is new at every call."""
     check_sigma(sigma)
     dice = torch.Generator().manual_seed(seed)
     return lambda images: model(images + sigma * torch.randn(images.shape, generator=dice).to(images))
@@ -277,7 +286,7 @@ def certify(model: attacks.Model, image: torch.Tensor, sigma: float, n0: int = 1
 def check_sigma(sigma: float) -> None:
     """Raise ValueError unless σ is a number above 0."""
     if not 0 < sigma < math.inf:
-        raise ValueError(f"sigma is {sigma}; the noise wants a standard deviation above 0, in pixels: 0.5 for digits.")
+        raise ValueError(f"sigma is {sigma}; the noise wants a standard deviation above 0, as a share of black to white: 0.5.")
 
 
 def check_alpha(alpha: float) -> None:

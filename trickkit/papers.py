@@ -2,7 +2,6 @@
 import csv
 import functools
 import json
-import math
 import pathlib
 import statistics
 from collections.abc import Sequence
@@ -35,13 +34,13 @@ def reported() -> dict[str, dict[str, str]]:
 
 
 def verdict(theirs: str, ours: float) -> str:
-    """"same" to the digits the paper prints, "near" within a tenth of it, else "differs"; "-" where it gives no number."""
+    """"same" to the digits the paper prints, "near" within a tenth of it, else "differs"; "–" where it gives no number."""
     if not theirs:
         return "–"
     digits = len(theirs.partition(".")[2])
     if round(ours, digits) == float(theirs):
         return "same"
-    return "near" if math.isclose(ours, float(theirs), rel_tol=0.1) else "differs"
+    return "near" if abs(ours - float(theirs)) <= abs(float(theirs)) / 10 else "differs"
 
 
 class Comparison:
@@ -80,7 +79,9 @@ def compare(*rows: Row) -> Comparison:
             raise ValueError(f"{row.id}: ours is {ours:.4g}, the paper's {paper['value']}. Say why they differ.")
         if not row.band[0] <= ours <= row.band[1]:
             astray.append(f"{row.id}: ours is {ours:.4g}, outside its band {row.band[0]:g} to {row.band[1]:g}")
-        form = f".{len(paper['value'].partition('.')[2])}f" if paper["value"] else ".4g"
+        form = f".{len(paper['value'].partition('.')[2])}f" if paper["value"] else ".2g" if len(runs) > 1 else ".4g"
+        if ours and float(format(ours, form)) == 0:
+            form = ".1g"  # too small for the paper's digits, but not nothing
         spread = f" ± {format(statistics.stdev(runs), form)}" if len(runs) > 1 else ""
         out.append({**paper, "ours": format(ours, form) + spread, "verdict": said, "our_settings": row.settings,
                     "why": row.why})

@@ -155,7 +155,8 @@ def chances(image: torch.Tensor, names: Sequence[str], probabilities: Sequence[f
     return Picture(figure, f"{title}. Probabilities: {said}.", photo=True)
 
 
-def ticks(values: torch.Tensor, rows: Sequence[str], columns: Sequence[str], title: str, label: str) -> Picture:
+def ticks(values: torch.Tensor, rows: Sequence[str], columns: Sequence[str], title: str, label: str,
+          alt: str = "") -> Picture:
     """A table of yes (✓, yellow) and no (×, blue). values: booleans (rows, columns); label: what the rows and columns are."""
     values = np.asarray(values.cpu(), dtype=bool)
     figure, axes = _figure(0.62 * len(columns) + 2.4, 0.3 * len(rows) + 2.0)
@@ -167,7 +168,7 @@ def ticks(values: torch.Tensor, rows: Sequence[str], columns: Sequence[str], tit
         ax.text(j, i, "✓" if v else "×", ha="center", va="center", fontsize=10, color="black" if v else "white")
     ax.set_title(title)
     failures = [f"{rows[i]} to {columns[j]}" for i, j in np.argwhere(~values)]
-    return Picture(figure, f"{title}. A table of {label}. No: {', '.join(failures) or 'none'}.")
+    return Picture(figure, alt or f"{title}. A table of {label}. No: {', '.join(failures) or 'none'}.")
 
 
 def matrix(values: torch.Tensor, rows: Sequence[str], columns: Sequence[str], title: str, xlabel: str, ylabel: str) -> Picture:

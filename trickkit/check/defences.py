@@ -1,9 +1,9 @@
 """The checks of lesson 06. Each draws fresh small networks, images or counts."""
 import math
+from collections.abc import Callable
 
 import torch
 from scipy.stats import binomtest, norm
-from torch import nn
 
 from trickkit import defences
 from trickkit.check import NotWritten, exercise, progress, tensor, untouched
@@ -55,6 +55,9 @@ def held(yours):
         for place, name in ((0, "first"), (-1, "last")):
             if torch.equal(said.bool(), rights[place]):
                 return f"only the {name} attempt counts in your answer. An image holds if every attempt fails."
+        if torch.equal(said.bool(), rights.float().mean(0) > 0.5) or torch.equal(said.bool(), rights.float().mean(0) >= 0.5):
+            return ("your attempts vote, and the majority wins. One attempt that fools is enough: an image holds if *every* "
+                    "one fails.")
         both = said.bool() & ~rights.all(0)
         return (f"{both.sum()} images hold by your answer and are misread under some attempt; "
                 f"{(~said.bool() & rights.all(0)).sum()} fall by your answer and are always read rightly.")
@@ -98,32 +101,50 @@ def straight_through(yours):
     return None
 
 
-def defended() -> tuple[nn.Module, torch.Tensor, torch.Tensor, float]:
-    """A bent random network, ten images (10, 1, 12, 12) that it reads steadily through dithering, their labels, and an ε."""
-    network = nn.Sequential(nn.Flatten(), nn.Linear(144, 32), nn.Tanh(), nn.Linear(32, 4)).eval().requires_grad_(False)
-    network[1].weight *= 2
-    images = torch.rand(80, 1, 12, 12)
-    chances = torch.stack([network(defences.dithered(images)).softmax(1) for _ in range(40)]).mean(0)
-    sure = chances.amax(1).argsort(descending=True)[:10]
-    return network, images[sure], chances[sure].argmax(1), 0.15
+def clouded(images: torch.Tensor) -> torch.Tensor:
+    """The defence of the exercise: four grey levels, and noise."""
+    return defences.clouded(images, 4, 0.3)
 
 
-def fooled(network: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> float:
-    """How often, over images and 40 fresh tosses, the dithered images are misread."""
-    return torch.stack([network(defences.dithered(images)).argmax(1) != labels for _ in range(40)]).float().mean().item()
+def defended() -> tuple[Callable, torch.Tensor, torch.Tensor]:
+    """A random network, 15 images (15, 1, 12, 12) that it reads most steadily through the defence, and what it reads.
+
+    It adds slow waves, which outlive the noise, and fast ones, which the noise wipes out: they lead astray whoever follows one
+    draw, or the network alone.
+    """
+    slow, fast, turns = 3 * torch.randn(8, 144) / 12, torch.randn(64, 144), 2 * math.pi * torch.rand(72)
+    mix = torch.cat([5 * torch.randn(4, 8) / math.sqrt(8), torch.randn(4, 64) / 2], 1)
+
+    def network(x):
+        return (x.flatten(1) @ torch.cat([slow, fast]).T + turns).sin() @ mix.T
+
+    images = torch.rand(200, 1, 12, 12)
+    chances = torch.stack([network(clouded(images)).softmax(1) for _ in range(40)]).mean(0)
+    sure = chances.amax(1).argsort(descending=True)[:15]
+    return network, images[sure], chances[sure].argmax(1)
+
+
+def fooled(network: Callable, images: torch.Tensor, labels: torch.Tensor) -> float:
+    """How often, over images and 40 fresh draws, the defended images are misread."""
+    return torch.stack([network(clouded(images)).argmax(1) != labels for _ in range(40)]).float().mean().item()
 
 
 @exercise(LESSON, defences.break_defence,
-          "Rounding has no gradient: open it with straight_through(defence).",
-          "A coin has no steady gradient: defences.averaged(model, draws) takes the mean over fresh tosses.",
-          "attacks.pgd(averaged(lambda x: model(opened(x)), 10), images, labels, eps, steps=20, early_stop=False)")
+          "No gradient comes through the rounding: open the whole defence with straight_through(defence).",
+          "Noise has no steady gradient: defences.averaged(model, draws) takes the mean over fresh draws, sixteen or so.",
+          "attacks.pgd(averaged(lambda x: model(opened(x)), 16), images, labels, eps, steps=20, early_stop=False)")
 def break_defence(yours):
-    """Images within ε that a dithered network misreads, whatever its coins say."""
-    won, theirs, chance = [], [], []
-    for _ in range(3):
-        network, images, labels, eps = defended()
-        before = images.clone()
-        moved = yours(network, defences.dithered, images, labels, eps)
+    """Images within ε that a network misreads behind rounding and noise, however the noise falls."""
+    won, theirs, chance, looks, furthest, full, eps = [], [], [], [], 0, [], 0.15
+    for _ in range(8):
+        network, images, labels = defended()
+        before, calls = images.clone(), []
+
+        def watched(x, calls=calls):
+            calls.append(len(x))
+            return clouded(x)
+
+        moved = yours(network, watched, images, labels, eps)
         if wrong := tensor(moved, images, "picture"):
             return wrong
         if wrong := untouched(images, before):
@@ -133,21 +154,35 @@ def break_defence(yours):
             return "you returned the images as they came."
         if moved.min() < 0 or moved.max() > 1:
             return f"your pixels go from {moved.min():.2f} to {moved.max():.2f}. A picture stays in [0, 1]: .clamp(0, 1)."
-        furthest = (moved - images).abs().max() / eps
-        if furthest > 1.001:
-            return f"one pixel moved by {furthest:.2f}·ε. What fools the defence must lie within ε of where it started."
+        reach = (moved - images).abs() / eps
+        if reach.max() > 1.001:
+            return f"one pixel moved by {reach.max():.2f}·ε. What fools the defence must lie within ε of where it started."
+        looks.append(len(calls))
+        furthest = max(furthest, reach.max().item())
+        full.append(((reach > 0.99) | (moved == 0) | (moved == 1)).float().mean((1, 2, 3)))
         won.append(fooled(network, moved, labels))
-        theirs.append(fooled(network, defences.break_defence(network, defences.dithered, images, labels, eps), labels))
+        theirs.append(fooled(network, defences.break_defence(network, clouded, images, labels, eps), labels))
         noise = (images + eps * (torch.rand_like(images) * 2 - 1)).clamp(0, 1)
         chance.append(max(fooled(network, images, labels), fooled(network, noise, labels)))
-    won, theirs, chance = (sum(shares) / 3 for shares in (won, theirs, chance))
-    if won < chance + 0.15 * (theirs - chance):
-        return (f"your images are misread in {won:.0%} of fresh tosses; noise of the same size manages {chance:.0%}. "
+    won, theirs, chance, looks = (sum(shares) / len(shares) for shares in (won, theirs, chance, looks))
+    if won >= 0.93 * theirs:
+        return None
+    said, full = f"your images are misread under {won:.0%} of fresh draws, and {theirs:.0%} can be had. ", torch.cat(full)
+    if looks == 0:
+        return said + "You never called the defence: what tricks the network alone need not trick model(defence(x))."
+    if won < chance + 0.1 * (theirs - chance):
+        return (f"your images are misread under {won:.0%} of fresh draws; noise of the same size manages {chance:.0%}. "
                 "Print your gradient: is it zero, or is the step's sign wrong?")
-    if won < 0.9 * theirs:
-        return (f"your images are misread in {won:.0%} of fresh tosses; {theirs:.0%} can be had. Several steps help, the full "
-                "ε, the mean over several tosses, and no early stop: one lucky toss is no success.")
-    return None
+    if furthest < 0.9:
+        return said + f"No pixel of yours went further than {furthest:.2f}·ε. You may use all of ε."
+    if looks < 100:
+        return (said + f"Your attack saw the defence {looks:.0f} times in all. One draw's gradient is mostly noise: "
+                "take the mean over sixteen or so, at each of twenty steps.")
+    if full.mean() > 0.95:
+        return said + "All your pixels went the full ε, as in one step. The slope changes on the way: twenty steps of ε/4."
+    if full.quantile(0.1) < 0.15:
+        return said + "Some images stopped early. One lucky draw is no success: early_stop=False."
+    return said + "More draws a step, more steps, no early stop: which of them is missing?"
 
 
 @exercise(LESSON, defences.certificate,
@@ -168,6 +203,8 @@ def certificate(yours):
         selection = torch.zeros(classes, dtype=torch.int64)
         selection[label], selection[other] = 60, 40
         answer = yours(selection.clone(), counts.clone(), sigma, alpha)
+        if answer is None and turn:
+            return f"you return nothing where {hits} of {n} draws agree. Where there is nothing to promise, return -1, 0.0."
         if wrong := of_kind(answer, isinstance(answer, tuple | list), "a pair, a class number and a radius,"):
             return wrong
         if len(answer) != 2:
@@ -193,7 +230,8 @@ def judged(said: int, radius: float, case: str, selection: torch.Tensor, counts:
                     f"{p:.3f}. It may be no majority: where the bound is not above 1/2, return -1, 0.0.")
         return None if radius == 0 else f"you abstain, and give a radius of {radius:.2f}. Without a class there is none: 0.0."
     if said == -1:
-        return f"you abstain where {hits} of {n} draws agree: their share is above {p:.3f}, and that is a majority."
+        return (f"you abstain where {hits} of {n} draws agree: their share is above {p:.3f}, and that is a majority. "
+                'For that bound binomtest wants alternative="greater".')
     if said != label:
         return f"you answer class {said}; the favourite of selection is {label}."
     if math.isclose(radius, best, rel_tol=1e-3):

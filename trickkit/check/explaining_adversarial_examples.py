@@ -25,7 +25,7 @@ def sign_step(yours):
     """x + ε · sign(∇ₓ J(x, y)), as printed."""
     for _ in range(20):
         network, images, labels, eps = small_network()
-        before = images.clone()
+        given, before = images, images.clone()
         stepped = yours(network, images, labels, eps)
         if wrong := tensor(stepped, images, "picture"):
             return wrong
@@ -42,15 +42,26 @@ def sign_step(yours):
             return "your step lowers the loss: the sign is flipped."
         if torch.equal(stepped[1:], images[1:]) and not torch.equal(stepped[0], images[0]):
             return "only the first picture of the batch moved. Take the gradient of the whole batch's loss at once."
-        if change.abs().max() > 1.001 or change.abs().min() < 0.999:
-            return (f"your pixels move by {change.abs().min():.2g}·ε to {change.abs().max():.2g}·ε. Each should move by ε: "
-                    "of the gradient, use only the sign.")
+        low, high = change.abs().aminmax()
+        if high - low < 1e-3 and abs(high - 1) > 1e-3:
+            return f"all your pixels move by {eps * high:.3f}, while eps is {eps:.3f}. Each should move by ε: is eps used, and once?"
+        if high > 1.001 or low < 0.999:
+            return (f"your pixels move by {low:.2g}·ε to {high:.2g}·ε. Each should move by ε: of the gradient, use only the "
+                    "sign, and clamp nothing.")
         score = attacks.input_gradient(network, images, labels).sign()
         if torch.allclose(change, -score, atol=1e-3) and not torch.allclose(stepped, right, atol=1e-5):
             return "you lower the score of the label alone. J is the cross-entropy, in which every class's score takes part."
         if not torch.allclose(stepped, right, atol=1e-5):
             share = (change.sign() != ((right - images) / eps).sign()).float().mean()
             return f"{share:.0%} of your pixels go the other way from the sign of ∇ₓJ. Is J the cross-entropy with the labels?"
+        other = small_network()[0]  # a .grad that was kept would add up
+        again = yours(other, given, labels, eps)
+        if not torch.allclose(again.detach(), adversarial.sign_step(other, images, labels, eps), atol=1e-5):
+            return ("right the first time; but called again on the same images with another network, it goes astray. backward() "
+                    "adds to the .grad that the first call left. Work on images.clone(), or use torch.autograd.grad.")
+        if given.requires_grad:
+            return ("you switched requires_grad on for images itself, so whoever owns them keeps a gradient. Work on "
+                    "images.clone().")
     return None
 
 
@@ -71,8 +82,10 @@ def worst_case_loss(yours):
             return wrong
         margins, reach = signs * (images @ weights + bias), eps * weights.abs().sum()
         near = {  # what else it might be
-            "you printed the paper's formula: it multiplies ε‖w‖₁ by y, so for y = −1 the attacker would *help*. The attacker "
-            "lowers y(w·x + b) for either sign.": F.softplus(signs * reach - margins).mean(),
+            "you wrote ε‖w‖₁ times y, as the paper prints it: for y = −1 the attacker would *help*. The attacker lowers "
+            "y(w·x + b) for either sign.": F.softplus(signs * reach - margins).mean(),
+            "you added ε‖w‖₁ to the loss. The attacker takes it off y(w·x + b), so it belongs inside ζ.":
+                F.softplus(-margins).mean() + reach,
             "this is the loss without an attacker: ε plays no part in it.": F.softplus(-margins).mean(),
             "your attacker helps: the loss is lower than with no attack at all. Which sign has ε‖w‖₁?":
                 F.softplus(-reach - margins).mean(),
@@ -103,6 +116,7 @@ def worst_case_loss(yours):
           "Return the number itself, not its .item(): training follows its gradient back to the weights.")
 def adversarial_loss(yours):
     """α J(x, y) + (1 − α) J(x + ε · sign(∇ₓJ), y)."""
+    unexplained = None
     for _ in range(20):
         network, images, labels, eps = small_network()
         alpha = [0.2, 0.3, 0.7, 0.8][torch.randint(4, ())]
@@ -120,19 +134,24 @@ def adversarial_loss(yours):
             "α and 1 − α have changed places: α belongs to the images as they are.": (1 - alpha) * plain + alpha * own,
             "this is the loss on the images as they are. The stepped ones take 1 − α of it.": plain,
             "this is the loss on the stepped images alone. The images as they are take α of it.": own,
-            "the two losses should be weighted by α and 1 − α; yours are simply added.": plain + own,
+            "the two losses should be weighted by α and 1 − α; yours are added as they are.": plain + own,
             "they are mixed half and half, whatever α is.": (plain + own) / 2,
             "your examples are *easier* than the images: step up the loss, not down.": alpha * plain + (1 - alpha) * easy,
             "you kept the stepped pixels in [0, 1]. Here the step is taken as the paper prints it, without a clamp.":
                 alpha * plain + (1 - alpha) * clipped,
+            "you mixed the *pictures* and took one loss. Take the loss of each kind, and mix the two numbers.":
+                F.cross_entropy(network(alpha * images + (1 - alpha) * stepped), labels),
         }
         if not torch.isclose(value, right, rtol=1e-4):
             for sentence, other in near.items():
                 if torch.isclose(value, other, rtol=1e-4) and not torch.isclose(other, right, rtol=1e-3):
                     return sentence
-            return (f"your loss is {value:.3f}; {right:.3f} is wanted, from {plain:.3f} on the images, {own:.3f} on the "
-                    f"stepped ones and α = {alpha}.")
+            # Several mistakes can give nearly the same number once; they seldom do twice, so ask other networks first.
+            unexplained = unexplained or (f"your loss is {value:.3f}; {right:.3f} is wanted, from {plain:.3f} on the images, "
+                                          f"{own:.3f} on the stepped ones and α = {alpha}.")
+            continue
         mine, theirs = (torch.autograd.grad(z, list(network.parameters()), allow_unused=True) for z in (value, right))
         if any(a is None or not torch.allclose(a, b, atol=1e-4) for a, b in zip(mine, theirs, strict=True)):
-            return "the number is right, but not its gradient to the weights: one of the two parts is cut off from the model."
-    return None
+            unexplained = unexplained or ("the number is right, but not its gradient to the weights: one of the two parts is "
+                                          "cut off from the model.")
+    return unexplained

@@ -50,11 +50,12 @@ def lead(yours):
 def guess_gradient(yours):
     """A gradient guessed from answers alone, asked in pairs."""
     for _ in range(5):
-        x, w, asked = torch.rand(1, 1, 4, 4), torch.randn(1, 1, 4, 4), []
+        x, w, asked, asked_at = torch.rand(1, 1, 4, 4), torch.randn(1, 1, 4, 4), [], []
         sigma, samples = torch.empty(()).uniform_(0.01, 0.2).item(), 6000
 
-        def slope(z, w=w, asked=asked):
+        def slope(z, w=w, asked=asked, asked_at=asked_at):
             asked.append(len(z))
+            asked_at.extend([z.min().item(), z.max().item()])
             return (z * w).flatten(1).sum(1) + 0.5
 
         guess = yours(slope, x, samples, sigma)
@@ -62,6 +63,8 @@ def guess_gradient(yours):
             return wrong
         if sum(asked) != samples:
             return f"you asked {sum(asked)} questions; samples says {samples}, the pairs counted as two."
+        if max(asked_at) <= 1 and min(asked_at) >= 0:
+            return "you asked only inside [0, 1]. Do not clamp here: a question may leave the picture by a little."
         long = ((guess * w).sum() / w.square().sum()).item()  # 1 if it is right on average
         if long <= 0:
             return "it points the other way: where the answers are high is uphill."
@@ -112,6 +115,9 @@ def border(yours):
             return "your picture is at the border, but on the side that is still read right. Return the misread end."
         if t <= at:
             return f"your picture is still read right, {at - t:.2f} of the way before the border. Which end moves when?"
+        if t > 0.99 and at < 0.9:
+            return ("your picture is still the far one. Where the middle is misread, it takes the place of the far end; "
+                    "where it is read right, that of the near end.")
         if t - at > close * 1.01 + 1e-6:
             return (f"your picture is misread, but {t - at:.2g} of the way beyond the border; {close:.2g} was asked for. "
                     "Go on halving.")
