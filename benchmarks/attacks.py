@@ -137,11 +137,11 @@ JOBS = {  # name -> (kind, model that judges, images, labels, aimed, {library: r
         "foolbox": lambda: by_foolbox(foolbox.attacks.L2CarliniWagnerAttack(3, 30, 0.002, 0, 0.1), peer, photos[:2], names[:2]),
         "ART": lambda: by_art(art.CarliniL2Method(art_photos, learning_rate=0.002, binary_search_steps=3, max_iter=30,
                                                   initial_const=0.1, batch_size=2, verbose=False), photos[:2], names[:2])}),
-    "deepfool": ("gradient, nearest", peer, photos[:5], names[:5], False, {  # torchattacks' takes 1000 gradients a step
-        "trickkit": lambda: attacks.deepfool(ours, photos[:5], names[:5]),
-        "foolbox": lambda: by_foolbox(foolbox.attacks.L2DeepFoolAttack(steps=50, candidates=10), peer, photos[:5],
-                                      names[:5]),
-        "ART": lambda: by_art(art.DeepFool(art_photos, 50, 0.02, 10, batch_size=5, verbose=False), photos[:5])}),
+    "deepfool": ("gradient, nearest", peer, photos[1:3], names[1:3], False, {  # torchattacks' takes 1000 gradients a step
+        "trickkit": lambda: attacks.deepfool(ours, photos[1:3], names[1:3]),
+        "foolbox": lambda: by_foolbox(foolbox.attacks.L2DeepFoolAttack(steps=50, candidates=10), peer, photos[1:3],
+                                      names[1:3]),
+        "ART": lambda: by_art(art.DeepFool(art_photos, 50, 0.02, 10, batch_size=2, verbose=False), photos[1:3])}),
     "universal": ("gradient", victim, x[:400], y[:400], False, {
         "trickkit": lambda: universal(attacks.universal(victim, digits.train_images[:300], digits.train_labels[:300], 0.2, 100,
                                                         batch=50)),
