@@ -374,7 +374,7 @@ def square(model: Model, images: torch.Tensor, labels: int | torch.Tensor, eps: 
     """Random squares, kept if they help (Andriushchenko et al. 2020, arXiv:1912.00049, Algorithms 1 and 2). No gradients.
 
     Begins with vertical stripes of ±ε; each query paints one square, each channel of it +ε or −ε, smaller and smaller squares
-    as the budget runs out (§3.1, p = 0.8 of the image at first), and keeps it if the label's lead shrinks.
+    as the budget runs out (§3.1; p = 0.8 of the image at first, the paper's for MNIST), and keeps it if the lead shrinks.
     Returns images (N, C, H, W) in [0, 1], at most ε from where they started, after at most `queries` questions an image.
     """
     labels = check_start(model, images, labels, targeted)

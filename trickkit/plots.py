@@ -209,7 +209,7 @@ def attacked(image: torch.Tensor, moved: torch.Tensor, names: Sequence[str], pro
     bars.axis("off")
     figure.suptitle(title, fontsize=12)
     said = ", ".join(f"{n} {p:.2f}" for n, p in zip(names, probabilities, strict=True))
-    return Picture(figure, f"{title}. Probabilities: {said}.", photo=True)
+    return Picture(figure, f"{title}. Probabilities: {said}.{note}", photo=True)
 
 
 def magnified(change: torch.Tensor) -> torch.Tensor:

@@ -51,6 +51,7 @@ def guess_gradient(yours):
     """A gradient guessed from answers alone, asked in pairs."""
     for _ in range(5):
         x, w, asked, asked_at = torch.rand(1, 1, 4, 4), torch.randn(1, 1, 4, 4), [], []
+        x.view(-1)[:2] = torch.tensor([0.0, 1.0])  # a black and a white pixel, so that honest questions leave [0, 1]
         sigma, samples = torch.empty(()).uniform_(0.01, 0.2).item(), 6000
 
         def slope(z, w=w, asked=asked, asked_at=asked_at):
@@ -89,7 +90,8 @@ def guess_gradient(yours):
 def border(yours):
     """Between an image read right and one misread: a misread one just beyond the border, in few questions."""
     for _ in range(20):
-        image, far, asked = torch.rand(1, 1, 4, 4), torch.rand(1, 1, 4, 4), []
+        image, asked = torch.rand(1, 1, 4, 4), []
+        far = image + torch.randn(1, 1, 4, 4) * 10 ** torch.empty(()).uniform_(-1, 1)  # the line may be short or long
         at, close = torch.rand(()).mul(0.9).add(0.05).item(), 10 ** -torch.empty(()).uniform_(2, 4).item()
 
         def place(z, image=image, far=far):
@@ -109,7 +111,7 @@ def border(yours):
             return wrong
         most = math.ceil(math.log2(1 / close)) + 2
         t = place(found)
-        if (found - image - t * (far - image)).abs().max() > 1e-4:
+        if (found - image - t * (far - image)).norm() > 1e-3 * (far - image).norm():
             return "your picture does not lie on the straight line between the two. Mix them: image + t * (far - image)."
         if t <= at and at - t <= 2 * close:
             return "your picture is at the border, but on the side that is still read right. Return the misread end."
