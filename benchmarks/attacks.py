@@ -100,7 +100,7 @@ def arts_sticker():
                                          max_iter=40, batch_size=4, patch_shape=(3, 48, 48), patch_type="circle",
                                          optimizer="Adam", verbose=False)
     goal = np.eye(1000, dtype=np.float32)[[toaster] * 8]  # 40 rounds over eight photos in batches of four: 80 steps
-    return stuck(torch.from_numpy(attack.generate(photos[:8].numpy(), goal)[0])[None])
+    return stuck(torch.from_numpy(attack.generate(photos[:8].numpy(), goal)[0])[None].float())
 
 
 EPS, STEPS = 1 / 255, 20

@@ -12,7 +12,7 @@ def test_verdicts():
     assert papers.verdict("0.0474", 0.04742) == "same" and papers.verdict("0.0474", 0.0475) == "near"
     assert papers.verdict("-3", -3.0) == "same" and papers.verdict("99.57", 80.0) == "differs" and papers.verdict("", 5) == "–"
     # a tenth of the paper's number, above it and below; 99.0 is further off, though within a tenth of itself
-    assert papers.verdict("89.4", 98.2) == papers.verdict("89.4", 80.6) == papers.verdict("-3", -2.8) == "near"
+    assert papers.verdict("89.4", 98.2) == papers.verdict("89.4", 80.6) == papers.verdict("-3.0", -2.8) == "near"
     assert papers.verdict("89.4", 99.0) == papers.verdict("89.4", 80.3) == papers.verdict("-3", 3.0) == "differs"
 
 
