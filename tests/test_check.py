@@ -306,7 +306,7 @@ WRONG = [
     (defending.break_defence, break_wrong(early_stop=False), "mostly noise"),
     (defending.break_defence, one_step_wrong(16), "mostly noise"),
     (defending.break_defence, one_step_wrong(200), "as in one step"),
-    (defending.break_defence, break_wrong(draws=16), "One lucky draw is no success"),
+    (defending.break_defence, break_wrong(draws=16), "One lucky draw is no success|no early stop"),
     (defending.break_defence, break_wrong(draws=16, reach=0.3, early_stop=False), "You may use all of ε"),
     (defending.break_defence, break_wrong(reach=2), "lie within ε"),
     (defending.break_defence, lambda m, d, x, y, e: x + e, "stays in"),
