@@ -105,8 +105,8 @@ def arts_sticker():
 
 EPS, STEPS = 1 / 255, 20
 MI = 0.5 / 255
-JOBS = {  # name -> (kind, model that judges, images, labels, aimed, {library: run})
-    "pgd": ("gradient", peer, photos, names, False, {
+JOBS = {  # name -> (ε to keep, None if it looks for the nearest; model that judges, images, labels, aimed, {library: run})
+    "pgd": (EPS, peer, photos, names, False, {
         "trickkit": lambda: attacks.pgd(ours, photos, names, EPS, STEPS, random_start=False),
         "trickkit, no early stop": lambda: attacks.pgd(ours, photos, names, EPS, STEPS, random_start=False, early_stop=False),
         "torchattacks": lambda: torchattacks.PGD(peer, EPS, EPS / 4, STEPS, random_start=False)(photos, names),
@@ -114,56 +114,56 @@ JOBS = {  # name -> (kind, model that judges, images, labels, aimed, {library: r
                                       names, EPS),
         "ART": lambda: by_art(art.ProjectedGradientDescent(art_photos, eps=EPS, eps_step=EPS / 4, max_iter=STEPS,
                                                            batch_size=13, verbose=False), photos, names)}),
-    "pgd to vulture": ("gradient", peer, photos, torch.full_like(names, vulture), True, {
+    "pgd to vulture": (EPS, peer, photos, torch.full_like(names, vulture), True, {
         "trickkit": lambda: attacks.pgd(ours, photos, vulture, EPS, STEPS, targeted=True, random_start=False),
         "torchattacks": lambda: aimed(torchattacks.PGD(peer, EPS, EPS / 4, STEPS, random_start=False), photos,
                                       torch.full_like(names, vulture)),
         "foolbox": lambda: by_foolbox(foolbox.attacks.LinfPGD(rel_stepsize=0.25, steps=STEPS, random_start=False), peer, photos,
                                       torch.full_like(names, vulture), EPS, True)}),
-    "momentum": ("gradient", peer, photos, names, False, {
+    "momentum": (MI, peer, photos, names, False, {
         "trickkit": lambda: attacks.momentum(ours, photos, names, MI, 10),
         "torchattacks": lambda: torchattacks.MIFGSM(peer, MI, MI / 10, 10)(photos, names),
         "ART": lambda: by_art(art.MomentumIterativeMethod(art_photos, eps=MI, eps_step=MI / 10, max_iter=10, decay=1.0,
                                                           batch_size=13, verbose=False), photos, names)}),
-    "apgd": ("gradient", peer, photos, names, False, {
+    "apgd": (MI, peer, photos, names, False, {
         "trickkit": lambda: attacks.apgd(ours, photos, names, MI, 20, loss="ce"),
         "torchattacks": lambda: torchattacks.APGD(peer, eps=MI, steps=20, n_restarts=1, loss="ce")(photos, names),
         "ART": lambda: by_art(art.AutoProjectedGradientDescent(art_photos, eps=MI, eps_step=2 * MI, max_iter=20,
                                                                nb_random_init=1, loss_type="cross_entropy", batch_size=13,
                                                                verbose=False), photos, names)}),
-    "cw": ("gradient, nearest", peer, photos[:2], names[:2], False, {
+    "cw": (None, peer, photos[:2], names[:2], False, {
         "trickkit": lambda: attacks.cw(ours, photos[:2], names[:2], 3, 30, 0.002, 0.1),
         "torchattacks": lambda: torchattacks.CW(peer, c=0.1, steps=90, lr=0.002)(photos[:2], names[:2]),
         "foolbox": lambda: by_foolbox(foolbox.attacks.L2CarliniWagnerAttack(3, 30, 0.002, 0, 0.1), peer, photos[:2], names[:2]),
         "ART": lambda: by_art(art.CarliniL2Method(art_photos, learning_rate=0.002, binary_search_steps=3, max_iter=30,
                                                   initial_const=0.1, batch_size=2, verbose=False), photos[:2], names[:2])}),
-    "deepfool": ("gradient, nearest", peer, photos[1:3], names[1:3], False, {  # torchattacks' takes 1000 gradients a step
+    "deepfool": (None, peer, photos[1:3], names[1:3], False, {  # torchattacks' takes 1000 gradients a step
         "trickkit": lambda: attacks.deepfool(ours, photos[1:3], names[1:3]),
         "foolbox": lambda: by_foolbox(foolbox.attacks.L2DeepFoolAttack(steps=50, candidates=10), peer, photos[1:3],
                                       names[1:3]),
         "ART": lambda: by_art(art.DeepFool(art_photos, 50, 0.02, 10, batch_size=2, verbose=False), photos[1:3])}),
-    "universal": ("gradient", victim, x[:400], y[:400], False, {
+    "universal": (0.2, victim, x[:400], y[:400], False, {
         "trickkit": lambda: universal(attacks.universal(victim, digits.train_images[:300], digits.train_labels[:300], 0.2, 100,
                                                         batch=50)),
         "ART": arts_universal}),
-    "patch": ("gradient", peer, photos[9:].repeat(10, 1, 1, 1), torch.full((40,), toaster), True, {
+    "patch": (1, peer, photos[9:].repeat(10, 1, 1, 1), torch.full((40,), toaster), True, {
         "trickkit": lambda: stuck(attacks.patch(ours, photos[:8], toaster, side=48, steps=80, batch=4)),
         "ART": arts_sticker}),
-    "square": ("questions", peer, photos, names, False, {
+    "square": (0.05, peer, photos, names, False, {
         "trickkit": lambda: attacks.square(ours, photos, names, 0.05, 100),
         "torchattacks": lambda: torchattacks.Square(peer, eps=0.05, n_queries=100, loss="margin")(photos, names),
         "ART": lambda: by_art(art.SquareAttack(art_photos, eps=0.05, max_iter=100, batch_size=13, verbose=False), photos,
                               names)}),
-    "nes": ("questions", victim, x[:40], y[:40], False, {  # the nearest kin a peer has is SPSA
+    "nes": (0.2, victim, x[:40], y[:40], False, {  # the nearest kin a peer has is SPSA
         "trickkit": lambda: attacks.nes(victim, x[:40], y[:40], 0.2, 1050, samples=20, sigma=0.01),
         "torchattacks, SPSA": lambda: torchattacks.SPSA(victim, eps=0.2, delta=0.01, lr=0.01, nb_iter=50, nb_sample=20,
                                                         max_batch_size=40)(x[:40], y[:40])}),
-    "hop_skip_jump": ("questions, nearest", victim, x[:20], y[:20], False, {
+    "hop_skip_jump": (None, victim, x[:20], y[:20], False, {
         "trickkit": lambda: attacks.hop_skip_jump(victim, x[:20], y[:20], 3400),
         "foolbox": lambda: by_foolbox(foolbox.attacks.HopSkipJumpAttack(steps=13), victim, x[:20], y[:20]),
         "ART": lambda: by_art(art.HopSkipJump(art_digits, norm=2, max_iter=13, init_eval=100, batch_size=20, verbose=False),
                               x[:20], y[:20], 10)}),
-    "one_pixel": ("questions", victim, x[doubtful], y[doubtful], False, {
+    "one_pixel": (1, victim, x[doubtful], y[doubtful], False, {
         "trickkit": lambda: attacks.one_pixel(victim, x[doubtful], y[doubtful], generations=20, population=100),
         "torchattacks": lambda: torchattacks.OnePixel(victim, pixels=1, steps=20, popsize=100)(x[doubtful], y[doubtful])}),
 }
@@ -191,13 +191,14 @@ def measured(run):
     return result, seconds, most[0] / 2**20
 
 
-def compare(name, kind, judge, images, labels, targeted, runs, rounds=2):
+def compare(name, eps, judge, images, labels, targeted, runs, rounds=2):
     times, memory, fooled, far, shown = {n: [] for n in runs}, dict.fromkeys(runs, 0.0), {}, {}, {}
     for turn in range(rounds + 1):  # the first turn warms up
         for library, run in runs.items():
             asked[0] = 0
             moved, seconds, mib = measured(run)
             shown[library] = asked[0] / len(images)
+            assert eps is None or (moved.to(images) - images).abs().max() <= eps + 1e-6, f"{library} went further than ε"
             hit = judge(moved.to(images)).argmax(1) == labels
             hit = hit if targeted else ~hit
             length = torch.where(hit, (moved - images).flatten(1).norm(dim=1), torch.inf)
@@ -210,7 +211,7 @@ def compare(name, kind, judge, images, labels, targeted, runs, rounds=2):
     print(f"{'':<26}{'success':>8}{'distance':>10}{'looks':>8}{'seconds':>9}{'× ours':>8}{'added MiB':>11}")
     for library in runs:
         seconds = statistics.median(times[library])
-        distance = f"{far[library]:.3f}" if "nearest" in kind else ""
+        distance = f"{far[library]:.3f}" if eps is None else ""
         print(f"{library:<26}{fooled[library]:>8.0%}{distance:>10}{shown[library]:>8.0f}{seconds:>9.2f}{seconds / base:>8.1f}"
               f"{memory[library]:>11.0f}", flush=True)
 

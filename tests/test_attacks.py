@@ -178,7 +178,7 @@ def test_bad_input_is_answered(attack, change, says):
 
 
 @pytest.mark.parametrize(("options", "says"), [
-    ({"norm": "l1"}, "no norm called 'l1'"), ({"steps": 0}, "at least one step"), ({"steps": 2.5}, "at least one step"),
+    ({"norm": "l1"}, "no norm called 'l1'"), ({"steps": 0}, "at least 1"), ({"steps": 2.5}, "at least 1"),
     ({"eps": torch.rand(3)}, r"one an image \(2,\)"),
 ])
 def test_bad_options_of_pgd(options, says):

@@ -164,7 +164,7 @@ def test_an_ensemble_is_the_mean_of_its_members_probabilities():
     members = [nn.Sequential(nn.Flatten(), nn.Linear(9, 4)) for _ in range(3)]
     images = torch.rand(5, 1, 3, 3)
     mean = torch.stack([m(images).softmax(1) for m in members]).mean(0)
-    assert torch.allclose(adversarial.ensemble(members)(images).exp(), mean, atol=1e-6)
+    assert torch.allclose(models.ensemble(members)(images).exp(), mean, atol=1e-6)
 
 
 def test_mistakes_rubbish_and_agreement_by_hand():

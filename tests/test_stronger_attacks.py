@@ -324,7 +324,7 @@ def test_a_target_that_the_model_sees_already(attack):
 @pytest.mark.parametrize(("attack", "options", "says"), [
     (attacks.apgd, {"eps": 0.1, "loss": "mse"}, "no loss called 'mse'"),
     (attacks.apgd, {"eps": 0.1, "norm": "l1"}, "no norm called 'l1'"),
-    (attacks.apgd, {"eps": 0.1, "steps": 0}, "at least one step"),
+    (attacks.apgd, {"eps": 0.1, "steps": 0}, "at least 1"),
     (attacks.momentum, {"eps": -1}, "0 or more"),
     (attacks.square, {"eps": 8}, "8/255"),
     (attacks.nes, {"eps": 0.1, "sigma": 0}, "sigma is 0; a number above 0"),
@@ -333,7 +333,7 @@ def test_a_target_that_the_model_sees_already(attack):
     (attacks.cw, {"rate": -1}, "rate is -1; a number above 0"),
     (attacks.deepfool, {"steps": 0}, "steps is 0"),
     (attacks.deepfool, {"classes": 1}, "classes"),
-    (attacks.universal, {"eps": 0.1, "steps": 0}, "at least one step"),
+    (attacks.universal, {"eps": 0.1, "steps": 0}, "at least 1"),
     (attacks.one_pixel, {"pixels": 0}, "pixels is 0"),
     (attacks.one_pixel, {"population": 2}, "population"),
     (attacks.patch, {"side": 0}, "side is 0"),

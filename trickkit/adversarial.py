@@ -4,7 +4,6 @@ Goodfellow, Shlens, Szegedy 2015, "Explaining and Harnessing Adversarial Example
 handwritten digits, ε = 0.25 of the way from black to white. The paper's x + ε · sign(∇J) is taken as it is printed, so a
 pixel may leave [0, 1]; `attacks.fgsm` is the same step kept in the picture. Shares and confidences are percentages.
 """
-import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -72,19 +71,14 @@ def softmax(outputs: torch.Tensor) -> torch.Tensor:
     return outputs.softmax(1)
 
 
-def ensemble(members: Sequence[nn.Module]) -> Callable[[torch.Tensor], torch.Tensor]:
-    """The log of the members' mean probability, (N, K): an ensemble as one model."""
-    return lambda images: torch.stack([m(images).log_softmax(1) for m in members]).logsumexp(0) - math.log(len(members))
-
-
 @torch.no_grad()
 def mistakes(model: Callable, images: torch.Tensor, labels: torch.Tensor, chances: Callable = softmax) -> tuple[float, float]:
     """The share of images misread, and the mean confidence on those: the largest probability, whatever the class (both in %).
 
     chances: from the model's outputs to probabilities (N, K): `softmax`, torch.sigmoid, or torch.exp for log p.
     """
-    sure, read = chances(model(images)).max(1)
-    wrong = model(images).argmax(1) != labels
+    outputs = model(images)
+    sure, wrong = chances(outputs).amax(1), outputs.argmax(1) != labels
     return 100 * wrong.float().mean().item(), 100 * sure[wrong].mean().item() if wrong.any() else 0.0
 
 
@@ -149,9 +143,7 @@ def to_centre(model: models.RBF, images: torch.Tensor, labels: torch.Tensor, eps
     """
     with torch.no_grad():
         tries = torch.stack([images + (c.view_as(images[0]) - images).clamp(-eps, eps) for c in model.centres])
-        wrong = torch.stack([model(t)[:, k] for k, t in enumerate(tries)])  # (K, N), log p_k of the try for k
-        best = wrong.scatter(0, labels[None], -torch.inf).argmax(0)
-        return tries[best, torch.arange(len(images), device=images.device)]
+        return best_wrong(tries, torch.stack([model(t)[:, k] for k, t in enumerate(tries)]), labels)
 
 
 def past_border(model: models.RBF, images: torch.Tensor, labels: torch.Tensor, eps: float = EPS) -> torch.Tensor:
@@ -169,9 +161,16 @@ def past_border(model: models.RBF, images: torch.Tensor, labels: torch.Tensor, e
             points = torch.stack([x - eps, x + eps, torch.nan_to_num(turn).clamp(x - eps, x + eps)])
             lead = own[1] * (points - own[0]).square() - other[1] * (points - other[0]).square()
             tries.append(points.gather(0, lead.argmax(0, keepdim=True))[0].view_as(images))
-        leads = torch.stack([model(t)[:, k] - model(t).gather(1, labels[:, None])[:, 0] for k, t in enumerate(tries)])
-        best = leads.scatter(0, labels[None], -torch.inf).argmax(0)
-        return torch.stack(tries)[best, torch.arange(len(images), device=images.device)]
+        tries = torch.stack(tries)
+        said = torch.stack([model(t) for t in tries])  # (K, N, K), log p of each try
+        leads = said.diagonal(dim1=0, dim2=2).T - said.gather(2, labels.expand(len(mu), -1)[..., None])[..., 0]
+        return best_wrong(tries, leads, labels)
+
+
+def best_wrong(tries: torch.Tensor, gains: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Of tries (K, N, C, H, W), one a class, each image's own (N, C, H, W) that gains most (K, N), its label's left out."""
+    best = gains.scatter(0, labels[None], -torch.inf).argmax(0)
+    return tries[best, torch.arange(len(best), device=best.device)]
 
 
 def three_or_seven(images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -223,7 +222,8 @@ def measure(nets: dict[str, nn.Module], split: data.Split) -> dict[str, float]:
     digits37, signs = three_or_seven(x, y)
     aimed = {name: sign_step(nets[name], x, y) for name in ("softmax", "maxout", "adversarial", "noise_sign", "noise_even")}
     aimed37 = sign_step(lambda z: nets["logistic"](z)[:, 0], digits37, signs, loss=lambda z, s: F.softplus(-s * z).sum())
-    rbf, maxout, group = nets["rbf"], nets["maxout"], [m for name, m in nets.items() if name == "maxout" or "member" in name]
+    rbf, maxout = nets["rbf"], nets["maxout"]
+    committee = models.ensemble([m for name, m in nets.items() if name == "maxout" or "member" in name])
     own = {name: mistakes(nets[name], aimed[name], y) for name in aimed}
     rbf_own = mistakes(rbf, sign_step(rbf, x, y, loss=rbf_loss), y, torch.exp)
     read = {name: nets[name](aimed["maxout"]).argmax(1) for name in ("maxout", "softmax", "rbf")}
@@ -251,8 +251,8 @@ def measure(nets: dict[str, nn.Module], split: data.Split) -> dict[str, float]:
         }
     found["figure4-overtakes"] = overtaken(maxout, x[y == 4], y[y == 4])
     found |= {
-        "ensemble-error": mistakes(ensemble(group), sign_step(ensemble(group), x, y), y)[0],
-        "ensemble-member-error": mistakes(ensemble(group), aimed["maxout"], y)[0],
+        "ensemble-error": mistakes(committee, sign_step(committee, x, y), y)[0],
+        "ensemble-member-error": mistakes(committee, aimed["maxout"], y)[0],
         "rubbish-maxout-error": noise["maxout"][0], "rubbish-maxout-confidence": noise["maxout"][1],
         "rubbish-favourite": noise["maxout"][2],
         "rubbish-sigmoid-error": noise["sigmoid"][0], "rubbish-sigmoid-confidence": noise["sigmoid"][1],

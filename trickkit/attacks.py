@@ -78,7 +78,7 @@ def pgd(model: Model, images: torch.Tensor, labels: int | torch.Tensor, eps: flo
     Raises ValueError for pixels outside [0, 1], labels that do not fit, a negative ε, an unknown norm or a model in train mode.
     """
     check(model, images, eps, steps, norm)
-    radius = torch.as_tensor(eps, dtype=images.dtype, device=images.device).expand(len(images)).view(-1, 1, 1, 1)
+    radius = per_image(eps, images)
     length = radius / 4 if step is None else torch.full_like(radius, step)
     start = images + random_in_ball(images, radius, norm, seed) if random_start else images
     way = -1 if targeted else 1  # down the loss of the target, or up that of the label
@@ -137,9 +137,9 @@ def random_in_ball(images: torch.Tensor, radius: torch.Tensor, norm: str, seed: 
     return steepest(direction, norm) * radius * inward
 
 
-def lengths(change: torch.Tensor) -> torch.Tensor:
-    """The ℓ₂ length of each change (N, C, H, W), as (N, 1, 1, 1)."""
-    return change.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+def lengths(change: torch.Tensor, p: int = 2) -> torch.Tensor:
+    """The ℓₚ length of each change (N, C, H, W), as (N, 1, 1, 1)."""
+    return change.flatten(1).norm(p=p, dim=1).view(-1, 1, 1, 1)
 
 
 def momentum(model: Model, images: torch.Tensor, labels: int | torch.Tensor, eps: float, steps: int = 10, decay: float = 1.0,
@@ -155,8 +155,7 @@ def momentum(model: Model, images: torch.Tensor, labels: int | torch.Tensor, eps
     way = -1 if targeted else 1
 
     def move(x, gradient, rows):
-        size = gradient.flatten(1).norm(p=1, dim=1).clamp(min=1e-12).view(-1, 1, 1, 1)
-        total[rows] = decay * total[rows] + gradient / size
+        total[rows] = decay * total[rows] + gradient / lengths(gradient, 1).clamp(min=1e-12)
         return (x + way * eps / steps * total[rows].sign()).clamp(low[rows], high[rows])
 
     return while_unsolved(model, images, labels, steps, move, targeted, early_stop)
@@ -175,7 +174,7 @@ def apgd(model: Model, images: torch.Tensor, labels: int | torch.Tensor, eps: fl
         raise unknown("loss", loss, ("dlr", "ce"))
     radius, labels = per_image(eps, images), one_each(labels, images)
     before = x = (images + random_in_ball(images, radius, norm, seed)).clamp(0, 1)
-    step, result, best, best_slope = 2 * radius, x.clone(), x.clone(), torch.zeros_like(x)
+    step, best, best_slope = 2 * radius, x.clone(), torch.zeros_like(x)
     value, best_value, marked_value = (torch.full((len(x),), -torch.inf, device=x.device, dtype=x.dtype) for _ in range(3))
     gains, halved = torch.zeros_like(labels), torch.zeros_like(labels, dtype=torch.bool)
     going = ~halved
@@ -188,7 +187,7 @@ def apgd(model: Model, images: torch.Tensor, labels: int | torch.Tensor, eps: fl
         value[rows] = now
         higher = rows[now > best_value[rows]]
         best[higher], best_slope[higher], best_value[higher] = x[higher], slope[higher], value[higher]
-        result[rows] = torch.where(fooled.view(-1, 1, 1, 1), x[rows], best[rows])
+        best[rows[fooled]] = x[rows[fooled]]
         going[rows[fooled]] = False
         if not going.any():
             break
@@ -201,7 +200,7 @@ def apgd(model: Model, images: torch.Tensor, labels: int | torch.Tensor, eps: fl
         share = 0.75 if k else 1.0  # the first step has no step before it
         ahead = x + share * (ahead.clamp(0, 1) - x) + (1 - share) * (x - before)
         before, x = x, (images + project(ahead - images, radius, norm)).clamp(0, 1)
-    return result
+    return best
 
 
 def climb(model: Model, x: torch.Tensor, labels: torch.Tensor, loss: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -237,7 +236,7 @@ def cw(model: Model, images: torch.Tensor, labels: int | torch.Tensor, searches:
     is ahead. c is the price of a lead that is left: ten times higher after a search that failed, else bisected. rate: Adam's.
     Returns the nearest misread images found (N, C, H, W) in [0, 1]; the image itself where none was.
     """
-    labels = check_start(model, images, labels, targeted)
+    labels, _ = check_start(model, images, labels, targeted)
     check_count(steps=steps, searches=searches)
     check_positive(rate=rate, c=c)
     n = len(images)
@@ -279,10 +278,8 @@ def deepfool(model: Model, images: torch.Tensor, labels: int | torch.Tensor, ste
     the logits and w of their gradients. The whole change is stretched by 1 + overshoot, to land beyond the border.
     Returns misread images (N, C, H, W) in [0, 1], or the last ones where none was found in that many steps.
     """
-    labels = check_start(model, images, labels)
+    labels, logits = check_start(model, images, labels)
     check_count(steps=steps, classes=classes - 1)
-    with torch.no_grad():
-        logits = answers(model, images)
     others = logits.scatter(1, labels[:, None], -torch.inf).topk(min(classes, logits.shape[1]) - 1).indices
     x, total, rows = images.clone(), torch.zeros_like(images), torch.arange(len(images), device=images.device)
     for _ in range(steps):
@@ -320,7 +317,7 @@ def universal(model: Model, images: torch.Tensor, labels: int | torch.Tensor, ep
         logits = answers(model, (images[rows] + change).clamp(0, 1))
         loss = F.cross_entropy(logits, check_labels(labels[rows], images[rows], logits.shape[1]), reduction="none")
         gradient = torch.autograd.grad(loss.clamp(max=1).sum(), change)[0]
-        total = 0.9 * total + gradient / gradient.abs().sum().clamp(min=1e-12)
+        total = 0.9 * total + gradient / lengths(gradient, 1).clamp(min=1e-12)
         change = (change.detach() + eps / 2 * total.sign()).clamp(-eps, eps)
     return change
 
@@ -377,8 +374,8 @@ def square(model: Model, images: torch.Tensor, labels: int | torch.Tensor, eps: 
     as the budget runs out (§3.1; p = 0.8 of the image at first, the paper's for MNIST), and keeps it if the lead shrinks.
     Returns images (N, C, H, W) in [0, 1], at most ε from where they started, after at most `queries` questions an image.
     """
-    labels = check_start(model, images, labels, targeted)
-    check(model, images, eps)
+    labels, _ = check_start(model, images, labels, targeted)
+    check_eps(eps, images)
     check_count(queries=queries)
     dice, (n, c, h, w) = torch.Generator().manual_seed(seed), images.shape
 
@@ -416,8 +413,8 @@ def nes(model: Model, images: torch.Tensor, labels: int | torch.Tensor, eps: flo
     before and one tenth of the new.
     Returns images (N, C, H, W) in [0, 1], at most ε from where they started, after at most `queries` questions an image.
     """
-    labels = check_start(model, images, labels, targeted)
-    check(model, images, eps)
+    labels, _ = check_start(model, images, labels, targeted)
+    check_eps(eps, images)
     check_count(queries=queries)
     check_positive(sigma=sigma)
     step, dice = eps / 4 if step is None else step, torch.Generator().manual_seed(seed)
@@ -537,7 +534,7 @@ def one_pixel(model: Model, images: torch.Tensor, labels: int | torch.Tensor, pi
     """
     from scipy.optimize import differential_evolution
 
-    labels = check_start(model, images, labels, targeted)
+    labels, _ = check_start(model, images, labels, targeted)
     check_count(pixels=pixels, generations=generations, population=population // 5)
     n, c, h, w = images.shape
     bounds = [(0, h - 1e-6), (0, w - 1e-6), *[(0, 1)] * c] * pixels
@@ -612,8 +609,9 @@ def per_image(eps: float | torch.Tensor, images: torch.Tensor) -> torch.Tensor:
     return torch.as_tensor(eps, dtype=images.dtype, device=images.device).expand(len(images)).view(-1, 1, 1, 1)
 
 
-def check_start(model: Model, images: torch.Tensor, labels: int | torch.Tensor, targeted: bool = False) -> torch.Tensor:
-    """The labels (N,), once images, model and labels fit; ValueError too for a target that the model already sees."""
+def check_start(model: Model, images: torch.Tensor, labels: int | torch.Tensor,
+                targeted: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
+    """The labels (N,) and the model's logits (N, K), once all fit; ValueError also for a target that it sees already."""
     check_images(images)
     check_eval(model)
     with torch.no_grad():
@@ -623,7 +621,7 @@ def check_start(model: Model, images: torch.Tensor, labels: int | torch.Tensor, 
     if there:
         raise ValueError(f"The model already reads image {', '.join(map(str, there[:5]))} as its target, so nothing is to do. "
                          "Leave such images out: images[model(images).argmax(1) != target].")
-    return labels
+    return labels, logits
 
 
 def check_count(**counts: int) -> None:
@@ -644,6 +642,12 @@ def check(model: Model, images: torch.Tensor, eps: float | torch.Tensor, steps: 
     """Refuse what no attack can use, and say what is wanted instead (see `models.check_images`)."""
     check_images(images)
     check_eval(model)
+    check_eps(eps, images, norm)
+    check_count(steps=steps)
+
+
+def check_eps(eps: float | torch.Tensor, images: torch.Tensor, norm: str = "linf") -> None:
+    """Raise ValueError unless ε is a distance in the norm, one number or one an image (N,)."""
     size = torch.as_tensor(eps)
     if size.dim() and size.shape != (len(images),):
         raise ValueError(f"eps is one number, or one an image ({len(images)},); its shape is {tuple(size.shape)}.")
@@ -652,5 +656,3 @@ def check(model: Model, images: torch.Tensor, eps: float | torch.Tensor, steps: 
     check_norm(norm)
     if norm == "linf" and size.max() > 1:
         raise ValueError(f"eps is {eps}; pixels go from 0 to 1, so {size.max():g} grey levels are {size.max():g}/255.")
-    if not isinstance(steps, int) or steps < 1:
-        raise ValueError(f"steps is {steps!r}; a whole number of at least one step is wanted.")

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from trickkit import attacks, data
-from trickkit.models import accuracy, check_batch, check_eval, check_images, one_each, progress
+from trickkit.models import accuracy, check_batch, check_eval, check_images, ensemble, one_each, progress
 
 FILE = "weights/defended_digits.safetensors"
 RADII, NOISES = (0.0, 0.1, 0.2, 0.3), (0.25, 0.5)  # the ε and the σ that shipped networks were trained with
@@ -179,10 +179,7 @@ def averaged(model: attacks.Model, draws: int) -> attacks.Model:
     Raises ValueError for no draws.
     """
     attacks.check_count(draws=draws)
-
-    def steady(images):
-        return torch.stack([model(images).log_softmax(1) for _ in range(draws)]).logsumexp(0) - math.log(draws)
-    return steady
+    return ensemble([model] * draws)
 
 
 def break_defence(model: attacks.Model, defence: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor,

@@ -5,6 +5,7 @@ wants done to its pixels is its own first layer, so a change of ε is always a c
 """
 import contextlib
 import copy
+import math
 import os
 import socket
 from collections import OrderedDict
@@ -353,6 +354,11 @@ def top(model: Classifier, image: torch.Tensor, k: int = 3) -> list[tuple[str, f
     """The k likeliest classes of one image (1, 3, H, W), as (name, probability)."""
     chances, places = model(image).softmax(1)[0].topk(k)
     return [(model.names[i], p) for i, p in zip(places.tolist(), chances.tolist(), strict=True)]
+
+
+def ensemble(members: Sequence[Callable]) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Several models as one: the logarithm of their mean probabilities, (N, K)."""
+    return lambda images: torch.stack([m(images).log_softmax(1) for m in members]).logsumexp(0) - math.log(len(members))
 
 
 def layers(model: nn.Module) -> list[str]:

@@ -55,6 +55,32 @@ def _figure(width: float, height: float, rows: int = 1, columns: int = 1, **opti
     return figure, axes
 
 
+def _show(ax, image: torch.Tensor) -> None:
+    """An image on axes without marks; a small one keeps its square pixels."""
+    ax.imshow(data.to_bytes(image), interpolation="nearest" if image.shape[-1] < 100 else "antialiased")
+    ax.axis("off")
+
+
+def _squares(ax, values: np.ndarray, rows: Sequence[str], columns: Sequence[str], form) -> None:
+    """A table as squares from blue to yellow, 0 to 1, form(value) in each."""
+    ax.imshow(values, cmap="cividis", vmin=0, vmax=1, aspect="auto")
+    ax.set(xticks=range(len(columns)), xticklabels=columns, yticks=range(len(rows)), yticklabels=rows)
+    for (i, j), v in np.ndenumerate(values):
+        ax.text(j, i, form(v), ha="center", va="center", fontsize=10, color="black" if v > 0.5 else "white")
+
+
+def _bars(ax, names: Sequence[str], probabilities: Sequence[float], mark: str = "") -> str:
+    """A bar a class, the marked one in its own colour with an arrow; returns them as words for the alt text."""
+    height = 0.8 if len(names) > 6 else 0.4  # many classes: the name stands in the bar, few: above it
+    ax.barh(range(len(names)), probabilities, height, color=[ORANGE if n == mark else SKY for n in names])
+    for place, (name, p) in enumerate(zip(names, probabilities, strict=True)):
+        label = f"→ {name}  {p:.2f}" if name == mark else f"{name}  {p:.2f}"
+        ax.text(0.01, place if height > 0.5 else place - 0.35, label, va="center", fontsize=10)
+    ax.set(xlim=(0, 1), ylim=(len(names) - 0.5, -0.6))
+    ax.axis("off")
+    return ", ".join(f"{n} {p:.2f}" for n, p in zip(names, probabilities, strict=True))
+
+
 def _pixels(image: torch.Tensor) -> np.ndarray:
     return np.asarray(image.detach().cpu().squeeze(), dtype=np.float32)
 
@@ -74,7 +100,7 @@ def pictures(images: Sequence[torch.Tensor] | torch.Tensor, captions: Sequence[s
     for ax in axes.flat:
         ax.axis("off")
     for ax, image, caption in zip(axes.flat, images, captions, strict=False):
-        ax.imshow(data.to_bytes(image), interpolation="nearest" if image.shape[-1] < 100 else "antialiased")
+        _show(ax, image)
         ax.set_title(caption, y=0, va="top", pad=-4, fontsize=10)
     figure.suptitle(title, fontsize=12)
     return Picture(figure, alt or f"{title}. " + "; ".join(c.replace("\n", ", ") for c in captions) + ".",
@@ -141,17 +167,9 @@ def chances(image: torch.Tensor, names: Sequence[str], probabilities: Sequence[f
     """
     figure = Figure(figsize=(7.0, 3.5))  # laid out by hand: finding the layout takes as long as drawing it
     left, right = figure.add_axes((0.01, 0.03, 0.44, 0.85)), figure.add_axes((0.5, 0.03, 0.47, 0.85))
-    left.imshow(data.to_bytes(image), interpolation="nearest" if image.shape[-1] < 100 else "antialiased")
-    height = 0.8 if len(names) > 6 else 0.4  # many classes: the name stands in the bar, few: above it
-    right.barh(range(len(names)), probabilities, height, color=[ORANGE if n == mark else SKY for n in names])
-    for place, (name, p) in enumerate(zip(names, probabilities, strict=True)):
-        label = f"→ {name}  {p:.2f}" if name == mark else f"{name}  {p:.2f}"
-        right.text(0.01, place if height > 0.5 else place - 0.35, label, va="center", fontsize=10)
-    right.set(xlim=(0, 1), ylim=(len(names) - 0.5, -0.6))
-    for ax in (left, right):
-        ax.axis("off")
+    _show(left, image)
+    said = _bars(right, names, probabilities, mark)
     figure.suptitle(title, fontsize=12)
-    said = ", ".join(f"{n} {p:.2f}" for n, p in zip(names, probabilities, strict=True))
     return Picture(figure, f"{title}. Probabilities: {said}.", photo=True)
 
 
@@ -161,11 +179,8 @@ def ticks(values: torch.Tensor, rows: Sequence[str], columns: Sequence[str], tit
     values = np.asarray(values.cpu(), dtype=bool)
     figure, axes = _figure(0.62 * len(columns) + 2.4, 0.3 * len(rows) + 2.0)
     ax = axes[0, 0]
-    ax.imshow(values, cmap="cividis", vmin=0, vmax=1, aspect="auto")
-    ax.set(xticks=range(len(columns)), yticks=range(len(rows)), yticklabels=rows)
+    _squares(ax, values, rows, columns, lambda v: "✓" if v else "×")
     ax.set_xticklabels(columns, rotation=40, ha="right")
-    for (i, j), v in np.ndenumerate(values):
-        ax.text(j, i, "✓" if v else "×", ha="center", va="center", fontsize=10, color="black" if v else "white")
     ax.set_title(title)
     failures = [f"{rows[i]} to {columns[j]}" for i, j in np.argwhere(~values)]
     return Picture(figure, alt or f"{title}. A table of {label}. No: {', '.join(failures) or 'none'}.")
@@ -176,11 +191,8 @@ def matrix(values: torch.Tensor, rows: Sequence[str], columns: Sequence[str], ti
     values = np.asarray(values.cpu(), dtype=np.float32)
     figure, axes = _figure(0.95 * len(columns) + 2.2, 0.5 * len(rows) + 1.5)
     ax = axes[0, 0]
-    ax.imshow(values, cmap="cividis", vmin=0, vmax=1, aspect="auto")
-    ax.set(xticks=range(len(columns)), xticklabels=columns, yticks=range(len(rows)), yticklabels=rows)
+    _squares(ax, values, rows, columns, "{:.0%}".format)
     ax.set(xlabel=xlabel, ylabel=ylabel)
-    for (i, j), v in np.ndenumerate(values):
-        ax.text(j, i, f"{v:.0%}", ha="center", va="center", fontsize=10, color="black" if v > 0.5 else "white")
     ax.set_title(title, fontsize=11)
     said = "; ".join(f"{r}: " + ", ".join(f"{c} {v:.0%}" for c, v in zip(columns, line, strict=True))
                      for r, line in zip(rows, values, strict=True))
@@ -198,17 +210,10 @@ def attacked(image: torch.Tensor, moved: torch.Tensor, names: Sequence[str], pro
     shown = ((moved, "the picture"), (magnified(moved - image), f"the change, magnified{note}"))
     for box, (picture, caption) in zip(boxes, shown, strict=False):
         ax = figure.add_axes(box)
-        ax.imshow(data.to_bytes(picture), interpolation="nearest" if image.shape[-1] < 100 else "antialiased")
+        _show(ax, picture)
         ax.set_title(caption, y=0, va="top", pad=-4, fontsize=10)
-        ax.axis("off")
-    bars = figure.add_axes(boxes[2])
-    bars.barh(range(len(names)), probabilities, 0.4, color=SKY)
-    for place, (name, p) in enumerate(zip(names, probabilities, strict=True)):
-        bars.text(0.01, place - 0.35, f"{name}  {p:.2f}", va="center", fontsize=10)
-    bars.set(xlim=(0, 1), ylim=(len(names) - 0.5, -0.6))
-    bars.axis("off")
+    said = _bars(figure.add_axes(boxes[2]), names, probabilities)
     figure.suptitle(title, fontsize=12)
-    said = ", ".join(f"{n} {p:.2f}" for n, p in zip(names, probabilities, strict=True))
     return Picture(figure, f"{title}. Probabilities: {said}.{note}", photo=True)
 
 
