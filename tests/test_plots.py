@@ -2,6 +2,7 @@ import base64
 import io
 import re
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -16,6 +17,8 @@ PICTURES = [
     plots.histograms({"one": torch.rand(50)}, "spread", "how far"),
     plots.chances(torch.rand(1, 3, 50, 50), ["cat", "dog"], [0.25, 0.75], "a dog", mark="dog"),
     plots.ticks(torch.tensor([[False, True], [True, False]]), ["a", "b"], ["c", "d"], "table", "rows by columns"),
+    plots.products([(("x", 5, 784), ("W", 784, 50), "a"), (("x", 5, 784), ("g", 5, 50), "")], "boxes"),
+    plots.neuron(np.array([[0.0, 1.0], [1.0, 0.0], [2.0, 0.0]]), np.array([0, 1, 0]), "ab", (1, -1), 0.0, "plane", "x", "y"),
 ]
 
 
@@ -33,6 +36,8 @@ def test_each_picture_has_bytes_and_the_same_alt_text_in_every_form(picture):
 def test_numbers_are_said():
     said = {p.alt.partition(".")[0]: p.alt for p in PICTURES}
     assert "up goes from 1 to 3" in said["crossing"] and "dog 0.75" in said["a dog"] and "No: a to c, b to d." in said["table"]
+    assert "x (5 × 784) @ W (784 × 50) = a (5 × 50); x (5 × 784) @ g (5 × 50) does not fit, 784 meets 5" in said["boxes"]
+    assert "3 points, y over x; 1 on the wrong side" in said["plane"]
 
 
 def test_colours_are_told_apart_by_lightness_or_hue():

@@ -22,6 +22,11 @@ def input_gradient(model: Model, images: torch.Tensor, labels: int | torch.Tenso
     """The gradient of each image's score for its label with respect to its pixels: (N, C, H, W), score per unit of pixel."""
     check_images(images)
     check_eval(model)
+    return score_gradient(model, images, labels)
+
+
+def score_gradient(model: Model, images: torch.Tensor, labels: int | torch.Tensor) -> torch.Tensor:
+    """`input_gradient` without its checks, for pixels that may lie outside [0, 1]."""
     images = images.detach().clone().requires_grad_(True)
     scores = answers(model, images)
     labels = check_labels(labels, images, scores.shape[1])

@@ -343,6 +343,23 @@ def train(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, epochs: 
     return model.eval()
 
 
+def quick(model: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The same function in half as many bits (bfloat16), for work that asks thousands of questions and wants no gradients.
+
+    Twice as fast or more, and off by about a hundredth of the logits, where the processor multiplies matrices of bfloat16;
+    elsewhere the model itself. It follows no later change of the model's weights.
+    """
+    there = next(model.parameters()).device
+    if there.type == "cuda":
+        able = torch.cuda.is_bf16_supported()
+    else:  # the processor can, and oneDNN, which may be told to hold back, will
+        able = torch.cpu.get_capabilities().get("amx_bf16", False) and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    if not able:
+        return model
+    half = copy.deepcopy(model).bfloat16()
+    return lambda images: half(images.bfloat16()).float()
+
+
 @torch.no_grad()
 def accuracy(model, images: torch.Tensor, labels: int | torch.Tensor) -> float:
     """The share, 0 to 1, of images (N, C, H, W) whose highest logit is their label's (N,)."""
@@ -366,22 +383,48 @@ def layers(model: nn.Module) -> list[str]:
     return [name for name, _ in model.named_modules() if name]
 
 
+def layer(model: nn.Module, name: str) -> nn.Module:
+    """A model's layer by its dotted name; "" is the model itself. ValueError for an unknown one, with the nearest there are."""
+    try:
+        return model.get_submodule(name)
+    except AttributeError:
+        raise data.unknown("layer", name, layers(model)) from None
+
+
+@contextlib.contextmanager
+def hooked(model: nn.Module, modules: Iterable[nn.Module], hook: Callable) -> Iterator[None]:
+    """PyTorch's forward hooks, (module, inputs, output) -> a new output or None, inside the `with` only, errors or not.
+
+    Layers that work in place put their result elsewhere meanwhile, so that a hook can tell before from after.
+    """
+    inplace = [m for m in model.modules() if getattr(m, "inplace", False)]
+    handles = [m.register_forward_hook(hook) for m in modules]
+    try:
+        for module in inplace:
+            module.inplace = False
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+        for module in inplace:
+            module.inplace = True
+
+
 def read(model: nn.Module, images: torch.Tensor, *names: str) -> list[torch.Tensor]:
     """What the named layers put out while the model looks at images: a tensor a name. The model is left as it was.
 
-    names: dotted, as `layers` lists them. Raises ValueError for an unknown one, with the nearest that exist.
+    names: dotted, as `layers` lists them; "" is the model itself. With autograd on, the outputs are part of its graph.
+    Raises ValueError for an unknown name, with the nearest that exist.
     """
-    modules, seen = dict(model.named_modules()), {}
-    for name in names:
-        if name not in modules:
-            raise data.unknown("layer", name, layers(model))
-    hooks = [modules[n].register_forward_hook(lambda _, __, out, n=n: seen.__setitem__(n, out.clone())) for n in names]
-    try:
+    modules, seen = {name: layer(model, name) for name in names}, {}
+
+    def keep(module, _, out):
+        seen[module] = out
+        return out.clone()  # what follows may work in place, and is to leave what was read alone
+
+    with hooked(model, set(modules.values()), keep):
         model(images)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    missing = [n for n in names if n not in seen]
-    if missing:
-        raise ValueError(f"The layer {missing[0]!r} took no part in the forward pass, so there is nothing to read.")
-    return [seen[n] for n in names]
+    for name in names:
+        if modules[name] not in seen:
+            raise ValueError(f"The layer {name!r} took no part in the forward pass, so there is nothing to read.")
+    return [seen[modules[n]] for n in names]

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from trickkit import data
 
@@ -81,8 +82,8 @@ def _bars(ax, names: Sequence[str], probabilities: Sequence[float], mark: str = 
     return ", ".join(f"{n} {p:.2f}" for n, p in zip(names, probabilities, strict=True))
 
 
-def _pixels(image: torch.Tensor) -> np.ndarray:
-    return np.asarray(image.detach().cpu().squeeze(), dtype=np.float32)
+def _pixels(image: torch.Tensor | np.ndarray) -> np.ndarray:
+    return np.asarray(torch.as_tensor(image).detach().cpu().squeeze(), dtype=np.float32)
 
 
 def pictures(images: Sequence[torch.Tensor] | torch.Tensor, captions: Sequence[str], title: str, columns: int = 4,
@@ -126,6 +127,35 @@ def signed(maps: Sequence[torch.Tensor] | torch.Tensor, captions: Sequence[str],
     figure.colorbar(drawn, ax=axes, fraction=0.03)
     figure.suptitle(title, fontsize=12)
     return Picture(figure, alt or f"{title}. Maps of {', '.join(captions)}, orange where positive and blue where negative.")
+
+
+def maps(images: Sequence[torch.Tensor] | torch.Tensor, maps: Sequence[torch.Tensor] | torch.Tensor, captions: Sequence[str],
+         title: str, columns: int = 4, size: float = 2.4, alt: str = "") -> Picture:
+    """Saliency maps over their pictures, which turn pale grey: orange speaks for the target, blue against. Quick, for panels.
+
+    images: (1, C, H, W) in [0, 1], one a map, or a single one for all; maps: (H, W) or (1, H, W), any range, each on its own
+    scale, from 0, or the lowest if all are above, to the value that one pixel in a hundred exceeds; alt: what is to be seen, if
+    the captions do not say it.
+    """
+    images = list(images) * (len(maps) if len(images) == 1 else 1)
+    columns = min(columns, len(maps))
+    rows, deep = -(-len(maps) // columns), 0.19 * max(c.count("\n") + 1 for c in captions) + 0.1
+    width, height = columns * size + 0.1, rows * (size + deep) + 0.4
+    figure = Figure(figsize=(width, height))  # laid out by hand: finding the layout takes as long as drawing it
+    for place, (image, values, caption) in enumerate(zip(images, maps, captions, strict=True)):
+        values, image = _pixels(values), data.to_bytes(image).mean(2) / 255
+        values = values - max(float(values.min()), 0.0)
+        reach = max(float(np.quantile(np.abs(values), 0.99)), float(np.abs(values).max()) / 100, 1e-12)
+        strength = np.clip(np.abs(values) / reach, 0, 1)[..., None]
+        colour = np.where(values[..., None] > 0, to_rgb(RED), to_rgb(BLUE))
+        pale = np.repeat(0.75 + 0.25 * image[..., None], 3, 2)
+        left, low = (0.05 + place % columns * size) / width, (height - 0.4 - (place // columns) * (size + deep) - size) / height
+        ax = figure.add_axes((left, low, size * 0.97 / width, size * 0.97 / height))
+        ax.imshow(pale + strength * (colour - pale), interpolation="nearest" if values.shape[-1] < 100 else "antialiased")
+        ax.set_title(caption, y=0, va="top", pad=-4, fontsize=10)
+        ax.axis("off")
+    figure.suptitle(title, fontsize=12, y=1 - 0.08 / height, va="top")
+    return Picture(figure, alt or f"{title}. Maps: " + "; ".join(c.replace("\n", ", ") for c in captions) + ".", photo=True)
 
 
 def curves(x: Sequence[float], lines: dict[str, Sequence[float]], title: str, xlabel: str, ylabel: str, log: str = "",
@@ -220,3 +250,128 @@ def attacked(image: torch.Tensor, moved: torch.Tensor, names: Sequence[str], pro
 def magnified(change: torch.Tensor) -> torch.Tensor:
     """A change of pixels made visible: its largest value becomes black or white, no change is grey. Returns (…) in [0, 1]."""
     return 0.5 + change / (2 * change.abs().max().clamp(min=1e-12))
+
+
+def products(lines: Sequence[tuple[tuple[str, int, int], tuple[str, int, int], str]], title: str) -> Picture:
+    """Matrix products as boxes whose sides are their dimensions; one that does not fit says which two sides do not meet.
+
+    lines: each (name, rows, columns), (name, rows, columns), name of the result. Sides of one number have one colour, and are
+    as long as its 0.35th power, or 784 would dwarf 5.
+    """
+    numbers = list(dict.fromkeys(n for first, second, _ in lines for n in (*first[1:], *second[1:])))
+    colours = {n: COLOURS[i % len(COLOURS)] for i, n in enumerate(numbers)}
+    boxes, words, said, top, right = [], [], [], 0.0, 0.0  # boxes and words with their x and the y of their middle
+    for first, second, result in lines:
+        fits, sizes = first[2] == second[1], f"{first[0]} ({first[1]} × {first[2]}) @ {second[0]} ({second[1]} × {second[2]})"
+        row = [first, second] + ([(result, first[1], second[2])] if fits else [])
+        middle, x = top + max(box[1] ** 0.35 for box in row) / 2, 0.0
+        for box, mark in zip(row, ("", "@", "="), strict=False):
+            x += 3.6 if mark else 0
+            words.append((x - 2.9, middle, mark))
+            boxes.append((x, middle, *box))
+            x += box[2] ** 0.35
+        said.append(f"{sizes} = {result} ({first[1]} × {second[2]})" if fits else
+                    f"{sizes} does not fit, {first[2]} meets {second[1]}")
+        if not fits:
+            words.append((x + 1, middle, f"×  does not fit: {first[2]} meets {second[1]}"))
+            x += 10
+        top, right = 2 * middle - top + 2.8, max(right, x)
+    figure = Figure(figsize=(max(0.19 * (right + 4), 5.5), 0.19 * (top + 0.5) + 0.4))
+    ax = figure.add_axes((0, 0, 1, 1 - 0.4 / figure.get_figheight()))
+    for x, y, text in words:
+        ax.text(x, y, text, va="center", fontsize=10 if len(text) > 1 else 12)
+    for x, y, name, rows, columns in boxes:
+        end, low, high = x + columns**0.35, y + rows**0.35 / 2, y - rows**0.35 / 2
+        ax.fill([x, end, end, x], [low, low, high, high], color="#EEEEEE")
+        for side in (x, end):
+            ax.plot((side, side), (low, high), color=colours[rows], linewidth=3, solid_capstyle="butt")
+        for side in (low, high):
+            ax.plot((x, end), (side, side), color=colours[columns], linewidth=3, solid_capstyle="butt")
+        ax.text(x - 0.3, y, rows, ha="right", va="center", fontsize=8)
+        ax.text((x + end) / 2, high - 0.25, columns, ha="center", va="bottom", fontsize=8)
+        inside = end - x > 0.65 * len(name)
+        ax.text((x + end) / 2, y if inside else low + 0.25, name, ha="center", va="center" if inside else "top", fontsize=10)
+    ax.set(xlim=(-2, right + 1), ylim=(top - 1, -1.5), aspect="equal")
+    ax.axis("off")
+    figure.suptitle(title, fontsize=12)
+    return Picture(figure, f"{title}. Boxes: {'; '.join(said)}.")
+
+
+def neuron(points: np.ndarray, kinds: np.ndarray, names: Sequence[str], weights: Sequence[float], bias: float, title: str,
+           xlabel: str, ylabel: str) -> Picture:
+    """Two kinds of points, and one sigmoid neuron's opinion of the plane: blue where it says the first, orange the second.
+
+    points: (n, 2); kinds: (n,), 0 or 1; names: of the two; weights: two. The line is where it is undecided. Quick, for panels.
+    """
+    figure = Figure(figsize=(6.4, 4.2))  # laid out by hand: finding the layout takes as long as drawing it
+    ax = figure.add_axes((0.1, 0.13, 0.86, 0.77))
+    (left, low), (right, high) = points.min(axis=0) - 0.3, points.max(axis=0) + 0.3
+    across, up = np.meshgrid(np.linspace(left, right, 90), np.linspace(low, high, 60))
+    sums = weights[0] * across + weights[1] * up + bias
+    extent = (left, right, low, high)
+    ax.imshow(np.tanh(sums / 2), cmap=SIGNED, vmin=-1.6, vmax=1.6, extent=extent, origin="lower", aspect="auto")
+    if sums.min() < 0 < sums.max():
+        ax.contour(across, up, sums, [0], colors="black")
+    for kind, colour, marker in ((0, BLUE, "o"), (1, ORANGE, "^")):
+        ax.plot(*points[kinds == kind].T, marker, color=colour, markeredgecolor="white", markeredgewidth=0.5, label=names[kind])
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.legend(loc="upper right", framealpha=0.9)
+    figure.suptitle(title, fontsize=12)
+    wrong = int(((points @ np.asarray(weights) + bias > 0) != kinds).sum())
+    return Picture(figure, f"{title}. {len(points)} points, {ylabel} over {xlabel}; {wrong} on the wrong side of a line.")
+
+
+def coloured_text(text: str, values: torch.Tensor, title: str, alt: str = "") -> Picture:
+    """A text whose every character stands on a colour: orange where its value is high, blue where low, white at 0.
+
+    values: a number a character, (T,); the largest size is full colour. Line ends take no colour. Quick, for panels.
+    """
+    if len(values) != len(text):
+        raise ValueError(f"A value a character is wanted: {len(text)} characters and {len(values)} values came.")
+    lines, shades, place = text.split("\n"), _pixels(values) / max(float(values.abs().max()), 1e-12), 0
+    across = max(map(len, lines))
+    grid = np.zeros((len(lines), across), dtype=np.float32)
+    for row, line in enumerate(lines):
+        grid[row, :len(line)] = shades[place:place + len(line)]
+        place += len(line) + 1
+    wide, margin = 8, 0.15  # dots, a whole number as type is drawn, and inches
+    points = wide / 0.602 * 72 / DOTS  # a character of this face is 0.602 of its size wide
+    width, height = across * wide / DOTS, len(lines) * points * 1.5 / 72
+    figure = Figure(figsize=(width + 2 * margin, height + margin + 0.4))
+    ax = figure.add_axes((margin / (width + 2 * margin), margin / (height + margin + 0.4), width / (width + 2 * margin),
+                          height / (height + margin + 0.4)))
+    ax.imshow(grid, cmap=SIGNED, vmin=-1.25, vmax=1.25, aspect="auto", extent=(0, across, len(lines), 0))
+    for row, line in enumerate(lines):
+        ax.text(0, row + 0.5, line, family="DejaVu Sans Mono", fontsize=points, va="center", parse_math=False)
+    ax.axis("off")
+    figure.suptitle(title, fontsize=11)
+    return Picture(figure, alt or f"{title}. {len(lines)} lines of text, each character on a colour from blue to orange.")
+
+
+def microscope(photo: torch.Tensor, activation: torch.Tensor, box: tuple[float, float, float], patch: torch.Tensor,
+               excites: torch.Tensor | None, title: str) -> Picture:
+    """A unit under the microscope: its activation, that over the photo, the patch it likes best, and what excites it.
+
+    photo: (1, 3, S, S) in [0, 1]; activation: (h, w), any range; box: the patch's top, left and side, in pixels of the photo;
+    excites: (1, 3, s, s), or None while it is being made. Quick, for panels.
+    """
+    values, size = _pixels(activation), photo.shape[-1]
+    strength = np.clip(values / max(float(values.max()), 1e-12), 0, 1)
+    figure = Figure(figsize=(9.4, 2.9))
+    axes = [figure.add_axes((0.008 + i * 0.25, 0.06, 0.235, 0.76)) for i in range(4)]
+    reach = max(float(np.abs(values).max()), 1e-12)
+    axes[0].imshow(values, cmap=SIGNED, vmin=-reach, vmax=reach, interpolation="nearest")
+    light = torch.nn.functional.interpolate(torch.as_tensor(strength)[None, None], (size, size), mode="bilinear")
+    axes[1].imshow(data.to_bytes(photo.cpu() * (0.25 + 0.75 * light.clamp(0, 1))))
+    top, left, side = box
+    axes[1].add_patch(Rectangle((left - 0.5, top - 0.5), side, side, fill=False, edgecolor=ORANGE, linewidth=2))
+    axes[2].imshow(data.to_bytes(patch), interpolation="nearest")
+    if excites is not None:
+        axes[3].imshow(data.to_bytes(excites))
+    captions = ("activation", "lit where it is high", "the patch in the box", "what excites it" if excites is not None else "…")
+    for ax, caption in zip(axes, captions, strict=True):
+        ax.set_title(caption, fontsize=10)
+        ax.axis("off")
+    figure.suptitle(title, fontsize=11, y=0.99)
+    return Picture(figure, f"{title}. Four pictures: {', '.join(captions)}. Activations go from {values.min():.2g} to "
+                   f"{values.max():.2g}.", photo=True)

@@ -4,7 +4,7 @@ import hashlib
 import torch
 from safetensors.torch import save
 
-from trickkit import attacks, data, defences, models
+from trickkit import attacks, characters, data, defences, models
 
 STICKER = "stickers/toaster.png"
 
@@ -29,6 +29,14 @@ def sticker() -> None:
     keep(STICKER, data.png(toaster))
 
 
+def reader() -> None:
+    """The reader of lesson 07, on this Python's own standard library: seven minutes. Another Python, other bytes."""
+    with models.one_thread():
+        model = characters.train(characters.untrained(), characters.library(), steps=9000)
+        print(f"a character of the modules held out costs {characters.bits(model, characters.library(held_out=True)):.2f} bits")
+    keep(characters.FILE, save({k: v.half().contiguous() for k, v in model.state_dict().items()}))
+
+
 def keep(file: str, content: bytes) -> None:
     """Write a file of data/ whole, and its new size and checksum into its row of data/SOURCES.csv."""
     path = data.DATA / "SOURCES.csv"
@@ -44,3 +52,4 @@ def keep(file: str, content: bytes) -> None:
 if __name__ == "__main__":
     networks()
     sticker()
+    reader()

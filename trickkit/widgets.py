@@ -6,7 +6,7 @@ import ipywidgets as w
 import torch
 from IPython.display import HTML, display
 
-from trickkit import attacks, data, models, plots
+from trickkit import attacks, data, features, models, plots
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PLAIN = "Live panel: run this cell in JupyterLab to move its controls."
@@ -129,3 +129,54 @@ class OwnPhoto:
         """Show a sentence where a screen reader announces it."""
         safe = sentence.replace("&", "&amp;").replace("<", "&lt;")
         self.says.value = f'<div role="status" aria-live="polite">{safe}</div>'
+
+
+class Microscope:
+    """Look at any unit of a network: its activation on a photo, where that is highest, and the picture that excites it.
+
+    layers: the names to choose from -> the side of the patch to cut out, in pixels; units: how many of each layer to offer.
+    Everything but the exciting picture is looked up. That one takes a second or two and is remembered; meanwhile `says` tells.
+    """
+
+    def __init__(self, model: models.Classifier, layers: dict[str, int], photo: str, layer: str, unit: int, units: int = 16):
+        self.model, self.sides, self.made = model, layers, {}
+        names = data.pictures()
+        self.photos = {name: data.picture(name, model.size) for name in names}
+        with torch.no_grad():
+            seen = models.read(model, torch.cat(list(self.photos.values())), *layers)
+        self.seen = {name: dict(zip(names, out[:, :units].cpu(), strict=True)) for name, out in zip(layers, seen, strict=True)}
+        self.photo, self.layer = choice(names, "photo", photo), choice(list(layers), "layer", layer)
+        self.unit = slider(list(range(units)), "unit", start=unit)
+        self.unit.continuous_update = False  # dragged past, a unit costs nothing
+        self.says, self.credit = w.HTML(), w.HTML(data.attribution(photo))
+        self.make()
+        show_controls(self.photo, self.layer, self.unit, self.says, self.credit)
+        self.handle = display(self.draw(), display_id=True)
+        for control in (self.photo, self.layer, self.unit):
+            control.observe(lambda _: self.follow(), "value")
+
+    def draw(self) -> plots.Picture:
+        """The chosen unit on the chosen photo."""
+        name, layer, unit = self.photo.value, self.layer.value, self.unit.value
+        photo, activation = self.photos[name], self.seen[layer][name][unit]
+        _, row, column = features.top_places(activation[None, None], 0, 1)[0]
+        apart, side = photo.shape[-1] / activation.shape[-1], self.sides[layer]
+        found, top, left = features.patch(photo, (row + 0.5) * apart, (column + 0.5) * apart, side)
+        return plots.microscope(photo, activation, (top, left, side), found, self.made.get((layer, unit)),
+                                f"{name} · {layer}, unit {unit}")
+
+    def make(self) -> None:
+        """The picture that excites the chosen unit, once."""
+        chosen = self.layer.value, self.unit.value
+        if chosen not in self.made:
+            self.made[chosen] = features.excite(self.model, *chosen)
+
+    def follow(self) -> None:
+        """Show what is chosen: what is known at once, and the exciting picture when it is made."""
+        self.credit.value = data.attribution(self.photo.value)
+        if (self.layer.value, self.unit.value) not in self.made:
+            self.handle.update(self.draw())
+            self.says.value = '<div role="status" aria-live="polite">working …</div>'
+            self.make()
+            self.says.value = ""
+        self.handle.update(self.draw())

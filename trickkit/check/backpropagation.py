@@ -1,0 +1,242 @@
+"""The checks of lesson 01, in NumPy. Each draws fresh small arrays; what is wrong is told by what it equals instead."""
+import numpy as np
+import torch
+
+from trickkit import backprop
+from trickkit.check import NotWritten, exercise, progress
+
+__all__ = ["cross_entropy_backward", "fool", "layer_backward", "progress", "relu_backward"]
+LESSON = "01 backpropagation"
+
+
+def dice() -> np.random.Generator:
+    """Fresh dice, thrown by torch's, which each judgement puts back."""
+    return np.random.default_rng(torch.randint(2**31, ()).item())
+
+
+def array(value: object, shape: tuple[int, ...], what: str = "result") -> str | None:
+    """The sentence for a value that is no finite array of that shape, else None. Raises NotWritten for None."""
+    if value is None or value is Ellipsis:
+        raise NotWritten
+    if not isinstance(value, np.ndarray | np.generic | torch.Tensor | float | int):
+        return f"your {what} is a {type(value).__name__}; an array of shape {shape} is wanted."
+    if np.shape(value) != shape:
+        return f"your {what} has shape {tuple(np.shape(value))}; {shape} is wanted."
+    if not np.isfinite(np.asarray(value)).all():
+        return f"your {what} holds numbers that are not finite."
+    return None
+
+
+def same(mine: np.ndarray, right: np.ndarray) -> bool:
+    """Equal but for rounding, also that of float32."""
+    mine = np.asarray(mine)
+    return mine.shape == right.shape and np.allclose(mine, right, rtol=1e-4, atol=1e-5 * np.abs(right).max())
+
+
+def recognised(mine: np.ndarray, *mistakes: tuple[np.ndarray, str]) -> str | None:
+    """The sentence of the first mistake that gives this very array, else None."""
+    return next((sentence for array, sentence in mistakes if same(mine, array)), None)
+
+
+def kept(**arrays: tuple[np.ndarray, np.ndarray]) -> str | None:
+    """The sentence for an argument that was changed in place, else None. Each by name: now, before."""
+    changed = [name for name, (now, before) in arrays.items() if not np.array_equal(now, before)]
+    return f"your function changed {changed[0]} itself. Work on a new array." if changed else None
+
+
+def layer_mistakes(name: str, g: np.ndarray, x: np.ndarray, W: np.ndarray, best: np.ndarray) -> list[tuple[np.ndarray, str]]:
+    """What a wrong gx, gW or gb may equal, and the sentence for it."""
+    yours, N = f"your {name} ", len(g)
+    found = [(-best, yours + "has its sign turned. Nothing in x @ W + b turns a sign.")]
+    if N > 1:
+        found.append((best / N, yours + f"is the mean over the {N} images; the sum is wanted. The loss was a mean already, so "
+                                        f"g is divided by {N}, and once is enough."))
+    unseen = "without the transpose. Here all sides are equal, so the shapes did not warn you."
+    if name == "gb":
+        found.append((g.sum(axis=1), yours + "has a number for each image. Rows are images: sum over axis 0."))
+    elif g.shape == x.shape == W.shape and name == "gx":
+        found += [(g @ W, yours + "is g @ W, " + unseen),
+                  (W.T @ g, yours + "has its factors in the wrong order. g comes first: its rows are images, like those of x.")]
+    elif g.shape == x.shape == W.shape:
+        found += [(x @ g, yours + "is x @ g, " + unseen),
+                  (g.T @ x, yours + "is g.T @ x, which is gW on its side: its rows belong to outputs, those of W to inputs.")]
+    return found
+
+
+@exercise(LESSON, backprop.layer_backward,
+          "For one number, a = x·w + b: the gradient of x is g·w, that of w is g·x, that of b is g. Now with shapes.",
+          "gx has the shape of x: g @ W.T. gW has the shape of W: which of x and g must be laid on its side?",
+          "b was added to every row, so its gradient is the sum of all rows: g.sum(axis=0).")
+def layer_backward(yours):
+    """Back through x @ W + b."""
+    r = dice()
+    for N, n, m in ((5, 5, 5), (4, 7, 3), (1, 6, 2), (3, 3, 3)):  # where all sides are equal, shapes warn nobody
+        g, x, W = given = r.normal(size=(N, m)), r.normal(size=(N, n)), r.normal(size=(n, m))
+        before = [array.copy() for array in given]
+        got = yours(*given)
+        if got is None or got is Ellipsis:
+            raise NotWritten
+        if not isinstance(got, tuple | list) or len(got) != 3:
+            came = f"{len(got)} things" if isinstance(got, tuple | list) else (
+                f"one that has shape {tuple(got.shape)}" if hasattr(got, "shape") else f"a {type(got).__name__}")
+            return f"three gradients are wanted, return gx, gW, gb; {came} came."
+        if wrong := kept(**dict(zip(("g", "x", "W"), zip(given, before, strict=True), strict=True))):
+            return wrong
+        right = backprop.layer_backward(*before)
+        if same(got[0], right[1]) and same(got[1], right[0]):
+            return "gx and gW have changed places: return gx, gW, gb, in that order."
+        for name, mine, best in zip(("gx", "gW", "gb"), got, right, strict=True):
+            if mine is None or mine is Ellipsis:
+                return f"your {name} is still {mine}; an array of shape {best.shape} is wanted."
+            if name == "gb" and np.shape(mine) == (N, m):
+                return (f"your gb has shape {(N, m)}; {(m,)} is wanted. One bias serves all {N} images, so their gradients add "
+                        "up: sum over axis 0.")
+            if wrong := array(mine, best.shape, name):
+                return wrong
+            if not same(mine, best):
+                off = np.abs(np.asarray(mine) - best).max()
+                return recognised(mine, *layer_mistakes(name, g, x, W, best)) or (
+                    f"your {name} is off by up to {off:.2g}. Take one number of it: which others does it meet?")
+    return None
+
+
+@exercise(LESSON, backprop.relu_backward,
+          "max(a, 0) copies a where it is positive: the slope is 1. Elsewhere it says 0 whatever a does: the slope is 0.",
+          "a > 0 is an array of True and False. Times g, True counts as 1.")
+def relu_backward(yours):
+    """Back through max(a, 0)."""
+    r = dice()
+    for _ in range(5):
+        g, a = r.normal(size=(6, 8)), r.normal(size=(6, 8))
+        before = g.copy(), a.copy()
+        back = yours(g, a)
+        if wrong := array(back, g.shape):
+            return wrong
+        if wrong := kept(g=(g, before[0]), a=(a, before[1])):
+            return wrong
+        right, on = g * (a > 0), a > 0
+        if same(back, right):
+            continue
+        return recognised(
+            back,
+            (g, "everything came back. A unit that was off, a ≤ 0, passed nothing forward, so nothing goes back: 0 there."),
+            (g * (g > 0), "your mask looks at g. Whether a unit was on is seen in a, what went *forward* through it."),
+            (g * ~on, "your mask is the wrong way round: it keeps what was off."),
+            (on.astype(float), "this is the mask alone. Each unit that is on passes on the g that came: mask times g."),
+            (g * np.maximum(a, 0), "you multiplied by max(a, 0). The slope of a unit that is on is 1, however large a is."),
+            (np.maximum(a, 0), "this is max(a, 0), the way forward. On the way back it is g that passes or stops."),
+            (np.maximum(g, 0), "this is max(g, 0). A gradient may be negative; whether it passes depends on a."),
+            (g * a, "you multiplied by a. The slope of a unit that is on is 1, and 0 where it is off."),
+            (-right, "the sign is turned. A unit that is on passes g as it is."),
+            (g * np.sign(a), "where a is negative you pass -g. There the slope is 0."),
+        ) or (f"where a is positive you are off by up to {np.abs((np.asarray(back) - g)[on]).max():.2g}, elsewhere by up to "
+              f"{np.abs(np.asarray(back)[~on]).max():.2g}. Pass g where a > 0, and 0 elsewhere.")
+    return None
+
+
+@exercise(LESSON, backprop.cross_entropy_backward,
+          "Start from backprop.softmax(scores), (N, K), and take 1 away in each row, at that row's label.",
+          "Row i's label is y[i]. Both at once: g[np.arange(len(y)), y] -= 1.",
+          "The loss is a mean over N images, so each image has a share of 1/N.")
+def cross_entropy_backward(yours):
+    """The gradient of the mean cross-entropy with respect to the scores."""
+    r = dice()
+    for size in (1, 3, 0.1, 1000):
+        N, K = 7, 4
+        scores = size * r.normal(size=(N, K))
+        y = r.permutation(np.arange(N) % K)  # every class at least once
+        before = scores.copy(), y.copy()
+        got = yours(scores, y)
+        if isinstance(got, np.ndarray) and got.shape == (N, K) and size == 1000 and not np.isfinite(got).all():
+            return "with scores in the thousands exp overflows. Subtract each row's largest first; backprop.softmax does."
+        if wrong := array(got, (N, K)):
+            return wrong
+        if wrong := kept(scores=(scores, before[0]), y=(y, before[1])):
+            return wrong
+        right = backprop.cross_entropy_backward(*before)
+        if same(got, right):
+            continue
+        p, one = backprop.softmax(before[0]), np.eye(K)[y]
+        columns = p.copy()
+        columns[:, y] -= 1
+        tall = backprop.softmax(before[0].T).T
+        every = "g[:, y] takes 1 away in *every* row at all of these columns. Row i only at y[i]: g[np.arange(N), y]."
+        return recognised(
+            got,
+            (p - one, f"your gradient is {N} times too large. The loss is the mean over {N} images: each has 1/{N} of it."),
+            (one / N - p / N, "the sign is turned: probabilities less 1 at the label, not 1 less the probabilities."),
+            (one - p, "the sign is turned, and the division by the number of images is missing."),
+            (p / N, "these are the probabilities, over N. At each image's own label 1 is to be taken away first."),
+            (p, "these are the probabilities. Take 1 away at each image's own label, then divide by N."),
+            (columns / N, every),
+            (columns, every + " And the division by N is missing."),
+            ((before[0] - one) / N, "the scores themselves are in it. Make probabilities of them first: backprop.softmax."),
+            ((tall - one) / N, "your probabilities add up to 1 down the columns. Each row, an image, has them: axis 1."),
+            ((p - one) / K, f"you divided by {K}, the number of classes. The mean is over the {N} images."),
+            ((p - one) / (N * K), f"you divided by {N * K}, by images and classes. The mean is over the {N} images."),
+        ) or (f"you are off by up to {np.abs(np.asarray(got) - right).max():.2g}. Each row: probabilities, less 1 at the "
+              "label, and all of it over N.")
+    return None
+
+
+def walk(net, x, target, rate, steps, way=-1, anew=True, sign=False, clip=True):
+    """Steps along the picture's gradient, made wrong in one way or another."""
+    first, _ = backprop.backward(net, x, target)
+    for _ in range(steps):
+        g = backprop.backward(net, x, target)[0] if anew else first
+        x = x + way * rate * (np.sign(g) if sign else g)
+        x = np.clip(x, 0, 1) if clip else x
+    return x
+
+
+@exercise(LESSON, backprop.fool,
+          "gx, _ = backward(net, x, target) says how the loss of reading x as target grows with each pixel.",
+          "It is training's step: x - rate * gx, with the picture where the weights were. Then np.clip(…, 0, 1), and again.")
+def fool(yours):
+    """A picture trained to be read as another class."""
+    r = dice()
+    for _ in range(8):
+        net = [np.asarray(2.5 * w) for w in backprop.start(12, 9, 4, seed=int(r.integers(2**31)))]
+        net[1] += r.normal(size=9)
+        x, target = r.random((1, 12)), r.integers(0, 4, 1)
+        target = backprop.forward(net, x)[2].argsort(axis=1)[:, r.integers(0, 2)]  # a class that it is not read as
+        rate, steps, before = 0.3, 6, (x.copy(), [w.copy() for w in net])
+        moved = yours(net, x, target, rate, steps)
+        if wrong := array(moved, x.shape, "picture"):
+            return wrong
+        if not all(np.array_equal(w, b) for w, b in zip(net, before[1], strict=True)):
+            return "you trained the network: its weights have changed. Leave them, and change the picture."
+        if wrong := kept(x=(x, before[0])):
+            return wrong
+        right = backprop.fool(net, x, target, rate, steps)
+        if same(moved, right):
+            continue
+        moved = np.asarray(moved)
+        if np.array_equal(moved, x):
+            return "the picture came back as it was. Each step: x = x - rate * gx, then clip."
+        read = backprop.forward(net, x)[2].argmax(axis=1)
+        unclipped = walk(net, x, target, rate, steps, clip=False)
+        said = recognised(
+            moved,
+            (walk(net, x, target, rate, steps, way=1), "you walked up the target's loss. Down it, as in training: a minus."),
+            (walk(net, x, read, rate, steps, way=1),
+             "you walked away from what it is read as. The label to train for is the target, and the way is down."),
+            (unclipped, "your pixels left [0, 1]. A picture has nothing blacker than black: np.clip after each step."),
+            (np.clip(unclipped, 0, 1), "you cut off at 0 and 1 once, at the end. Do it after each step, or the next gradient "
+                                       "is that of no picture."),
+            (walk(net, x, target, rate, steps, anew=False),
+             f"one gradient served all {steps} steps. It is right only where it was taken: ask anew at each step."),
+            (walk(net, x, target, rate, 1), f"you took one step; {steps} are asked for."),
+            (walk(net, x, target, rate, steps, sign=True),
+             "you took the sign of the gradient, a step of later lessons. Here it is rate times the gradient itself."),
+            (right - x, "you returned the change alone; the changed picture is wanted."),
+            (walk(net, x, target, 1, steps), "rate is not used: your steps are those of rate 1."),
+        )
+        if said:
+            return said
+        if moved.min() < 0 or moved.max() > 1:
+            return f"your pixels go from {moved.min():.2f} to {moved.max():.2f}. A picture stays in [0, 1]: np.clip."
+        loss = [backprop.cross_entropy(backprop.forward(net, z)[2], target) for z in (x, moved, right)]
+        return (f"the target's loss went from {loss[0]:.2f} to {loss[1]:.2f}; {steps} steps of this rate make it "
+                f"{loss[2]:.2f}. Each step: the gradient at the picture as it is now, times rate, taken away; then clip.")
+    return None

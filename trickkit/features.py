@@ -1,0 +1,224 @@
+"""Looking at weights and activations: what a filter, a unit and a weight matrix hold, and what chance would put there.
+
+Activations are what `models.read` returns, (N, C, H, W): a *unit* is one of the C channels, seen at every place of a picture.
+"""
+import copy
+import functools
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torchvision.utils import make_grid
+
+from trickkit import data, models
+from trickkit.models import check_batch, check_eval
+
+# What chance would hold.
+
+def untrained(model: nn.Module, seed: int = 0) -> nn.Module:
+    """A copy of a model as it may have been before training: weights normal with variance 2 / fan-in, biases 0.
+
+    (He et al. 2015, arXiv:1502.01852, eq. 10.) What the copy shows as well as the model does, training did not put there. Same
+    seed, same copy.
+    """
+    dice, model = torch.Generator().manual_seed(seed), copy.deepcopy(model)
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.dim() > 1:
+                weight.copy_(torch.randn(weight.shape, generator=dice) * (2 / weight[0].numel()) ** 0.5)
+            else:
+                weight.zero_()
+    return model
+
+
+# Weights.
+
+def sheet(filters: torch.Tensor, columns: int = 8) -> torch.Tensor:
+    """Filters side by side as one image in [0, 1], each at its own scale: grey is 0, its largest weight black or white.
+
+    filters: (N, 3, k, k) or (N, 1, k, k) -> (1, 3, …, …), a dot of white between them.
+    """
+    scaled = 0.5 + filters / (2 * filters.abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-12))
+    return make_grid(scaled.detach().cpu(), columns, padding=1, pad_value=1.0)[None]
+
+
+def toeplitz(kernel: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """The matrix of a convolution: M with M @ image.flatten() == F.conv2d(image, kernel).flatten(), no padding.
+
+    Its column j is what the convolution makes of the image that is 1 at pixel j and 0 elsewhere. kernel: (k, l) -> matrix of
+    (height - k + 1) · (width - l + 1) rows and height · width columns; on every diagonal of a block one number stands again and
+    again, which is what Toeplitz means. Raises ValueError for a kernel larger than the image.
+    """
+    if kernel.dim() != 2 or kernel.shape[0] > height or kernel.shape[1] > width:
+        raise ValueError(f"A kernel (k, l) no larger than the image is wanted; kernel {tuple(kernel.shape)} and image "
+                         f"({height}, {width}) came.")
+    ones = torch.eye(height * width).to(kernel).view(-1, 1, height, width)
+    return F.conv2d(ones, kernel[None, None]).flatten(1).T
+
+
+def energy(weights: torch.Tensor) -> torch.Tensor:
+    """The share of a matrix's energy Σ W² in its first k singular values, for k = 1, 2, …: (min(m, n),), rising to 1.
+
+    The matrix of rank k nearest to W has just this share (Eckart, Young 1936). weights: (m, n).
+    """
+    squares = torch.linalg.svdvals(weights).square()
+    return squares.cumsum(0) / squares.sum()
+
+
+def low_rank(weights: torch.Tensor, k: int) -> torch.Tensor:
+    """The matrix of rank k nearest to W: its first k singular values and vectors. weights and the result: (m, n)."""
+    u, s, v = torch.linalg.svd(weights, full_matrices=False)
+    return u[:, :k] * s[:k] @ v[:k]
+
+
+def edges(weights: torch.Tensor) -> tuple[float, float]:
+    """Between which bounds nearly all singular values lie if the entries are independent, of this mean square and mean 0.
+
+    σ |√m - √n| and σ (√m + √n) (Marchenko, Pastur 1967; Martin, Mahoney 2018, arXiv:1810.01075, §3). weights: (m, n).
+    """
+    m, n = weights.shape
+    sigma = weights.square().mean().sqrt().item()
+    return sigma * abs(math.sqrt(m) - math.sqrt(n)), sigma * (math.sqrt(m) + math.sqrt(n))
+
+
+# Activations.
+
+def correlations(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Pearson's correlation of every column of a with every column of b, -1 to 1: (T, m), (T, n) -> (m, n).
+
+    A column that never changes has none; it gets 0.
+    """
+    a, b = a - a.mean(0), b - b.mean(0)
+    product = a.norm(dim=0)[:, None] * b.norm(dim=0)
+    return (a.T @ b / product.clamp(min=1e-12)).masked_fill(product <= 1e-12, 0)
+
+
+def dead(activations: torch.Tensor) -> torch.Tensor:
+    """Which units are never above 0, on any image at any place: booleans (C,). activations: (N, C, …), after the ReLU."""
+    return activations.transpose(0, 1).flatten(1).amax(1) <= 0
+
+
+def receptive_field(steps: Sequence[tuple[int, int]]) -> int:
+    """How many pixels, from side to side, one unit sees through layers of (kernel, stride): an odd or even whole number.
+
+    Each layer adds kernel - 1 of the steps that its input's units are apart, which is the product of the strides before it
+    (Araujo et al. 2019, distill.pub/2019/computing-receptive-fields, eq. 2).
+    """
+    field, apart = 1, 1
+    for kernel, stride in steps:
+        field += (kernel - 1) * apart
+        apart *= stride
+    return field
+
+
+def field(model: nn.Module, images: torch.Tensor, layer: str) -> torch.Tensor:
+    """What the unit in the middle of a layer sees: |gradient| of its channels' sum of squares, a number a pixel, (H, W).
+
+    They sum to 1. Summed over colours and images, (N, 3, H, W). Outside the receptive field it is exactly 0.
+    """
+    seen = torch.zeros(images.shape[2:], device=images.device)
+    for image in images.detach().split(1):  # one at a time, for memory's sake
+        x = image.clone().requires_grad_(True)
+        out = reached(model, x, layer)
+        middle = out[..., out.shape[-2] // 2, out.shape[-1] // 2]
+        seen += torch.autograd.grad(middle.square().sum(), x)[0].abs().sum((0, 1))
+    return seen / seen.sum().clamp(min=1e-12)
+
+
+def span(seen: torch.Tensor, share: float = 1.0) -> int:
+    """The side of the smallest square around the heaviest pixels' centre that holds a share of a map (H, W) that sums to 1.
+
+    share = 1: of all that is not 0.
+    """
+    rows, columns = torch.meshgrid(*(torch.arange(n, device=seen.device) for n in seen.shape), indexing="ij")
+    if share == 1:
+        place = seen.nonzero()
+        return int((place.amax(0) - place.amin(0)).max()) + 1
+    y, x = (seen * rows).sum(), (seen * columns).sum()
+    far, order = torch.maximum((rows - y).abs(), (columns - x).abs()).flatten().sort()
+    return math.ceil(2 * far[(seen.flatten()[order].cumsum(0) < share).sum()].item())
+
+
+def top_places(activations: torch.Tensor, unit: int, k: int = 5) -> list[tuple[int, int, int]]:
+    """Where a unit is highest: (image, row, column), the highest first, at most one place an image; k of them.
+
+    activations: (N, C, H, W); rows and columns are those of the activations (Zeiler, Fergus 2013, arXiv:1311.2901, §4.1).
+    """
+    highest, places = activations[:, unit].flatten(1).max(1)
+    best = highest.topk(min(k, len(activations))).indices.tolist()
+    return [(i, *divmod(places[i].item(), activations.shape[-1])) for i in best]
+
+
+def patch(image: torch.Tensor, row: float, column: float, side: int) -> tuple[torch.Tensor, int, int]:
+    """A square of an image (1, C, H, W) around a pixel, moved inside where it would stick out; and its top and left pixel."""
+    height, width = image.shape[-2:]
+    side = min(side, height, width)
+    top, left = (min(max(0, round(at - side / 2)), size - side) for at, size in ((row, height), (column, width)))
+    return image[..., top:top + side, left:left + side], top, left
+
+
+# What excites a unit.
+
+class Reached(Exception):
+    """The forward pass has come to the layer that was asked for; the rest of it would be wasted."""
+
+
+def reached(model: nn.Module, images: torch.Tensor, layer: str) -> torch.Tensor:
+    """What a layer puts out, with its gradient, and not a layer more computed. Raises ValueError for an unknown name."""
+    def stop(_, __, out):
+        raise Reached(out)
+
+    try:
+        with models.hooked(model, [models.layer(model, layer)], stop):
+            model(images)
+    except Reached as arrived:
+        return arrived.args[0]
+    raise ValueError(f"The layer {layer!r} took no part in the forward pass, so there is nothing to read.")
+
+
+@functools.cache
+def palette() -> torch.Tensor:
+    """The square root of the covariance of red, green, blue in the course's photographs: noise times this has their colours."""
+    pixels = torch.cat([data.picture(name, 64) for name in data.pictures()]).cpu().transpose(0, 1).flatten(1)
+    values, vectors = torch.linalg.eigh(pixels.cov())
+    return vectors * values.clamp(min=0).sqrt() @ vectors.T
+
+
+def excite(model: nn.Module, layer: str, unit: int, size: int = 112, steps: int = 40, smooth: bool = True,
+           seed: int = 0) -> torch.Tensor:
+    """A picture that excites a unit: gradient ascent on its mean activation, from noise, by Adam. Returns (1, 3, size, size).
+
+    The pixels are a sum of grids, from 4 × 4 to size × size, the coarse ones louder, in the colours that photographs have, and
+    shifted by a few pixels at every step (Erhan et al. 2009; Olah et al. 2017, distill.pub/2017/feature-visualization).
+    smooth=False: the pixels themselves, with nothing to hold them together.
+    """
+    check_eval(model)
+    dice = torch.Generator().manual_seed(seed)
+    sides = [s for s in (4, 8, 16, 32, 64, 128) if s < size] + [size] if smooth else [size]
+    grids = [torch.randn(1, 3, s, s, generator=dice).mul(0.02).to(data.device()).requires_grad_(True) for s in sides]
+    mix = 12 * palette().to(grids[0]) if smooth else 4 * torch.eye(3).to(grids[0])
+
+    def drawn():
+        pixels = sum((4 / s) ** 0.5 * F.interpolate(g, (size, size), mode="bicubic", align_corners=False)
+                     for g, s in zip(grids, sides, strict=True)) if smooth else grids[0]
+        return torch.einsum("dc,nchw->ndhw", mix, pixels).sigmoid()
+
+    climb = torch.optim.Adam(grids, lr=0.05)
+    for _ in range(steps):
+        shift = torch.randint(-size // 12, size // 12 + 1, (2,), generator=dice).tolist() if smooth else (0, 0)
+        out = reached(model, drawn().roll(shift, (2, 3)), layer)
+        if not 0 <= unit < out.shape[1]:
+            raise ValueError(f"There is no unit {unit}: {layer} has {out.shape[1]}, from 0.")
+        for grid, slope in zip(grids, torch.autograd.grad(-out[:, unit].mean(), grids), strict=True):
+            grid.grad = slope  # by hand, so that none is left in the model
+        climb.step()
+    return drawn().detach()
+
+
+def excitement(model: nn.Module, images: torch.Tensor, layer: str, unit: int) -> torch.Tensor:
+    """What `excite` raises: the mean activation of a unit over all places, for each image. images: (N, 3, H, W) -> (N,)."""
+    check_batch(images)
+    with torch.no_grad():
+        return reached(model, images, layer)[:, unit].flatten(1).mean(1)
