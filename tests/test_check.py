@@ -213,12 +213,28 @@ def cuts_g(g, a):
 
 
 def fool_wrong(**wrong):
-    return lambda net, x, target, rate, steps: backpropagation.walk(net, x, target, rate, steps, **wrong)
+    return lambda net, x, target, size, steps: backpropagation.walk(net, x, target, size, steps, **wrong)
 
 
-def trains_the_network(net, x, target, rate, steps):
+def by_the_first_alone(net, x, target, size, steps):
+    for _ in range(steps):
+        x = np.clip(x - size * backprop.backward(net, x[:1], target[:1])[0], 0, 1)
+    return x
+
+
+def ends_inside(net, x, target, size, steps):
+    for _ in range(steps):
+        moved = x = np.clip(x - size * backprop.backward(net, x, target)[0], 0, 1)
+    return moved
+
+
+def in_first_row(net, x, target, size, steps):
+    return np.concatenate([backprop.fool(net, x, target, size, steps)[:1], x[1:]])
+
+
+def trains_the_network(net, x, target, size, steps):
     for part, gradient in zip(net, backprop.backward(net, x, target)[1], strict=True):
-        part -= rate * gradient
+        part -= size * gradient
     return x
 
 
@@ -409,13 +425,17 @@ WRONG = [
     (backpropagation.layer_backward, layer_wrong(gx=lambda g, x, W: W.T @ g), "factors in the wrong order"),
     (backpropagation.layer_backward, layer_wrong(gW=lambda g, x, W: x @ g), "x @ g, without the transpose"),
     (backpropagation.layer_backward, layer_wrong(gW=lambda g, x, W: g.T @ x), "gW on its side"),
-    (backpropagation.layer_backward, layer_wrong(gW=lambda g, x, W: x.T @ g / len(g)), "gW is the mean over the 5 images"),
+    (backpropagation.layer_backward, layer_wrong(gW=lambda g, x, W: x.T @ g / len(g)), "gW is the mean, not the sum"),
+    (backpropagation.layer_backward, layer_wrong(gx=lambda g, x, W: g @ W.T / len(x)), "gx is divided by 5"),
+    (backpropagation.layer_backward, layer_wrong(gx=lambda g, x, W: g @ W.reshape(W.shape[::-1])), "reshape lays nothing"),
     (backpropagation.layer_backward, layer_wrong(gb=lambda g: g), "their gradients add up"),
-    (backpropagation.layer_backward, layer_wrong(gb=lambda g: g.mean(axis=0)), "gb is the mean over"),
+    (backpropagation.layer_backward, layer_wrong(gb=lambda g: g.mean(axis=0)), "gb is the mean, not"),
     (backpropagation.layer_backward, layer_wrong(gb=lambda g: g.sum(axis=1)), "a number for each image"),
     (backpropagation.layer_backward, layer_wrong(gb=lambda g: g.sum()), "gb has shape"),
     (backpropagation.layer_backward, layer_wrong(gx=lambda g, x, W: -g @ W.T), "sign turned"),
-    (backpropagation.layer_backward, lambda *a: (layer(*a)[1], layer(*a)[0], layer(*a)[2]), "changed places"),
+    (backpropagation.layer_backward, lambda *a: (layer(*a)[1], layer(*a)[0], layer(*a)[2]), "you return gW, gx, gb"),
+    (backpropagation.layer_backward, lambda *a: layer(*a)[::-1], "you return gb, gW, gx"),
+    (backpropagation.layer_backward, lambda *a: layer(*a)[1:] + layer(*a)[:1], "you return gW, gb, gx"),
     (backpropagation.layer_backward, lambda *a: layer(*a)[:2], "2 things came"),
     (backpropagation.layer_backward, lambda *a: (layer(*a)[0], None, layer(*a)[2]), "gW is still None"),
     (backpropagation.relu_backward, lambda g, a: g, "everything came back"),
@@ -426,6 +446,8 @@ WRONG = [
     (backpropagation.relu_backward, lambda g, a: np.maximum(a, 0), "the way forward"),
     (backpropagation.relu_backward, lambda g, a: g * np.sign(a), "you pass -g"),
     (backpropagation.relu_backward, cuts_g, "changed g itself"),
+    (backpropagation.relu_backward, lambda g, a: g * np.where(a > 0, 1, 0.01), "^Where a is negative you still pass up to 0"),
+    (backpropagation.relu_backward, lambda g, a: 2 * g * (a > 0), r"^Where a is positive you are off by .* as it is\.$"),
     (backpropagation.cross_entropy_backward, lambda s, y: p_of(s) - hot(y), "7 times too large"),
     (backpropagation.cross_entropy_backward, lambda s, y: (hot(y) - p_of(s)) / len(y), "sign is turned: prob"),
     (backpropagation.cross_entropy_backward, lambda s, y: hot(y) - p_of(s), "sign is turned, and"),
@@ -436,6 +458,9 @@ WRONG = [
     (backpropagation.cross_entropy_backward, lambda s, y: (p_of(s.T).T - hot(y)) / len(y), "down the columns"),
     (backpropagation.cross_entropy_backward, lambda s, y: (p_of(s) - hot(y)) / 4, "number of classes"),
     (backpropagation.cross_entropy_backward, overflowing, "exp overflows"),
+    (backpropagation.cross_entropy_backward, lambda s, y: (p_of(s) - np.eye(10)[y]) / len(y), "counts on ten scores"),
+    (backpropagation.cross_entropy_backward, lambda s, y: (np.exp(s) / np.exp(s).sum() - hot(y)) / len(y), "not add up to 1"),
+    (backpropagation.cross_entropy_backward, lambda s, y: (1 / (1 + np.exp(-s)) - hot(y)) / len(y), "do not add up to 1"),
     (backpropagation.fool, fool_wrong(way=1), "you walked up"),
     (backpropagation.fool, fool_wrong(clip=False), r"left \[0, 1\]"),
     (backpropagation.fool, lambda *a: np.clip(fool_wrong(clip=False)(*a), 0, 1), "once, at the end"),
@@ -443,7 +468,18 @@ WRONG = [
     (backpropagation.fool, fool_wrong(sign=True), "the sign of the gradient"),
     (backpropagation.fool, lambda *a: backprop.fool(*a[:4], 1), "you took one step"),
     (backpropagation.fool, lambda *a: backprop.fool(*a) - a[1], "the change alone"),
-    (backpropagation.fool, lambda n, x, t, r, k: backprop.fool(n, x, t, 1, k), "rate is not used"),
+    (backpropagation.fool, lambda n, x, t, r, k: backprop.fool(n, x, t, 1, k), "step_size is not used"),
+    (backpropagation.fool, lambda n, x, t, *a: backprop.fool(n, x, np.full(len(x), t[0]), *a), "towards the first target"),
+    (backpropagation.fool, lambda n, x, t, *a: backprop.fool(n, x[:1], t[:1], *a), "one picture came back and 3 went in"),
+    (backpropagation.fool, by_the_first_alone, "by the first one's gradient"),
+    (backpropagation.fool, in_first_row, "only the first has moved"),
+    (backpropagation.fool, fool_wrong(share=lambda g: g.mean(axis=0)), "by the mean of their gradients"),
+    (backpropagation.fool, fool_wrong(share=lambda g: g.sum(axis=0)), "by the sum of their gradients"),
+    (backpropagation.fool, lambda n, x, t, r, k: backprop.fool(n, x, t, r * len(x), k), "3 times too long"),
+    (backpropagation.fool, lambda n, x, t, r, k: backprop.fool(n, x, t, r / len(x), k), "3 times too short"),
+    (backpropagation.fool, lambda n, x, t, r, k: backprop.fool(n, x, t, r, max(k, 1)), "with steps = 0 something else"),
+    (backpropagation.fool, lambda *a: backprop.fool(*a) if a[4] else None, "with steps = 0 something else"),
+    (backpropagation.fool, ends_inside, "with steps = 0 it stops with UnboundLocalError"),
     (backpropagation.fool, lambda n, x, *a: x, "came back as it was"),
     (backpropagation.fool, trains_the_network, "you trained the network"),
     (filtering.toeplitz, lambda k, h, w: features.toeplitz(k.flip(0, 1), h, w), "turned round by 180°"),

@@ -38,6 +38,8 @@ def test_numbers_are_said():
     assert "up goes from 1 to 3" in said["crossing"] and "dog 0.75" in said["a dog"] and "No: a to c, b to d." in said["table"]
     assert "x (5 × 784) @ W (784 × 50) = a (5 × 50); x (5 × 784) @ g (5 × 50) does not fit, 784 meets 5" in said["boxes"]
     assert "3 points, y over x; 1 on the wrong side" in said["plane"]
+    flat = plots.neuron(np.array([[0.0, 1.0], [1.0, 0.0]]), np.array([0, 1]), "ab", (0, 0), 0.0, "flat", "x", "y")
+    assert "no line" in flat.alt and "side" not in flat.alt
 
 
 def test_colours_are_told_apart_by_lightness_or_hue():

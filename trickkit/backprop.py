@@ -89,11 +89,11 @@ def backward(net: Net, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, Net]:
     return gx, [gW1, gb1, gW2, gb2]
 
 
-def fool(net: Net, x: np.ndarray, target: np.ndarray, rate: float, steps: int) -> np.ndarray:
+def fool(net: Net, x: np.ndarray, target: np.ndarray, step_size: float, steps: int) -> np.ndarray:
     """Images x (N, pixels) trained to be read as target (N,): each step goes down the loss and stays in [0, 1]."""
     for _ in range(steps):
         gx, _ = backward(net, x, target)
-        x = np.clip(x - rate * gx, 0, 1)
+        x = np.clip(x - step_size * gx, 0, 1)
     return x
 
 

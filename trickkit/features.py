@@ -2,6 +2,7 @@
 
 Activations are what `models.read` returns, (N, C, H, W): a *unit* is one of the C channels, seen at every place of a picture.
 """
+import bisect
 import copy
 import functools
 import math
@@ -18,9 +19,10 @@ from trickkit.models import check_batch, check_eval
 # What chance would hold.
 
 def untrained(model: nn.Module, seed: int = 0) -> nn.Module:
-    """A copy of a model as it may have been before training: weights normal with variance 2 / fan-in, biases 0.
+    """A copy of a model as it may have been before training: weights normal with variance 2 / fan-in.
 
-    (He et al. 2015, arXiv:1502.01852, eq. 10.) What the copy shows as well as the model does, training did not put there. Same
+    (He et al. 2015, arXiv:1502.01852, eq. 10.) All that is no matrix or filter becomes 0: biases, and BatchNorm's gains too (this
+    course's models have theirs folded into the filters). What the copy shows as well as the model does, training did not put there. Same
     seed, same copy.
     """
     dice, model = torch.Generator().manual_seed(seed), copy.deepcopy(model)
@@ -90,9 +92,13 @@ def correlations(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
     A column that never changes has none; it gets 0.
     """
-    a, b = a - a.mean(0), b - b.mean(0)
-    product = a.norm(dim=0)[:, None] * b.norm(dim=0)
-    return (a.T @ b / product.clamp(min=1e-12)).masked_fill(product <= 1e-12, 0)
+    def unit(columns):
+        size, columns = columns.norm(dim=0), columns - columns.mean(0)
+        length = columns.norm(dim=0)
+        still = length <= 1e-5 * size  # what is left of a constant is rounding, in proportion to its size
+        return (columns / length.masked_fill(still, 1)).masked_fill(still, 0)
+
+    return unit(a).T @ unit(b)
 
 
 def dead(activations: torch.Tensor) -> torch.Tensor:
@@ -128,17 +134,19 @@ def field(model: nn.Module, images: torch.Tensor, layer: str) -> torch.Tensor:
 
 
 def span(seen: torch.Tensor, share: float = 1.0) -> int:
-    """The side of the smallest square around the heaviest pixels' centre that holds a share of a map (H, W) that sums to 1.
+    """The side in pixels of the smallest square, wherever it lies, that holds a share of a map (S, S) that sums to 1.
 
     share = 1: of all that is not 0.
     """
-    rows, columns = torch.meshgrid(*(torch.arange(n, device=seen.device) for n in seen.shape), indexing="ij")
     if share == 1:
         place = seen.nonzero()
         return int((place.amax(0) - place.amin(0)).max()) + 1
-    y, x = (seen * rows).sum(), (seen * columns).sum()
-    far, order = torch.maximum((rows - y).abs(), (columns - x).abs()).flatten().sort()
-    return math.ceil(2 * far[(seen.flatten()[order].cumsum(0) < share).sum()].item())
+    sums = F.pad(seen.detach().cpu().double().cumsum(0).cumsum(1), (1, 0, 1, 0))  # of all above and to the left
+
+    def most(side):
+        return (sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]).max().item()
+
+    return 1 + bisect.bisect_left(range(1, len(seen) + 1), share, key=most)
 
 
 def top_places(activations: torch.Tensor, unit: int, k: int = 5) -> list[tuple[int, int, int]]:

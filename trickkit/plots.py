@@ -310,7 +310,8 @@ def neuron(points: np.ndarray, kinds: np.ndarray, names: Sequence[str], weights:
     sums = weights[0] * across + weights[1] * up + bias
     extent = (left, right, low, high)
     ax.imshow(np.tanh(sums / 2), cmap=SIGNED, vmin=-1.6, vmax=1.6, extent=extent, origin="lower", aspect="auto")
-    if sums.min() < 0 < sums.max():
+    line = sums.min() < 0 < sums.max()
+    if line:
         ax.contour(across, up, sums, [0], colors="black")
     for kind, colour, marker in ((0, BLUE, "o"), (1, ORANGE, "^")):
         ax.plot(*points[kinds == kind].T, marker, color=colour, markeredgecolor="white", markeredgewidth=0.5, label=names[kind])
@@ -318,7 +319,8 @@ def neuron(points: np.ndarray, kinds: np.ndarray, names: Sequence[str], weights:
     ax.legend(loc="upper right", framealpha=0.9)
     figure.suptitle(title, fontsize=12)
     wrong = int(((points @ np.asarray(weights) + bias > 0) != kinds).sum())
-    return Picture(figure, f"{title}. {len(points)} points, {ylabel} over {xlabel}; {wrong} on the wrong side of a line.")
+    said = f"{wrong} on the wrong side of a line" if line else "no line, one colour all over"
+    return Picture(figure, f"{title}. {len(points)} points, {ylabel} over {xlabel}; {said}.")
 
 
 def coloured_text(text: str, values: torch.Tensor, title: str, alt: str = "") -> Picture:

@@ -1,4 +1,7 @@
 """The checks of lesson 01, in NumPy. Each draws fresh small arrays; what is wrong is told by what it equals instead."""
+from collections.abc import Callable
+from itertools import permutations
+
 import numpy as np
 import torch
 
@@ -49,16 +52,18 @@ def layer_mistakes(name: str, g: np.ndarray, x: np.ndarray, W: np.ndarray, best:
     yours, N = f"your {name} ", len(g)
     found = [(-best, yours + "has its sign turned. Nothing in x @ W + b turns a sign.")]
     if N > 1:
-        found.append((best / N, yours + f"is the mean over the {N} images; the sum is wanted. The loss was a mean already, so "
-                                        f"g is divided by {N}, and once is enough."))
-    unseen = "without the transpose. Here all sides are equal, so the shapes did not warn you."
+        mean = "" if name == "gx" else "the mean, not the sum, over the images: "
+        found.append((best / N, yours + f"is {mean}divided by {N}. The loss was a mean already, so g is divided by {N}; once "
+                                        "is enough."))
+    unseen = ("without the transpose (W.T; reshape lays nothing on its side). Here all sides are equal, so the shapes did not "
+              "warn you.")
     if name == "gb":
         found.append((g.sum(axis=1), yours + "has a number for each image. Rows are images: sum over axis 0."))
     elif g.shape == x.shape == W.shape and name == "gx":
         found += [(g @ W, yours + "is g @ W, " + unseen),
                   (W.T @ g, yours + "has its factors in the wrong order. g comes first: its rows are images, like those of x.")]
     elif g.shape == x.shape == W.shape:
-        found += [(x @ g, yours + "is x @ g, " + unseen),
+        found += [(x @ g, yours + "is x @ g, " + unseen.replace("W.T", "x.T")),
                   (g.T @ x, yours + "is g.T @ x, which is gW on its side: its rows belong to outputs, those of W to inputs.")]
     return found
 
@@ -83,9 +88,11 @@ def layer_backward(yours):
         if wrong := kept(**dict(zip(("g", "x", "W"), zip(given, before, strict=True), strict=True))):
             return wrong
         right = backprop.layer_backward(*before)
-        if same(got[0], right[1]) and same(got[1], right[0]):
-            return "gx and gW have changed places: return gx, gW, gb, in that order."
-        for name, mine, best in zip(("gx", "gW", "gb"), got, right, strict=True):
+        names = ("gx", "gW", "gb")
+        for order in permutations(range(3)):
+            if order != (0, 1, 2) and all(same(mine, right[i]) for mine, i in zip(got, order, strict=True)):
+                return f"you return {', '.join(names[i] for i in order)}. Each is right; the order wanted is gx, gW, gb."
+        for name, mine, best in zip(names, got, right, strict=True):
             if mine is None or mine is Ellipsis:
                 return f"your {name} is still {mine}; an array of shape {best.shape} is wanted."
             if name == "gb" and np.shape(mine) == (N, m):
@@ -117,6 +124,11 @@ def relu_backward(yours):
         right, on = g * (a > 0), a > 0
         if same(back, right):
             continue
+        back, off = np.asarray(back), []
+        if not same(back[on], g[on]):
+            off.append(f"Where a is positive you are off by up to {np.abs(back - g)[on].max():.2g}; pass g as it is.")
+        if not off or not same(back[~on], right[~on]):
+            off.append(f"Where a is negative you still pass up to {np.abs(back[~on]).max():.2g}; pass 0 there.")
         return recognised(
             back,
             (g, "everything came back. A unit that was off, a ≤ 0, passed nothing forward, so nothing goes back: 0 there."),
@@ -129,8 +141,26 @@ def relu_backward(yours):
             (g * a, "you multiplied by a. The slope of a unit that is on is 1, and 0 where it is off."),
             (-right, "the sign is turned. A unit that is on passes g as it is."),
             (g * np.sign(a), "where a is negative you pass -g. There the slope is 0."),
-        ) or (f"where a is positive you are off by up to {np.abs((np.asarray(back) - g)[on]).max():.2g}, elsewhere by up to "
-              f"{np.abs(np.asarray(back)[~on]).max():.2g}. Pass g where a > 0, and 0 elsewhere.")
+        ) or " ".join(off)
+    return None
+
+
+def stops(function: Callable, *args: np.ndarray) -> bool:
+    """Whether it raises for these."""
+    try:
+        function(*args)
+    except Exception:  # the learner's code may raise anything
+        return True
+    return False
+
+
+def not_probabilities(*tries: np.ndarray) -> str | None:
+    """The sentence for the first array whose numbers are from 0 to 1 and whose rows do not add up to 1, else None."""
+    for p in tries:
+        total = p.sum(axis=1)
+        if p.min() >= 0 and p.max() <= 1 and not np.allclose(total, 1, atol=1e-4):
+            return (f"your probabilities do not add up to 1 in each row: row 0 adds up to {total[0]:.3g}. Each image has a sum "
+                    "of its own to divide by: backprop.softmax.")
     return None
 
 
@@ -146,7 +176,12 @@ def cross_entropy_backward(yours):
         scores = size * r.normal(size=(N, K))
         y = r.permutation(np.arange(N) % K)  # every class at least once
         before = scores.copy(), y.copy()
-        got = yours(scores, y)
+        try:
+            got = yours(scores, y)
+        except (ValueError, IndexError):
+            if not stops(yours, r.normal(size=(N, 10)), y):
+                return f"it counts on ten scores an image; here there are {K}. Ask: scores.shape[1]."
+            raise
         if isinstance(got, np.ndarray) and got.shape == (N, K) and size == 1000 and not np.isfinite(got).all():
             return "with scores in the thousands exp overflows. Subtract each row's largest first; backprop.softmax does."
         if wrong := array(got, (N, K)):
@@ -174,69 +209,107 @@ def cross_entropy_backward(yours):
             ((tall - one) / N, "your probabilities add up to 1 down the columns. Each row, an image, has them: axis 1."),
             ((p - one) / K, f"you divided by {K}, the number of classes. The mean is over the {N} images."),
             ((p - one) / (N * K), f"you divided by {N * K}, by images and classes. The mean is over the {N} images."),
-        ) or (f"you are off by up to {np.abs(np.asarray(got) - right).max():.2g}. Each row: probabilities, less 1 at the "
-              "label, and all of it over N.")
+        ) or not_probabilities(np.asarray(got) * N + one, np.asarray(got) + one) or (
+            f"you are off by up to {np.abs(np.asarray(got) - right).max():.2g}. Each row: probabilities, less 1 at the "
+            "label, and all of it over N.")
     return None
 
 
-def walk(net, x, target, rate, steps, way=-1, anew=True, sign=False, clip=True):
-    """Steps along the picture's gradient, made wrong in one way or another."""
+def walk(net, x, target, step_size, steps, way=-1, anew=True, sign=False, clip=True, share=lambda g: g):
+    """Steps along the picture's gradient, made wrong in one way or another. share: what is done to the gradients first."""
     first, _ = backprop.backward(net, x, target)
     for _ in range(steps):
-        g = backprop.backward(net, x, target)[0] if anew else first
-        x = x + way * rate * (np.sign(g) if sign else g)
+        g = share(backprop.backward(net, x, target)[0] if anew else first)
+        x = x + way * step_size * (np.sign(g) if sign else g)
         x = np.clip(x, 0, 1) if clip else x
     return x
 
 
-@exercise(LESSON, backprop.fool,
-          "gx, _ = backward(net, x, target) says how the loss of reading x as target grows with each pixel.",
-          "It is training's step: x - rate * gx, with the picture where the weights were. Then np.clip(…, 0, 1), and again.")
-def fool(yours):
-    """A picture trained to be read as another class."""
-    r = dice()
-    for _ in range(8):
+def fool_problem(r: np.random.Generator, N: int, steps: int) -> tuple[backprop.Net, np.ndarray, np.ndarray, float]:
+    """A network, N pictures, their targets, all different and none reached already, and a step size that needs many steps."""
+    while True:
         net = [np.asarray(2.5 * w) for w in backprop.start(12, 9, 4, seed=int(r.integers(2**31)))]
         net[1] += r.normal(size=9)
-        x, target = r.random((1, 12)), r.integers(0, 4, 1)
-        target = backprop.forward(net, x)[2].argsort(axis=1)[:, r.integers(0, 2)]  # a class that it is not read as
-        rate, steps, before = 0.3, 6, (x.copy(), [w.copy() for w in net])
-        moved = yours(net, x, target, rate, steps)
+        x, target, size = r.random((N, 12)), r.permutation(4)[:N], 0.3 * N
+        late = np.clip(walk(net, x, target, size, steps, clip=False), 0, 1)
+        if (backprop.forward(net, x)[2].argmax(axis=1) != target).all() and not same(walk(net, x, target, size, 1), late):
+            return net, x, target, size
+
+
+@exercise(LESSON, backprop.fool,
+          "gx, _ = backward(net, x, target) says how the loss of reading x as target grows with each pixel.",
+          "It is training's step: x - step_size * gx, the picture where the weights were. Then np.clip(…, 0, 1), and again.")
+def fool(yours):
+    """Pictures trained to be read as other classes."""
+    r = dice()
+    for N in (1, 1, 1, 3, 3, 3, 3, 3):
+        steps = 6
+        net, x, target, size = fool_problem(r, N, steps)
+        before = x.copy(), [w.copy() for w in net]
+        moved = yours(net, x, target, size, steps)
+        if N > 1 and np.shape(moved) in ((1, 12), (12,)):
+            return f"one picture came back and {N} went in. x has a row for each, and target a label for each."
         if wrong := array(moved, x.shape, "picture"):
             return wrong
         if not all(np.array_equal(w, b) for w, b in zip(net, before[1], strict=True)):
             return "you trained the network: its weights have changed. Leave them, and change the picture."
         if wrong := kept(x=(x, before[0])):
             return wrong
-        right = backprop.fool(net, x, target, rate, steps)
-        if same(moved, right):
-            continue
-        moved = np.asarray(moved)
-        if np.array_equal(moved, x):
-            return "the picture came back as it was. Each step: x = x - rate * gx, then clip."
-        read = backprop.forward(net, x)[2].argmax(axis=1)
-        unclipped = walk(net, x, target, rate, steps, clip=False)
-        said = recognised(
-            moved,
-            (walk(net, x, target, rate, steps, way=1), "you walked up the target's loss. Down it, as in training: a minus."),
-            (walk(net, x, read, rate, steps, way=1),
-             "you walked away from what it is read as. The label to train for is the target, and the way is down."),
-            (unclipped, "your pixels left [0, 1]. A picture has nothing blacker than black: np.clip after each step."),
-            (np.clip(unclipped, 0, 1), "you cut off at 0 and 1 once, at the end. Do it after each step, or the next gradient "
-                                       "is that of no picture."),
-            (walk(net, x, target, rate, steps, anew=False),
-             f"one gradient served all {steps} steps. It is right only where it was taken: ask anew at each step."),
-            (walk(net, x, target, rate, 1), f"you took one step; {steps} are asked for."),
-            (walk(net, x, target, rate, steps, sign=True),
-             "you took the sign of the gradient, a step of later lessons. Here it is rate times the gradient itself."),
-            (right - x, "you returned the change alone; the changed picture is wanted."),
-            (walk(net, x, target, 1, steps), "rate is not used: your steps are those of rate 1."),
-        )
-        if said:
-            return said
-        if moved.min() < 0 or moved.max() > 1:
-            return f"your pixels go from {moved.min():.2f} to {moved.max():.2f}. A picture stays in [0, 1]: np.clip."
-        loss = [backprop.cross_entropy(backprop.forward(net, z)[2], target) for z in (x, moved, right)]
-        return (f"the target's loss went from {loss[0]:.2f} to {loss[1]:.2f}; {steps} steps of this rate make it "
-                f"{loss[2]:.2f}. Each step: the gradient at the picture as it is now, times rate, taken away; then clip.")
+        right = backprop.fool(net, x, target, size, steps)
+        if not same(moved, right):
+            return fool_sentence(np.asarray(moved), right, net, x, target, size, steps)
+    try:
+        still = yours(net, x, target, size, 0)
+    except Exception as error:  # the learner's code may raise anything
+        return f"with steps = 0 it stops with {type(error).__name__}: {error}. No step, no change: hand back x as it came."
+    if still is None or not same(still, x):
+        return "with steps = 0 something else than x comes back. No step, no change: hand back x as it came."
     return None
+
+
+def fool_sentence(moved, right, net, x, target, size, steps) -> str:
+    """What a wrong picture may be, and the sentence for it."""
+    if np.array_equal(moved, x):
+        return "the picture came back as it was. Each step: x = x - step_size * gx, then clip."
+    N, read = len(x), backprop.forward(net, x)[2].argmax(axis=1)
+    unclipped = walk(net, x, target, size, steps, clip=False)
+    mistakes = [
+        (walk(net, x, target, size, steps, way=1), "you walked up the target's loss. Down it, as in training: a minus."),
+        (walk(net, x, read, size, steps, way=1),
+         "you walked away from what it is read as. The label to train for is the target, and the way is down."),
+        (unclipped, "your pixels left [0, 1]. A picture has nothing blacker than black: np.clip after each step."),
+        (np.clip(unclipped, 0, 1), "you cut off at 0 and 1 once, at the end. Do it after each step, or the next gradient "
+                                   "is that of no picture."),
+        (walk(net, x, target, size, steps, anew=False),
+         f"one gradient served all {steps} steps. It is right only where it was taken: ask anew at each step."),
+        (walk(net, x, target, size, 1), f"you took one step; {steps} are asked for."),
+        (walk(net, x, target, size, steps, sign=True),
+         "you took the sign of the gradient, a step of later lessons. Here it is step_size times the gradient itself."),
+        (right - x, "you returned the change alone; the changed picture is wanted."),
+        (walk(net, x, target, 1, steps), "step_size is not used: your steps are those of step size 1."),
+    ]
+    if N > 1:
+        first, alone = np.full(N, target[0]), x
+        for _ in range(steps):
+            alone = np.clip(alone - size * backprop.backward(net, alone[:1], target[:1])[0], 0, 1)
+        mistakes += [
+            (walk(net, x, first, size, steps), f"all {N} pictures went towards the first target. target has one for each row."),
+            (alone, f"all {N} pictures moved by the first one's gradient. Give backward all of x and target."),
+            (walk(net, x, target, size, steps, share=lambda g: g.mean(axis=0)),
+             f"all {N} pictures moved alike, by the mean of their gradients. Each row of x moves by its own row of gx."),
+            (walk(net, x, target, size, steps, share=lambda g: g.sum(axis=0)),
+             f"all {N} pictures moved alike, by the sum of their gradients. Each row of x moves by its own row of gx."),
+            (walk(net, x, target, N * size, steps),
+             f"with {N} pictures your steps are {N} times too long. step_size times gx, as it comes, is all."),
+            (walk(net, x, target, size / N, steps),
+             f"with {N} pictures your steps are {N} times too short. step_size times gx, as it comes, is all."),
+        ]
+        if np.array_equal(moved[1:], x[1:]):
+            return f"of {N} pictures only the first has moved. Each row of x moves by its own row of gx."
+    if said := recognised(moved, *mistakes):
+        return said
+    if moved.min() < 0 or moved.max() > 1:
+        return f"your pixels go from {moved.min():.2f} to {moved.max():.2f}. A picture stays in [0, 1]: np.clip."
+    loss = [backprop.cross_entropy(backprop.forward(net, z)[2], target) for z in (x, moved, right)]
+    return (f"the target's loss went from {loss[0]:.2f} to {loss[1]:.2f}; {steps} steps of this size make it "
+            f"{loss[2]:.2f}. Each step: the gradient at the picture as it is now, times step_size, taken away; then clip.")
