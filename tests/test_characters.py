@@ -31,8 +31,8 @@ def test_states_agree_with_pytorchs_own_lstm():
     for model in (characters.untrained(), characters.trained()):
         cells = characters.states(model, CODE)
         logits, (h, c) = model(characters.encode(CODE)[:, None])
-        assert cells.shape == (len(CODE), characters.HIDDEN) and cells.abs().max() <= 1
-        assert torch.allclose(cells[-1], c[0, 0].tanh(), atol=1e-4)
+        assert cells.shape == (len(CODE), characters.HIDDEN)
+        assert torch.allclose(cells[-1], c[0, 0], atol=1e-3)
         half, state = model(characters.encode(CODE[:40])[:, None])
         rest, _ = model(characters.encode(CODE[40:])[:, None], state)
         assert torch.allclose(torch.cat([half, rest]), logits, atol=1e-4)

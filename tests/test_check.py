@@ -258,6 +258,11 @@ def padded(kernel, height, width):
     return F.conv2d(ones, kernel[None, None]).flatten(1).T
 
 
+def centred_wrong(a, b, power=1):
+    """Products of columns over their lengths to a power; nothing where one is 0."""
+    return a.T @ b / (a.norm(dim=0)[:, None] * b.norm(dim=0)).pow(power).clamp(min=1e-9)
+
+
 def field_wrong(start=1, own=False, less=1, join=lambda apart, stride: apart * stride):
     def receptive_field(steps):
         field, apart = start, 1
@@ -486,18 +491,26 @@ WRONG = [
     (filtering.toeplitz, lambda k, h, w: features.toeplitz(k, h, w).T, "its transpose"),
     (filtering.toeplitz, padded, "as with padding"),
     (filtering.toeplitz, toeplitz_wrong, "stand side by side"),
-    (filtering.toeplitz, wrapping, "pixels differ"),
+    (filtering.toeplitz, wrapping, "starts at pixel r"),
+    (filtering.toeplitz, lambda k, h, w: features.toeplitz(k.flip(1), h, w), "left and right are exchanged"),
+    (filtering.toeplitz, lambda k, h, w: features.toeplitz(k.flip(0), h, w), "top and bottom are exchanged"),
+    (filtering.toeplitz, lambda k, h, w: features.toeplitz(k, h, w).to_sparse(), "to_dense"),
+    (filtering.toeplitz, lambda k, h, w: features.toeplitz(2 * k, h, w), "pixels differ"),
     (filtering.toeplitz, lambda k, h, w: torch.ones_like(features.toeplitz(k, h, w)), "that are not 0"),
     (filtering.toeplitz, lambda k, h, w: features.toeplitz(k, h, w) + k.mul_(2).sum() * 0, "changed x itself"),
     (filtering.receptive_field, field_wrong(join=lambda apart, stride: 1), "strides are missing"),
     (filtering.receptive_field, field_wrong(own=True), "add first, then multiply"),
     (filtering.receptive_field, field_wrong(start=0), "sees 1 pixel, not 0"),
-    (filtering.receptive_field, field_wrong(join=lambda apart, stride: apart + stride - 1), "Does each layer|Strides multiply"),
+    (filtering.receptive_field, field_wrong(join=lambda apart, stride: apart + stride - 1), "Go layer by|Strides multiply"),
+    (filtering.receptive_field, field_wrong(join=lambda apart, stride: stride), "only the stride of the layer before"),
+    (filtering.receptive_field, lambda steps: features.receptive_field(steps) + 1000, "Go layer by layer"),
     (filtering.receptive_field, field_wrong(less=0), "adds 2 neighbours, not 3"),
     (filtering.receptive_field, lambda steps: features.receptive_field(steps[::-1]), "in the order of the picture's way"),
     (filtering.receptive_field, lambda steps: (features.receptive_field(steps), 4), "the width alone"),
     (filtering.energy, lambda w: squares(w).sqrt().cumsum(0) / squares(w).sqrt().sum(), "sum of their squares"),
     (filtering.energy, lambda w: squares(w) / squares(w).sum(), "each value alone"),
+    (filtering.energy, lambda w: squares(w).sqrt() / squares(w).sqrt().sum(), "Two things are missing"),
+    (filtering.energy, lambda w: 100 * features.energy(w), "per cent"),
     (filtering.energy, lambda w: squares(w).cumsum(0), "the whole energy"),
     (filtering.energy, lambda w: squares(w).flip(0).cumsum(0) / squares(w).sum(), "began with the smallest"),
     (filtering.energy, lambda w: 1 - features.energy(w), "what is left out"),
@@ -505,6 +518,11 @@ WRONG = [
     (filtering.correlations, correlations_wrong(centre=False), "a cosine"),
     (filtering.correlations, correlations_wrong(scale=False), "a covariance"),
     (filtering.correlations, correlations_wrong(guard=0), "0 / 0"),
+    (filtering.correlations, lambda a, b: centred_wrong(a - a.mean(), b - b.mean()), "one mean of the whole"),
+    (filtering.correlations, lambda a, b: centred_wrong(a - a.mean(0), b - b.mean(0), power=2), "square root"),
+    (filtering.correlations, lambda a, b: features.correlations(a, b) * 23 / 24, "24 to 23"),
+    (filtering.correlations, lambda a, b: features.correlations(a, b).where(b.std(0) > 0, torch.nan), "0 / 0"),
+    (filtering.correlations, lambda a, b: features.correlations(a, b).square(), "squares of correlations"),
     (filtering.correlations, lambda a, b: features.correlations(b, a), "Transpose it"),
     (filtering.correlations, lambda a, b: torch.corrcoef(torch.cat([a, b], 1).T), "Cut out"),
     (filtering.correlations, lambda a, b: features.correlations(a, b).abs(), "lost their signs"),
@@ -576,6 +594,17 @@ WRONG += [
     (looking.integrated_gradients, along_wrong(join=lambda m: m.mean(1)), "mean of the channels"),
     (looking.integrated_gradients, along_wrong(join=lambda m: m), "three numbers a pixel"),
     (looking.integrated_gradients, along_wrong(point=lambda x, b, s: s * x), "your map sums to"),
+    (looking.integrated_gradients, along_wrong(join=lambda m: m.abs().sum(1)), "Add up what the channels say"),
+    (looking.integrated_gradients, along_wrong(join=lambda m: m.sum(1).relu()), "no relu"),
+    (looking.integrated_gradients, along_wrong(shares=lambda n: torch.arange(n) / n), "nearly: right with 300"),
+    (looking.integrated_gradients, along_wrong(shares=lambda n: (torch.arange(n) + 1) / n), "nearly: right with 300"),
+    (looking.integrated_gradients, lambda m, x, y, n, b: saliency.integrated_gradients(m, x, y, 200, b), "you ignore steps"),
+    (looking.gradient, lambda m, x, y: slope(m, x, y).norm(dim=1), "length over the channels"),
+    (looking.gradient, lambda m, x, y: sum(slope(m, x, k) for k in y).abs().amax(1), "the targets of all"),
+    (looking.cam, cam_wrong(alpha=lambda g: g.mean((2, 3), keepdim=True).relu()), "no relu on α"),
+    (looking.cam, lambda a, g: a.mul_(g.mean((2, 3), keepdim=True)).sum(1).relu(), "changed maps itself"),
+    (looking.highest, lambda m, s: saliency.highest(m.abs(), s), "no .abs"),
+    (looking.highest, lambda m, s: torch.stack([saliency.highest(r, s) for r in m[..., None]])[..., 0], "from the whole map"),
     (looking.cam, cam_wrong(join=lambda m: m.sum(1)), "nothing below 0"),
     (looking.cam, cam_wrong(join=lambda m: m.relu().sum(1)), "The relu comes last|the relu comes last"),
     (looking.cam, cam_wrong(alpha=lambda g: g), "each place with its own slope"),

@@ -62,8 +62,11 @@ def test_correlations_against_scipy():
         for j in range(5):
             assert found[i, j].item() == pytest.approx(pearsonr(a[:, i], b[:, j])[0], abs=1e-5)
     assert found[0, 1].item() == pytest.approx(-1, abs=1e-5)
-    a[:, 2] = 7
-    assert (features.correlations(a, b)[2] == 0).all()
+    for constant in (0, 7, 3.3, 1e-3):
+        a, b = torch.randn(1000, 3), torch.randn(1000, 5)
+        a[:, 2] = b[:, 4] = constant
+        assert (features.correlations(a, b)[2] == 0).all() and (features.correlations(a, b)[:, 4] == 0).all()
+        assert (features.correlations(a, a).diag()[:2] - 1).abs().max() < 1e-4
 
 
 def test_dead_units():
@@ -91,7 +94,14 @@ def test_span_of_a_share():
     seen[10, 10] = 0.9
     seen[2, 10] = seen[18, 10] = seen[10, 2] = seen[10, 18] = 0.025
     assert features.span(seen) == 17
-    assert features.span(seen, 0.89) <= 1 < features.span(seen, 0.95) <= 17
+    assert features.span(seen, 0.89) == 1 and features.span(seen, 0.91) == 9 and features.span(seen, 0.99) == 17
+
+
+def test_span_of_an_even_square_and_of_one_pixel_wherever_they_lie():
+    square, dot = torch.zeros(31, 31), torch.zeros(9, 9)
+    square[3:14, 18:29], dot[8, 0] = 1 / 121, 1
+    assert [features.span(square, share) for share in (1, 0.999, 0.83, 0.82, 0.008)] == [11, 11, 11, 10, 1]
+    assert features.span(dot) == features.span(dot, 0.9) == 1
 
 
 def test_top_places_one_an_image_and_the_highest_first():

@@ -132,7 +132,7 @@ def bits(model: Reader, texts: Sequence[str]) -> float:
 
 @torch.no_grad()
 def states(model: Reader, text: str) -> torch.Tensor:
-    """What every cell holds after each character: tanh(c), between -1 and 1, (T, hidden). The gates as in the textbooks:
+    """What every cell holds after each character: c, of any size, (T, hidden). The gates as in the textbooks:
 
         i, f, g, o = W x + U h + b      c = σ(f) · c + σ(i) · tanh(g)      h = σ(o) · tanh(c)
     """
@@ -144,7 +144,7 @@ def states(model: Reader, text: str) -> torch.Tensor:
         i, f, g, o = gates.chunk(4)
         c = f.sigmoid() * c + i.sigmoid() * g.tanh()
         h = o.sigmoid() * c.tanh()
-        seen.append(c.tanh())
+        seen.append(c)
     return torch.stack(seen)
 
 

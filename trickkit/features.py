@@ -21,9 +21,9 @@ from trickkit.models import check_batch, check_eval
 def untrained(model: nn.Module, seed: int = 0) -> nn.Module:
     """A copy of a model as it may have been before training: weights normal with variance 2 / fan-in.
 
-    (He et al. 2015, arXiv:1502.01852, eq. 10.) All that is no matrix or filter becomes 0: biases, and BatchNorm's gains too (this
-    course's models have theirs folded into the filters). What the copy shows as well as the model does, training did not put there. Same
-    seed, same copy.
+    (He et al. 2015, arXiv:1502.01852, eq. 10.) All that is no matrix or filter becomes 0: biases, and BatchNorm's gains too,
+    so fold those first, as this course's models do. What the copy shows as well as the model does, training did not put there.
+    Same seed, same copy.
     """
     dice, model = torch.Generator().manual_seed(seed), copy.deepcopy(model)
     with torch.no_grad():

@@ -117,7 +117,8 @@ def signed(maps: Sequence[torch.Tensor] | torch.Tensor, captions: Sequence[str],
     maps = [_pixels(m) for m in maps]
     columns = min(columns, len(maps))
     rows = -(-len(maps) // columns)
-    figure, axes = _figure(columns * size + 0.9, rows * (size + 0.25) + 0.5, rows, columns)
+    tall = min(1, maps[0].shape[-2] / maps[0].shape[-1])
+    figure, axes = _figure(columns * size + 0.9, rows * (size * tall + 0.25) + 0.5, rows, columns)
     reach = max(float(np.abs(m).max()) for m in maps)
     for ax in axes.flat:
         ax.axis("off")

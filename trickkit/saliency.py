@@ -224,15 +224,20 @@ def replaced(model: Model, before: torch.Tensor, after: torch.Tensor, targets: i
     targets = start(model, before, targets)
     check_count(steps=steps)
     check_maps(maps, before)
-    mixed = (torch.where(highest(maps, k / steps)[:, None], after, before) for k in range(steps + 1))
+    place, pixels = order(maps)[:, None], maps[0].numel()
+    mixed = (torch.where(place < round(k / steps * pixels), after, before) for k in range(steps + 1))
     return torch.stack([chance(model, images, targets) for images in mixed], 1)
 
 
+def order(maps: torch.Tensor) -> torch.Tensor:
+    """The place of each pixel in its map's order: 0 for the highest, 1 for the next; of equals, the first. (N, H, W), int64."""
+    first = maps.flatten(1).argsort(dim=1, descending=True, stable=True)
+    return first.argsort(1).view_as(maps)
+
+
 def highest(maps: torch.Tensor, share: float) -> torch.Tensor:
-    """The highest pixels of each map, a share 0 to 1 of them; of equals, the first. (N, H, W) -> booleans (N, H, W)"""
-    flat = maps.flatten(1)
-    first = flat.argsort(dim=1, descending=True, stable=True)[:, :round(share * flat.shape[1])]
-    return torch.zeros_like(flat, dtype=torch.bool).scatter(1, first, True).view_as(maps)
+    """The highest pixels of each map, a share 0 to 1 of them, by their `order`. (N, H, W) -> booleans (N, H, W)"""
+    return order(maps) < round(share * maps[0].numel())
 
 
 def area(curves: torch.Tensor) -> torch.Tensor:
@@ -288,7 +293,7 @@ def similarity(ours: torch.Tensor, others: torch.Tensor) -> tuple[float, float]:
 
 def fool(model: nn.Module, images: torch.Tensor, targets: int | torch.Tensor, wanted: torch.Tensor, eps: float = 4 / 255,
          steps: int = 16, rate: float = 1 / 255) -> torch.Tensor:
-    """Images within ε that are read as before, but whose gradient map is the wanted one.
+    """Images within ε that are read as before, but whose gradient map has moved towards the wanted one.
 
     Dombrowski et al. 2019, arXiv:1906.07983, eq. 3: Adam, with steps of about `rate`, lowers the squared distance of the map
     |∂score/∂x'| to the wanted one, both as shares of their sums, plus that of the logits to what they were. A ReLU's slope has

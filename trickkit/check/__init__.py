@@ -128,10 +128,10 @@ def tensor(value: object, like: torch.Tensor | tuple[int, ...], what: str = "res
     return None
 
 
-def untouched(x: torch.Tensor, before: torch.Tensor) -> str | None:
+def untouched(x: torch.Tensor, before: torch.Tensor, name: str = "x") -> str | None:
     """The sentence for a function that changed its input in place, else None. before: a copy from before the call."""
     if not torch.equal(x, before):
-        return "your function changed x itself. Work on a new tensor: x + …, not x += …."
+        return f"your function changed {name} itself. Work on a new tensor: {name} + …, not {name} += …."
     return None
 
 

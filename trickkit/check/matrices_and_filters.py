@@ -1,6 +1,8 @@
 """The checks of lesson 07. Each draws fresh small kernels, layers, matrices or activations."""
 import math
+import numbers
 
+import numpy as np
 import torch
 from torch.nn import functional as F
 
@@ -23,6 +25,8 @@ def toeplitz(yours):
         kernel = torch.randn(k, across)
         before, right = kernel.clone(), features.toeplitz(kernel, height, width)
         matrix = yours(kernel, height, width)
+        if isinstance(matrix, torch.Tensor) and matrix.layout != torch.strided:
+            return "your matrix keeps only what is not 0, which is clever. Here a plain tensor is wanted: add .to_dense()."
         if isinstance(matrix, torch.Tensor) and matrix.shape == right.T.shape != right.shape:
             return (f"your matrix has shape {tuple(matrix.shape)}, and {tuple(right.shape)} is wanted, its transpose: a row "
                     "for each pixel that comes out, a column for each that goes in.")
@@ -40,6 +44,12 @@ def toeplitz(yours):
             return "your kernel is turned round by 180°. That is a mathematician's convolution; F.conv2d does not turn it."
         if k == across and torch.allclose(matrix, features.toeplitz(kernel.T.contiguous(), height, width), atol=1e-5):
             return "your kernel lies on its side: its rows have become columns."
+        for axis, how in ((1, "left and right"), (0, "top and bottom")):
+            if torch.allclose(matrix, features.toeplitz(kernel.flip(axis), height, width), atol=1e-5):
+                return f"your kernel's {how} are exchanged. F.conv2d lays it on the image as it is."
+        if torch.allclose(matrix, torch.stack([right[0].roll(i) for i in range(len(right))]), atol=1e-5):
+            return (f"your row r starts at pixel r. At the image's edge the filter jumps to the next line: after "
+                    f"{width - across + 1} places it moves {across} pixels at once, not one.")
         count = (matrix != 0).sum(1).max().item()
         if count > k * across:
             return (f"one of your rows has {count} numbers that are not 0. A pixel that comes out sees only "
@@ -80,6 +90,7 @@ def receptive_field(yours):
             "zero": "A unit with no layer below sees 1 pixel, not 0.",
             "sum": "Strides multiply: after two strides of 2, neighbours are 4 pixels apart.",
             "whole": "A kernel of 3 adds 2 neighbours, not 3: the middle one was seen already.",
+            "last": "You count only the stride of the layer before. All strides before it play a part.",
             "backwards": "The layers come in the order of the picture's way: the first one reads pixels."}
     for _ in range(20):
         steps = [(int(torch.randint(3, 6, ())), int(torch.randint(1, 4, ()))) for _ in range(4)]
@@ -91,7 +102,9 @@ def receptive_field(yours):
             return "your function returns several numbers; the width alone is wanted."
         if isinstance(said, torch.Tensor) and said.numel() != 1:
             return f"what your function returns has shape {tuple(said.shape)}; one number is wanted."
-        if not isinstance(said, int | float | torch.Tensor):
+        if isinstance(said, np.ndarray) and said.size == 1:
+            said = said.item()
+        if not isinstance(said, numbers.Real | torch.Tensor):
             return f"your function returns a {type(said).__name__}; one number is wanted."
         said = float(said)
         if said == right:
@@ -102,13 +115,14 @@ def receptive_field(yours):
                  "zero": right - 1,
                  "sum": 1 + sum((k - 1) * max(1, sum(s for _, s in steps[:i])) for i, (k, _) in enumerate(steps)),
                  "whole": 1 + sum(k * before[i] for i, (k, _) in enumerate(steps)),
+                 "last": 1 + sum((k - 1) * (steps[i - 1][1] if i else 1) for i, (k, _) in enumerate(steps)),
                  "backwards": seen(steps[::-1])}
         close = [way for way, value in wrong.items() if value == said]
         start = f"through {', '.join(f'({k}, {s})' for k, s in steps)} a unit sees {right} pixels, and you say {said:g}. "
         if len(close) == 1:
             return start + ways[close[0]]
         if not close:
-            return start + "Does each layer add (kernel - 1) times the product of the strides before it?"
+            return start + "Go layer by layer: how many neighbours more does a kernel reach, how many pixels apart?"
     return None
 
 
@@ -135,6 +149,11 @@ def energy(yours):
             return "you added up the singular values themselves. The energy is the sum of their squares."
         if torch.allclose(share, values.square() / values.square().sum(), atol=1e-4):
             return "these are the shares of each value alone. The first k together are wanted: add up as you go."
+        if torch.allclose(share, values / values.sum(), atol=1e-4):
+            return ("these are the values' own shares. Two things are missing: energy is a square, and the first k are wanted "
+                    "together, so add up as you go.")
+        if torch.allclose(share, 100 * right, rtol=1e-3):
+            return "these are per cent. Shares are wanted, which end at 1."
         if torch.allclose(share, values.square().cumsum(0), rtol=1e-3):
             return f"your last number is {share[-1]:.2f}, the whole energy. A share of it is wanted, which ends at 1."
         if torch.allclose(share, values.flip(0).square().cumsum(0) / values.square().sum(), atol=1e-4):
@@ -157,14 +176,14 @@ def correlations(yours):
         a, b = torch.randn(24, m), torch.randn(24, n)
         a, b = a * (0.5 + 3 * torch.rand(m)) + 2 * torch.randn(m), b * (0.5 + 3 * torch.rand(n)) + 2 * torch.randn(n)
         b[:, 0] = 0.6 * a[:, 1] - b[:, 0]
-        a[:, 0] = 0  # a dead unit
+        a[:, 0], b[:, 1] = 0, 3  # a dead unit, and one stuck at a whole number, whose mean has no rounding
         before, right = (a.clone(), b.clone()), features.correlations(a, b)
         said = yours(a, b)
         if isinstance(said, torch.Tensor) and said.shape == (n, m):
             return f"your table has shape {(n, m)}; a row for each column of a is wanted, {(m, n)}. Transpose it."
         if isinstance(said, torch.Tensor) and said.shape == (m + n, m + n):
             return "your table holds a against a and b against b as well. Cut out a's rows and b's columns."
-        if isinstance(said, torch.Tensor) and said.shape == right.shape and said[0].isnan().any():
+        if isinstance(said, torch.Tensor) and said.shape == right.shape and torch.cat([said[0], said[:, 1]]).isnan().any():
             return "a column that never changes (a dead unit) gives you 0 / 0. Give it correlation 0."
         if wrong := tensor(said, right, "table"):
             return wrong
@@ -180,6 +199,16 @@ def correlations(yours):
         product = centred[0].T @ centred[1]
         if any(torch.allclose(said, product / count, rtol=1e-3, atol=1e-4) for count in (1, 23, 24)):
             return "this is a covariance: it grows with the columns' scales. Divide by both columns' lengths."
+        one = a - a.mean(), b - b.mean()
+        lengths = one[0].norm(dim=0)[:, None] * one[1].norm(dim=0)
+        if torch.allclose(said, one[0].T @ one[1] / lengths.clamp(min=1e-9), atol=1e-4):
+            return "you took away one mean of the whole table. Each column has its own: .mean(0)."
+        squares = centred[0].square().sum(0)[:, None] * centred[1].square().sum(0)
+        if torch.allclose(said, product / squares.clamp(min=1e-9), rtol=1e-3, atol=1e-6):
+            return "you divided by sums of squares. A column's length is the square root of its sum."
+        if any(torch.allclose(said, right * ratio, rtol=1e-4, atol=1e-5) for ratio in (23 / 24, 24 / 23)):
+            return ("your numbers are off by 24 to 23, the same for all pairs: one part divides by the number of rows, another "
+                    "by one less, as torch.std does. Use one of them for both.")
         if torch.allclose(said, right.abs(), atol=1e-4):
             return "your numbers have lost their signs. A unit that falls when another rises has a negative correlation."
         if torch.allclose(said, right.square(), atol=1e-4):

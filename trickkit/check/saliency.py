@@ -51,6 +51,9 @@ def gradient(yours):
             "that is the gradient of the loss, which is about all classes. Take the target's score.":
                 attacks.loss_gradient(model, x, t).abs().amax(1),
             "you multiplied with the picture. Here the gradient alone is wanted.": (slope * x).abs().amax(1),
+            "you took the length over the channels; this map keeps the largest of them, .amax(1).": slope.norm(dim=1),
+            "every picture was asked about the targets of all. Each has its own: .gather(1, targets[:, None]).":
+                sum(attacks.score_gradient(model, x, k) for k in t).abs().amax(1),
             "that is the map of the class the network says. Take the target's.": own.abs().amax(1),
             "that is the map of the first target, for every picture. Each has its own.":
                 attacks.score_gradient(model, x, t[0]).abs().amax(1),
@@ -79,6 +82,11 @@ def integrated_gradients(yours):
         said, right = said.detach(), saliency.integrated_gradients(model, x, t, 300, grey)
         near = 0.02 * right.abs().max()
         if (said - right).abs().max() < near:
+            rough, three = yours(model, x, t, 3, grey), saliency.integrated_gradients(model, x, t, 3, grey)
+            if torch.allclose(rough, said, atol=1e-6):
+                return "right, but the same with 3 pieces as with 300: you ignore steps."
+            if (rough - three).abs().max() > 1e-3 * three.abs().max():
+                return "nearly: right with 300 pieces, off with 3. Ask at the middle of each piece, share (k + 0.5) / steps."
             continue
         way, mean = x - grey, saliency.mean_gradient(
             model, lambda k, x=x, grey=grey: grey + (k + 0.5) / 300 * (x - grey), t, 300)
@@ -93,6 +101,9 @@ def integrated_gradients(yours):
             "300 times too large: take the mean of the gradients, not their sum.": right * 300,
             "the other way round: the way goes from the baseline to the picture, images - baseline.": -right,
             "your map has lost its signs. A pixel that speaks against the target is below 0.": right.abs(),
+            "your map has lost its signs. Add up what the channels say as it is, below 0 or not.": (way * mean).abs().sum(1),
+            "your map has lost its signs. The mean gradient keeps them.": (way * mean.abs()).sum(1),
+            "a pixel that speaks against the target is below 0, and stays there: no relu.": right.relu(),
             "you kept the largest channel; add them up, .sum(1), or completeness is lost.": (way * mean).amax(1),
             "you took the mean of the channels; add them up, .sum(1), or completeness is lost.": right / 3,
         }
@@ -108,7 +119,7 @@ def integrated_gradients(yours):
 @exercise(LESSON, saliency.cam,
           "α is one number a channel: slopes.mean((2, 3), keepdim=True), shape (N, channels, 1, 1).",
           "Weigh each channel's map with its α and add up the channels: (alpha * maps).sum(1).",
-          "What is left below 0 speaks for other classes: .relu() at the end.")
+          "What is left below 0 speaks against this class: .relu() at the end.")
 def cam(yours):
     """relu(Σ α_k A_k), α_k the mean slope of a channel."""
     for _ in range(10):
@@ -119,7 +130,8 @@ def cam(yours):
             return "your map has shape (4, 1, 5, 3). The channels are added up and gone: .sum(1), without keepdim."
         if isinstance(said, torch.Tensor) and said.shape == a.shape:
             return "your map still has a number for each channel. Add them up: .sum(1)."
-        if wrong := tensor(said, (4, 5, 3), "map") or untouched(a, before[0]) or untouched(g, before[1]):
+        if wrong := tensor(said, (4, 5, 3), "map") or untouched(a, before[0], "maps") \
+                or untouched(g, before[1], "slopes"):
             return wrong
         alpha = g.mean((2, 3), keepdim=True)
         weighed = alpha * a
@@ -134,6 +146,7 @@ def cam(yours):
             "15 times too large: α is the *mean* of a channel's slopes over its 15 places.": 15 * weighed.sum(1).relu(),
             "6 times too small: add up the channels, .sum(1).": weighed.mean(1).relu(),
             "a channel with a negative slope speaks against the target: keep α's sign.": (alpha.abs() * a).sum(1).relu(),
+            "a channel with a negative slope takes away from the map: no relu on α.": (alpha.relu() * a).sum(1).relu(),
             "your α is a mean over all pictures. Each has its own: .mean((2, 3), keepdim=True).":
                 (g.mean((0, 2, 3), keepdim=True) * a).sum(1).relu(),
             "that is |Σ α A|. What speaks against the target should be 0, not positive.": weighed.sum(1).abs(),
@@ -143,8 +156,8 @@ def cam(yours):
 
 @exercise(LESSON, saliency.highest,
           "maps.flatten(1) has a row a map; k = round(share * its length) of its pixels are wanted.",
-          ".argsort(1, descending=True)[:, :k], or .topk(k).indices, says where the k highest are, in each row.",
-          "Start from torch.zeros(…, dtype=torch.bool) and set those places: .scatter(1, places, True), then .view_as(maps).")
+          ".argsort(1, descending=True) says where the highest is, the next, …; .argsort(1) of that, the place of each pixel.",
+          "Those whose place is below k are wanted; .view_as(maps) gives back the shape. saliency.order(maps) has the places.")
 def highest(yours):
     """The given share of each map's pixels, the highest, as booleans."""
     for share in (0.25, 0.5, 0.75, 0.0, 1.0):
@@ -154,7 +167,7 @@ def highest(yours):
         said = yours(maps, share)
         if said is None or said is Ellipsis:
             raise NotWritten
-        if wrong := tensor(said, maps, "mask") or untouched(maps, before):
+        if wrong := tensor(said, maps, "mask") or untouched(maps, before, "maps"):
             return wrong
         if said.dtype != torch.bool:
             return f"booleans are wanted, True for a pixel that is among the highest; yours are {said.dtype}."
@@ -168,11 +181,14 @@ def highest(yours):
                     "wanted. A threshold takes all equals or none: choose by place in the order.")
         if counts != [k] * 3:
             return f"a share of {share:g} is {k} of 64 pixels in each map; you chose {counts}."
-        if 0 < k < 64:
-            for m, s in zip(maps, said, strict=True):
-                if m[s].max() <= m[~s].min():
-                    return "those are the lowest. Sort the other way: descending=True."
-                if m[s].min() < m[~s].max():
-                    return (f"a pixel of {m[~s].max():.2f} is left out, and one of {m[s].min():.2f} is in. Sort each "
-                            "map by itself.")
+        for m, s in zip(maps, said, strict=True) if 0 < k < 64 else ():
+            if m[s].min() >= m[~s].max():
+                continue
+            if m[s].max() <= m[~s].min():
+                return "those are the lowest. Sort the other way: descending=True."
+            if m[s].abs().min() >= m[~s].abs().max():
+                return "those are the largest in size. Below 0 is low, however far: no .abs()."
+            if len(set(s.sum(0).tolist())) == 1 or len(set(s.sum(1).tolist())) == 1:
+                return "you chose as many in each row or column. Choose from the whole map: .flatten(1) first."
+            return (f"a pixel of {m[~s].max():.2f} is left out, and one of {m[s].min():.2f} is in. Sort each map by itself.")
     return None
