@@ -19,9 +19,12 @@ from tqdm.auto import tqdm
 from trickkit import data
 
 
-def progress(steps: Iterable, label: str) -> Iterable:
-    """A progress bar that goes away when the work is done; none where TQDM_DISABLE is set."""
-    return tqdm(steps, desc=label, leave=False, disable=bool(os.environ.get("TQDM_DISABLE")))
+def progress(steps: Iterable, label: str, total: int | None = None) -> Iterable:
+    """A progress bar that goes away when the work is done; none where TQDM_DISABLE is set.
+
+    total: how many steps there are, where they cannot tell.
+    """
+    return tqdm(steps, desc=label, total=total, leave=False, disable=bool(os.environ.get("TQDM_DISABLE")))
 
 
 class Normalize(nn.Module):

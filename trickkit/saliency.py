@@ -89,9 +89,8 @@ def guided_backprop(model: nn.Module, images: torch.Tensor, targets: int | torch
     (N, H, W), joined as in `gradient`. Raises ValueError for a model without layers of ReLU or ReLU6: one that calls F.relu
     cannot be guided.
     """
-    targets = start(model, images, targets)
     with hooked(model, relus(model), lambda _, __, out: out.register_hook(lambda slope: slope.clamp(min=0)) and None):
-        return score_gradient(model, images, targets).abs().amax(1)
+        return gradient(model, images, targets)
 
 
 def relus(model: nn.Module) -> list[nn.Module]:
@@ -178,7 +177,7 @@ def rise(model: Model, images: torch.Tensor, targets: int | torch.Tensor, masks:
     targets = start(model, images, targets)
     check_count(masks=masks, cells=cells)
     maps = torch.zeros_like(images[:, 0])
-    for part in progress(list(random_masks(masks, cells, images.shape[2:], seed)), "asking"):
+    for part in progress(random_masks(masks, cells, images.shape[2:], seed), "asking", -(-masks // BATCH)):
         part = part.to(images)
         for i, image in enumerate(images):
             said = chance(model, GREY + part[:, None] * (image - GREY), targets[i].expand(len(part)))

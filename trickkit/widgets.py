@@ -48,6 +48,12 @@ def link(png: bytes, file: str, words: str) -> HTML:
     return HTML(f'<a download="{file}" href="data:image/png;base64,{base64.b64encode(png).decode()}">{words}</a>')
 
 
+def spoken(sentence: str) -> str:
+    """A sentence as HTML that a screen reader announces when it appears."""
+    safe = sentence.replace("&", "&amp;").replace("<", "&lt;")
+    return f'<div role="status" aria-live="polite">{safe}</div>'
+
+
 class OwnPhoto:
     """Trick your own photo: upload it, type any class, move ε; see the picture, what is left of it, and download it.
 
@@ -127,8 +133,7 @@ class OwnPhoto:
 
     def say(self, sentence: str) -> None:
         """Show a sentence where a screen reader announces it."""
-        safe = sentence.replace("&", "&amp;").replace("<", "&lt;")
-        self.says.value = f'<div role="status" aria-live="polite">{safe}</div>'
+        self.says.value = spoken(sentence)
 
 
 class Microscope:
@@ -176,7 +181,7 @@ class Microscope:
         self.credit.value = data.attribution(self.photo.value)
         if (self.layer.value, self.unit.value) not in self.made:
             self.handle.update(self.draw())
-            self.says.value = '<div role="status" aria-live="polite">working …</div>'
+            self.says.value = spoken("working …")
             self.make()
             self.says.value = ""
         self.handle.update(self.draw())
