@@ -6,7 +6,7 @@ LESSON ?=
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --nbval -n 2
 TESTED := $(if $(LESSON),$(wildcard notebooks/$(LESSON)*.ipynb),tests notebooks)
 
-.PHONY: help install course test test-portable lint bench papers lessons weights
+.PHONY: help install course studio test test-portable lint bench papers lessons weights
 
 help:           ## these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -25,6 +25,9 @@ $(STAMP): pyproject.toml constraints.txt
 course: $(STAMP)  ## install if needed, bring my_course/ up to date, open JupyterLab
 	@$(BIN)/python -m trickkit
 
+studio: $(STAMP)  ## paint and dream your own photos, in the browser; ROOM=1 lets others in who know the printed link
+	@$(BIN)/python -m trickkit.studio $(if $(ROOM),--room)
+
 test: $(STAMP)    ## the package's tests and every lesson; LESSON=03 runs one lesson
 	@test -n "$(TESTED)" || { echo "There is no lesson $(LESSON). There are: $(notdir $(wildcard notebooks/*.ipynb))"; exit 2; }
 	$(PYTEST) $(TESTED)
@@ -40,6 +43,7 @@ bench: $(STAMP)   ## the same work by us and by other libraries (they are instal
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $$($(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["bench"])')
 	$(BIN)/python benchmarks/attacks.py
 	$(BIN)/python benchmarks/saliency.py
+	$(BIN)/python benchmarks/art.py
 
 papers: $(STAMP)  ## gather PAPERS.md from the lessons' stored outputs
 	$(BIN)/python -m trickkit.papers

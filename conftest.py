@@ -9,8 +9,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_collectstart(collector):
-    if hasattr(collector, "skip_compare"):  # nbval's: a picture's HTML twin holds its bytes; its alt text is compared as text
-        collector.skip_compare += ("text/html",)
+    if hasattr(collector, "skip_compare"):  # nbval's: a film, and a picture's HTML twin, hold bytes; alt text is compared
+        collector.skip_compare += ("text/html", "image/gif")
 
 
 LEFT, STARTED, FAILED = {}, {}, {}

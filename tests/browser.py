@@ -1,16 +1,17 @@
-"""A lesson in a real JupyterLab, in a real browser, on this machine only: used by test_browser.py and benchmarks/slider.py."""
+"""A lesson in a real JupyterLab, or the studio in Voilà, in a real browser that reaches this machine only."""
 import contextlib
 import json
 import os
 import pathlib
 import re
 import shutil
+import socket
 import subprocess
 import time
 
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from trickkit import data, setup
+from trickkit import data, setup, studio
 
 PROGRAM = shutil.which("chromium") or shutil.which("google-chrome")
 
@@ -39,16 +40,45 @@ def jupyterlab(folder: pathlib.Path):
 
 
 @contextlib.contextmanager
+def the_studio(folder: pathlib.Path):
+    """The studio on loopback, keeping its pictures in a folder: its address, and that with the token."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = folder / ".log"
+    with open(log, "w") as out:
+        server = subprocess.Popen(studio.voila(port, "token"), env={**os.environ, "TRICKKIT_STUDIO": str(folder)},
+                                  stdout=out, stderr=out)
+    address, deadline = f"http://127.0.0.1:{port}/", time.monotonic() + 60
+    try:
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            if server.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"The studio did not start:\n{log.read_text()}")
+            time.sleep(0.2)
+        yield address, f"{address}?token=token"
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+@contextlib.contextmanager
 def chromium():
     """A page of Debian's Chromium that can reach this machine only."""
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=PROGRAM, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport={"width": 1300, "height": 1600})
-        page.route(lambda url: not url.startswith(("http://127.0.0.1", "data:", "blob:")), lambda route: route.abort())
         try:
-            yield page
+            yield another(browser)
         finally:
             browser.close()
+
+
+def another(browser: Browser) -> Page:
+    """A page that shares no cookies with the others."""
+    page = browser.new_context(viewport={"width": 1300, "height": 1600}).new_page()
+    page.route(lambda url: not url.startswith(("http://127.0.0.1", "data:", "blob:")), lambda route: route.abort())
+    return page
 
 
 def copy_of(lesson: str, folder: pathlib.Path) -> None:

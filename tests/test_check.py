@@ -9,21 +9,23 @@ import pytest
 import torch
 from scipy.stats import binomtest, norm
 
-from trickkit import adversarial, attacks, backprop, check, data, defences, features, linear, plots, saliency
+from trickkit import adversarial, attacks, backprop, check, data, defences, dreams, features, linear, plots, saliency, style
 from trickkit.check import (
     backpropagation,
+    deep_dream,
     explaining_adversarial_examples,
     linear_classifiers,
     panda_to_vulture,
     start_here,
     stronger_attacks,
+    style_transfer,
 )
 from trickkit.check import defences as defending
 from trickkit.check import matrices_and_filters as filtering
 from trickkit.check import saliency as looking
 
 MODULES = (start_here, linear_classifiers, panda_to_vulture, explaining_adversarial_examples, stronger_attacks, defending,
-           backpropagation, filtering, looking)
+           backpropagation, filtering, looking, deep_dream, style_transfer)
 EXERCISES = [e for module in MODULES for e in vars(module).values() if isinstance(e, check.Exercise)]
 g = attacks.input_gradient
 
@@ -624,6 +626,153 @@ WRONG += [
     (looking.highest, lambda m, s: saliency.highest(m, 1 - s), "of 64 pixels in each map"),
     (looking.highest, lambda m, s: saliency.highest(m.roll(1, 2), s), "Sort each map by itself"),
 ]
+
+
+def climb_wrong(size=lambda g: g.abs().mean(), way=1, clip=True):
+    return lambda x, g, rate: (lambda y: y.clamp(0, 1) if clip else y)(x + way * rate * g / size(g))
+
+
+def rolled_in_place(x, move, down, right):
+    x[:] = x.roll((down, right), (2, 3))
+    return move(x).roll((-down, -right), (2, 3))
+
+
+def detail_of(enlarge=dreams.resized, way=1, end=lambda z: z):
+    return lambda d, s, b: end(b + way * enlarge(d - s, *b.shape[2:]))
+
+
+def half(part=lambda a: a[:, :, :a.shape[2] // 2], join=lambda z: z.square().flatten(1).sum(1) / 2):
+    return lambda name: dreams.Objective([name], lambda _, out: join(part(out[name])))
+
+
+WRONG += [
+    (deep_dream.climb, climb_wrong(way=-1), "walk downhill"),
+    (deep_dream.climb, climb_wrong(clip=False), "Clip them to"),
+    (deep_dream.climb, climb_wrong(lambda g: 1), "whatever the gradient's size"),
+    (deep_dream.climb, climb_wrong(lambda g: g.abs()), "lesson 03's sign"),
+    (deep_dream.climb, climb_wrong(lambda g: g.abs().max()), "its largest value"),
+    (deep_dream.climb, climb_wrong(lambda g: g.norm()), "its length"),
+    (deep_dream.climb, climb_wrong(lambda g: g.std()), "its standard deviation"),
+    (deep_dream.climb, climb_wrong(lambda g: g.mean()), "whatever the gradient's size|walk downhill"),
+    (deep_dream.climb, climb_wrong(lambda g: g.abs().sum()), "whatever the gradient's size"),
+    (deep_dream.climb, lambda x, g, rate: rate * g / g.abs().mean(), "the step alone"),
+    (deep_dream.climb, lambda x, g, rate: x + (rate * g / g.abs().mean()).clamp(0, 1), "clipped the step"),
+    (deep_dream.climb, lambda x, g, rate: x.add_(rate * g / g.abs().mean()).clamp_(0, 1), "changed x itself"),
+    (deep_dream.jittered, lambda x, m, d, r: m(x), "where it lay"),
+    (deep_dream.jittered, lambda x, m, d, r: m(x.roll((d, r), (2, 3))), "left where it had been rolled"),
+    (deep_dream.jittered, lambda x, m, d, r: m(x.roll((d, r), (2, 3))).roll((d, r), (2, 3)), "twice the same way"),
+    (deep_dream.jittered, lambda x, m, d, r: m(x.roll((d, r), (3, 2))).roll((-d, -r), (3, 2)), "rows are axis 2"),
+    (deep_dream.jittered, lambda x, m, d, r: m(x.roll((-d, -r), (2, 3))).roll((d, r), (2, 3)), "up and left"),
+    (deep_dream.jittered, lambda x, m, d, r: x.roll((d, r), (2, 3)).roll((-d, -r), (2, 3)), "never called move"),
+    (deep_dream.jittered, lambda x, m, d, r: m(x.roll((d, r), (2, 3))).roll((-r, -d), (2, 3)), "not where it belongs"),
+    (deep_dream.jittered, lambda x, m, d, r: m(m(x.roll((d, r), (2, 3)))).roll((-d, -r), (2, 3)), "2 times"),
+    (deep_dream.jittered, rolled_in_place, "changed x itself"),
+    (deep_dream.carry, lambda d, s, b: b, "the photo alone"),
+    (deep_dream.carry, lambda d, s, b: dreams.resized(d, *b.shape[2:]), "is blurred now"),
+    (deep_dream.carry, lambda d, s, b: dreams.resized(d - s, *b.shape[2:]), "what was dreamt, alone"),
+    (deep_dream.carry, detail_of(way=-1), "took the dream away"),
+    (deep_dream.carry, lambda d, s, b: b + dreams.resized(d, *b.shape[2:]), "two photos"),
+    (deep_dream.carry, lambda d, s, b: (b + dreams.resized(d, *b.shape[2:])) / 2, "mean of two pictures"),
+    (deep_dream.carry, detail_of(end=lambda z: z.clamp(0, 1)), "clipping"),
+    (deep_dream.carry, detail_of(lambda z, *size: torch.nn.functional.interpolate(z, size)), "in another way"),
+    (deep_dream.carry, lambda d, s, b: d, "has shape"),
+    (deep_dream.carry, lambda d, s, b: b + torch.nn.functional.interpolate(
+        d - s, scale_factor=1.4, mode="bilinear", align_corners=True), "has shape|stopped with|in another way"),
+    (deep_dream.carry, detail_of(way=2), "the large photo plus"),
+    (deep_dream.shaded, dreams.layer, "the whole layer"),
+    (deep_dream.shaded, half(lambda a: a[:, :, a.shape[2] // 2:]), "the lower half"),
+    (deep_dream.shaded, half(lambda a: a[..., :a.shape[3] // 2]), "the left half"),
+    (deep_dream.shaded, half(lambda a: a[:, :a.shape[1] // 2]), "halved the channels"),
+    (deep_dream.shaded, half(join=lambda z: z.square().flatten(1).sum(1)), "twice too large"),
+    (deep_dream.shaded, half(join=lambda z: z.square().flatten(1).mean(1) / 2), "the mean of the squares"),
+    (deep_dream.shaded, half(join=lambda z: z.flatten(1).sum(1)), "Square it first"),
+    (deep_dream.shaded, half(join=lambda z: z.square().sum() / 2), "has shape"),
+    (deep_dream.shaded, half(join=lambda z: -z.square().flatten(1).sum(1) / 2), "the sign is turned"),
+    (deep_dream.shaded, lambda name: torch.zeros(2), "a tensor came"),
+    (deep_dream.shaded, lambda name: dreams.layer("bend"), "should read the one given"),
+    (deep_dream.shaded, lambda name: dreams.Objective(name, lambda _, out: out[name].sum()), "a list of letters"),
+    (deep_dream.shaded, half(join=lambda z: z.detach().square().flatten(1).sum(1) / 2), "lost its gradient"),
+    (deep_dream.shaded, half(lambda a: a.chunk(2, 2)[0]), "one too many"),
+    (deep_dream.shaded, half(lambda a: a[:, :, :4]), "for one image your value is|one too many"),
+]
+
+
+def gram_wrong(rows=lambda x: x.flatten(2)[0], join=lambda r: r @ r.T, size=lambda r: r.shape[1]):
+    return lambda x: join(rows(x)) / size(rows(x))
+
+
+def style_wrong(layer=lambda g, a: (g - a).square().sum() / (4 * len(g) ** 2), join=lambda z: sum(z) / len(z)):
+    return lambda now, wanted: join([layer(g, a) for g, a in zip(now, wanted, strict=True)])
+
+
+def each_by_itself(x):
+    return torch.stack([row[torch.randperm(row.numel())] for row in x.flatten(2)[0]]).view_as(x)
+
+
+WRONG += [
+    (style_transfer.gram, gram_wrong(size=lambda r: 1), "times too large"),
+    (style_transfer.gram, gram_wrong(size=len), "divided by the number of channels"),
+    (style_transfer.gram, gram_wrong(size=torch.numel), "channels times places"),
+    (style_transfer.gram, gram_wrong(join=lambda r: r.T @ r), "places with places"),
+    (style_transfer.gram, gram_wrong(lambda x: x.flatten(2)[0] - x.flatten(2)[0].mean(1, keepdim=True)), "covariance"),
+    (style_transfer.gram, gram_wrong(join=torch.cov, size=lambda r: 1), "covariance"),
+    (style_transfer.gram, gram_wrong(join=torch.corrcoef, size=lambda r: 1), "correlation"),
+    (style_transfer.gram, lambda x: x.mean((2, 3)).T @ x.mean((2, 3)), "averaged over the places first"),
+    (style_transfer.gram, lambda x: gram_wrong(lambda x: x.reshape(-1, x.shape[1]).T)(x), "cuts channels apart"),
+    (style_transfer.gram, lambda x: style.gram(x).sqrt(), "took a root"),
+    (style_transfer.gram, lambda x: style.gram(x)[None], "without the batch's axis"),
+    (style_transfer.gram, lambda x: 2 * style.gram(x), "off by up to"),
+    (style_transfer.gram, lambda x: style.gram(x.mul_(2)), "changed the activation itself"),
+    (style_transfer.style_loss, style_wrong(join=sum), "three times too large"),
+    (style_transfer.style_loss, style_wrong(lambda g, a: (g - a).square().mean()), "four times too large"),
+    (style_transfer.style_loss, style_wrong(lambda g, a: (g - a).square().mean(), sum), "four times, and once"),
+    (style_transfer.style_loss, style_wrong(lambda g, a: (g - a).square().sum()), "drown the others"),
+    (style_transfer.style_loss, style_wrong(lambda g, a: (g - a).square().sum(), sum), "neither divided"),
+    (style_transfer.style_loss, style_wrong(lambda g, a: (g - a).square().sum() / (4 * len(g))), "the paper by 4 C²"),
+    (style_transfer.style_loss, style_wrong(join=lambda z: -sum(z) / 3), "the sign is turned"),
+    (style_transfer.style_loss, style_wrong(join=lambda z: z[0]), "only the first layer"),
+    (style_transfer.style_loss, style_wrong(join=lambda z: z[2]), "only the last layer"),
+    (style_transfer.style_loss, style_wrong(join=lambda z: (sum(z) / 3).sqrt()), "took a root"),
+    (style_transfer.style_loss, style_wrong(lambda g, a: (g - a).abs().sum() / (4 * len(g) ** 2)), "absolute values"),
+    (style_transfer.style_loss, style_wrong(lambda g, a: (g - a).sum().square() / (4 * len(g) ** 2)), "squared the sum"),
+    (style_transfer.style_loss, style_wrong(join=torch.stack), "a number a layer"),
+    (style_transfer.style_loss, style_wrong(join=lambda z: (sum(z) / 3).item()), "no .item"),
+    (style_transfer.style_loss, style_wrong(join=lambda z: (sum(z) / 3).detach()), "no gradient flows back"),
+    (style_transfer.style_loss, style_wrong(join=lambda z: 3 * sum(z)), "your loss is"),
+    (style_transfer.style_loss, style_wrong(lambda g, a: style.style_loss([g.data.sub_(a)], [g.data])), "changed its matrices"),
+    (style_transfer.scattered, lambda x: x.clone(), "that is what came"),
+    (style_transfer.scattered, lambda x: -x, "true, turning signs keeps"),
+    (style_transfer.scattered, lambda x: x - 1, "some of your numbers are below 0"),
+    (style_transfer.scattered, lambda x: x[:, torch.arange(x.shape[1]).roll(1)], "you moved the channels"),
+    (style_transfer.scattered, each_by_itself, "shuffled by itself"),
+    (style_transfer.scattered, lambda x: x.flatten()[torch.randperm(x.numel())].view_as(x), "no place kept its own together"),
+    (style_transfer.scattered, lambda x: torch.cat([x[:, :, :1].flip(3), x[:, :, 1:]], 2), "of the places hold other numbers"),
+    (style_transfer.scattered, lambda x: x.transpose(2, 3), "has shape"),
+    (style_transfer.scattered, torch.rand_like, "its Gram matrix is another"),
+    (style_transfer.scattered, lambda x: 2 * x, "its Gram matrix is another"),
+    (style_transfer.scattered, lambda x: x.copy_(x.flip(3)), "changed the activation itself"),
+]
+
+RIGHT = [
+    (style_transfer.gram, lambda x: torch.einsum("bchw,bdhw->cd", x, x) / x.shape[2] / x.shape[3]),
+    (style_transfer.gram, lambda x: (x[0, :, None] * x[0]).mean((2, 3))),
+    (style_transfer.gram, lambda x: style.gram(x.double())),
+    (style_transfer.gram, lambda x: torch.stack([torch.stack([(a * b).mean() for b in x[0]]) for a in x[0]])),
+    (style_transfer.style_loss, style_wrong(lambda g, a: (g - a).square().mean() / 4)),
+    (style_transfer.style_loss, style_wrong(lambda g, a: torch.nn.functional.mse_loss(g, a) / 4)),
+    (style_transfer.style_loss, style_wrong(lambda g, a: ((g - a).double().norm() / (2 * len(g))) ** 2)),
+    (style_transfer.scattered, lambda x: x.flip(2)),
+    (style_transfer.scattered, lambda x: x.flip(2, 3).double()),
+    (style_transfer.scattered, lambda x: x.roll((1, 2), (2, 3))),
+    (style_transfer.scattered, lambda x: x[:, :, torch.randperm(x.shape[2]).roll(1)].flip(3)),
+]
+
+
+@pytest.mark.parametrize(("exercise", "function"), RIGHT)
+def test_another_right_way_is_right(exercise, function):
+    for seed in range(10):
+        torch.manual_seed(seed)
+        assert exercise.judge(yours(function)).startswith("right")
 
 
 @pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.name)

@@ -4,7 +4,7 @@ from scipy.stats import pearsonr
 from torch import nn
 from torch.nn import functional as F
 
-from trickkit import features, models, plots, widgets
+from trickkit import dreams, features, models, plots, widgets
 
 
 def network(seed=0):
@@ -123,26 +123,6 @@ def test_a_patch_stays_inside():
     assert features.patch(image, 5, 5, 40)[0].shape == image.shape
 
 
-def test_reached_is_read_and_leaves_the_model_as_it_was():
-    model, images = network(), torch.rand(2, 3, 16, 16)
-    for layer in ("0", "3"):
-        assert torch.equal(features.reached(model, images, layer), models.read(model, images, layer)[0])
-    assert all(not m._forward_hooks for m in model.modules())
-    with pytest.raises(ValueError, match="no layer called '9'"):
-        features.reached(model, images, "9")
-    with pytest.raises(ValueError, match="no part in the forward pass"):
-        features.reached(Lazy(model), images, "idle")
-
-
-class Lazy(nn.Module):
-    def __init__(self, used):
-        super().__init__()
-        self.used, self.idle = used[:1], nn.Identity()
-
-    def forward(self, images):
-        return self.used(images)
-
-
 def test_untrained_forgets_every_weight_and_keeps_the_scale():
     model = network()
     copy = features.untrained(model)
@@ -152,28 +132,6 @@ def test_untrained_forgets_every_weight_and_keeps_the_scale():
     assert (copy[0].bias == 0).all() and torch.equal(model[0].weight, network()[0].weight)
     wide = features.untrained(nn.Conv2d(16, 400, 3))
     assert wide.weight.var().item() == pytest.approx(2 / (16 * 9), rel=0.1)
-
-
-@pytest.mark.parametrize("smooth", [True, False])
-def test_excite_raises_its_unit_and_only_looks(smooth):
-    model = features.untrained(network())
-    for unit in range(3):
-        image = features.excite(model, "2", unit, size=24, steps=30, smooth=smooth)
-        models.check_images(image)
-        assert image.shape == (1, 3, 24, 24) and not image.requires_grad
-        start = features.excite(model, "2", unit, size=24, steps=0, smooth=smooth)
-        assert features.excitement(model, image, "2", unit) > features.excitement(model, start, "2", unit) + 0.01
-        assert torch.equal(image, features.excite(model, "2", unit, size=24, steps=30, smooth=smooth))
-    assert all(torch.equal(a, b) and a.grad is None for a, b in
-               zip(model.parameters(), features.untrained(network()).parameters(), strict=True))
-
-
-def test_excite_with_bad_input():
-    with pytest.raises(ValueError, match="no unit 7: 2 has 5"):
-        features.excite(network(), "2", 7, size=24)
-    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).train()
-    with pytest.raises(ValueError, match="train mode"):
-        features.excite(model, "0", 0, size=24)
 
 
 def test_sheet_scales_each_filter_by_itself():
@@ -202,15 +160,16 @@ def test_the_microscope_remembers_what_it_made(monkeypatch):
     shown, made = [], []
     handle = type("Handle", (), {"update": lambda self, picture: shown.append(picture.alt)})()
     monkeypatch.setattr(widgets, "display", lambda *a, **k: handle)
-    excite = features.excite
-    monkeypatch.setattr(features, "excite", lambda *a: made.append(a[1:]) or excite(*a, size=32, steps=1))
+    visualise = dreams.visualise
+    monkeypatch.setattr(dreams, "visualise", lambda model, unit: made.append(unit) or visualise(model, unit, size=32, steps=1))
     first, second = "network.blocks.0", "network.blocks.1"
     scope = widgets.Microscope(models.imagenet(), {first: 7, second: 14}, photo="cat", layer=first, unit=3, units=5)
-    assert made == [(first, 3)] and "what excites it" in scope.draw().alt
+    assert len(made) == 1 and made[0].layers == (first,) and "what excites it" in scope.draw().alt
     scope.unit.value = 4
-    assert made[1:] == [(first, 4)] and len(shown) == 2 and "…" in shown[0] and "what excites it" in shown[1]
+    assert len(made) == 2 and made[1].layers == (first,) and len(shown) == 2
+    assert "…" in shown[0] and "what excites it" in shown[1]
     scope.unit.value = 3
     scope.photo.value, scope.layer.value = "panda", first
     assert len(made) == 2 and "panda · network.blocks.0, unit 3" in shown[-1] and "Logan" in scope.credit.value
     scope.layer.value = second
-    assert made[2:] == [(second, 3)] and scope.says.value == ""
+    assert len(made) == 3 and made[2].layers == (second,) and scope.says.value == ""

@@ -136,7 +136,7 @@ def test_a_layer_that_took_no_part():
 def test_vgg_features_are_torchvisions_network(monkeypatch):
     from safetensors.torch import load_file
 
-    vgg, plain = models.vgg16_features(), torchvision.models.vgg16(weights=None).eval()
+    vgg, plain = models.vgg_features(), torchvision.models.vgg16(weights=None).eval()
     weights = {k: v.float() for k, v in load_file(data.shipped("weights/vgg16_hed.safetensors")).items()}
     plain.load_state_dict(weights, strict=False)
     x = data.picture("cat", 64)
@@ -180,3 +180,25 @@ def test_a_model_in_train_mode_is_refused():
     moody = nn.Sequential(nn.Flatten(), nn.Dropout(), nn.Linear(4, 2))
     with pytest.raises(ValueError, match=r"model.eval\(\)"):
         attacks.fgsm(moody, torch.rand(1, 1, 2, 2), 0, 0.1)
+
+
+class Lazy(torch.nn.Module):
+    """One of its layers takes no part."""
+
+    def __init__(self):
+        super().__init__()
+        self.used, self.idle, self.late = torch.nn.Conv2d(3, 4, 3), torch.nn.Identity(), torch.nn.ReLU()
+
+    def forward(self, images):
+        return self.late(self.used(images))
+
+
+def test_reading_computes_nothing_after_the_last_layer_asked_for():
+    model, images, ran = Lazy(), torch.rand(2, 3, 16, 16), []
+    model.late.register_forward_hook(lambda *_: ran.append("late"))
+    assert torch.equal(models.read(model, images, "used")[0], model.used(images)) and not ran
+    late, used, again = models.read(model, images, "late", "used", "used")
+    assert ran and torch.equal(late, model(images)) and torch.equal(used, again)
+    with pytest.raises(ValueError, match="The layer 'idle' took no part"):
+        models.read(model, images, "used", "idle")
+    assert not model.used._forward_hooks

@@ -57,3 +57,18 @@ def test_magnified():
     change = torch.tensor([-0.01, 0.0, 0.004])
     assert torch.allclose(plots.magnified(change), torch.tensor([0.0, 0.5, 0.7]))
     assert torch.equal(plots.magnified(torch.zeros(3)), torch.full((3,), 0.5))
+
+
+def test_a_film_plays_a_few_times_when_asked_and_stands_still_elsewhere():
+    frames = [torch.full((1, 3, 20, 30), v) for v in (0.1, 0.5, 0.9)]
+    film = plots.film(frames, "Three greys", seconds=0.2, plays=3, alt="Three greys, ever lighter, one after another.")
+    bundle, metadata = film._repr_mimebundle_()
+    moving = Image.open(io.BytesIO(base64.b64decode(bundle["image/gif"])))
+    assert moving.n_frames == 3 and moving.info["loop"] == 2 and moving.info["duration"] == 200
+    assert all(len(metadata[mime]["alt"]) > 20 for mime in bundle if mime.startswith("image/"))
+    assert bundle["text/plain"] == film.alt and "<summary>Play the film (1 s, 3 times over)" in bundle["text/html"]
+    once = Image.open(io.BytesIO(plots.film(frames, "once", plays=1).gif))
+    assert "loop" not in once.info
+    for wrong in ([], [torch.rand(1, 3, 4, 4), torch.rand(1, 3, 4, 5)]):
+        with pytest.raises(ValueError, match="Frames of one size"):
+            plots.film(wrong, "wrong")

@@ -7,8 +7,8 @@ import inspect
 
 __version__ = "0.1.0"
 
-ROOMS = ("adversarial", "attacks", "backprop", "characters", "check", "data", "defences", "features", "linear", "models",
-         "papers", "plots", "saliency", "setup", "weights", "widgets")
+ROOMS = ("adversarial", "attacks", "backprop", "characters", "check", "data", "defences", "dreams", "fast_style", "features",
+         "linear", "models", "papers", "plots", "saliency", "setup", "studio", "studio_page", "style", "weights", "widgets")
 
 
 def __getattr__(name: str):

@@ -152,6 +152,12 @@ def photo(source: str | os.PathLike | bytes, size: int | None = None) -> torch.T
     return pixels.permute(2, 0, 1).unsqueeze(0).contiguous().to(device())
 
 
+def scaled(image: torch.Tensor, side: int) -> torch.Tensor:
+    """An image (1, C, H, W) smaller or larger: its longer side is `side` pixels, its proportions are kept, up to rounding."""
+    height, width = (max(1, round(side * n / max(image.shape[2:]))) for n in image.shape[2:])
+    return torch.nn.functional.interpolate(image, (height, width), mode="bicubic", antialias=True).clamp(0, 1)
+
+
 def to_bytes(image: torch.Tensor) -> np.ndarray:
     """One image as whole grey levels, the way a file keeps it: (H, W, 3) uint8.
 

@@ -4,7 +4,6 @@ Activations are what `models.read` returns, (N, C, H, W): a *unit* is one of the
 """
 import bisect
 import copy
-import functools
 import math
 from collections.abc import Sequence
 
@@ -13,8 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision.utils import make_grid
 
-from trickkit import data, models
-from trickkit.models import check_batch, check_eval
+from trickkit import models
 
 # What chance would hold.
 
@@ -127,7 +125,7 @@ def field(model: nn.Module, images: torch.Tensor, layer: str) -> torch.Tensor:
     seen = torch.zeros(images.shape[2:], device=images.device)
     for image in images.detach().split(1):  # one at a time, for memory's sake
         x = image.clone().requires_grad_(True)
-        out = reached(model, x, layer)
+        out = models.read(model, x, layer)[0]
         middle = out[..., out.shape[-2] // 2, out.shape[-1] // 2]
         seen += torch.autograd.grad(middle.square().sum(), x)[0].abs().sum((0, 1))
     return seen / seen.sum().clamp(min=1e-12)
@@ -165,68 +163,3 @@ def patch(image: torch.Tensor, row: float, column: float, side: int) -> tuple[to
     side = min(side, height, width)
     top, left = (min(max(0, round(at - side / 2)), size - side) for at, size in ((row, height), (column, width)))
     return image[..., top:top + side, left:left + side], top, left
-
-
-# What excites a unit.
-
-class Reached(Exception):
-    """The forward pass has come to the layer that was asked for; the rest of it would be wasted."""
-
-
-def reached(model: nn.Module, images: torch.Tensor, layer: str) -> torch.Tensor:
-    """What a layer puts out, with its gradient, and not a layer more computed. Raises ValueError for an unknown name."""
-    def stop(_, __, out):
-        raise Reached(out)
-
-    try:
-        with models.hooked(model, [models.layer(model, layer)], stop):
-            model(images)
-    except Reached as arrived:
-        return arrived.args[0]
-    raise ValueError(f"The layer {layer!r} took no part in the forward pass, so there is nothing to read.")
-
-
-@functools.cache
-def palette() -> torch.Tensor:
-    """The square root of the covariance of red, green, blue in the course's photographs: noise times this has their colours."""
-    pixels = torch.cat([data.picture(name, 64) for name in data.pictures()]).cpu().transpose(0, 1).flatten(1)
-    values, vectors = torch.linalg.eigh(pixels.cov())
-    return vectors * values.clamp(min=0).sqrt() @ vectors.T
-
-
-def excite(model: nn.Module, layer: str, unit: int, size: int = 112, steps: int = 40, smooth: bool = True,
-           seed: int = 0) -> torch.Tensor:
-    """A picture that excites a unit: gradient ascent on its mean activation, from noise, by Adam. Returns (1, 3, size, size).
-
-    The pixels are a sum of grids, from 4 × 4 to size × size, the coarse ones louder, in the colours that photographs have, and
-    shifted by a few pixels at every step (Erhan et al. 2009; Olah et al. 2017, distill.pub/2017/feature-visualization).
-    smooth=False: the pixels themselves, with nothing to hold them together.
-    """
-    check_eval(model)
-    dice = torch.Generator().manual_seed(seed)
-    sides = [s for s in (4, 8, 16, 32, 64, 128) if s < size] + [size] if smooth else [size]
-    grids = [torch.randn(1, 3, s, s, generator=dice).mul(0.02).to(data.device()).requires_grad_(True) for s in sides]
-    mix = 12 * palette().to(grids[0]) if smooth else 4 * torch.eye(3).to(grids[0])
-
-    def drawn():
-        pixels = sum((4 / s) ** 0.5 * F.interpolate(g, (size, size), mode="bicubic", align_corners=False)
-                     for g, s in zip(grids, sides, strict=True)) if smooth else grids[0]
-        return torch.einsum("dc,nchw->ndhw", mix, pixels).sigmoid()
-
-    climb = torch.optim.Adam(grids, lr=0.05)
-    for _ in range(steps):
-        shift = torch.randint(-size // 12, size // 12 + 1, (2,), generator=dice).tolist() if smooth else (0, 0)
-        out = reached(model, drawn().roll(shift, (2, 3)), layer)
-        if not 0 <= unit < out.shape[1]:
-            raise ValueError(f"There is no unit {unit}: {layer} has {out.shape[1]}, from 0.")
-        for grid, slope in zip(grids, torch.autograd.grad(-out[:, unit].mean(), grids), strict=True):
-            grid.grad = slope  # by hand, so that none is left in the model
-        climb.step()
-    return drawn().detach()
-
-
-def excitement(model: nn.Module, images: torch.Tensor, layer: str, unit: int) -> torch.Tensor:
-    """What `excite` raises: the mean activation of a unit over all places, for each image. images: (N, 3, H, W) -> (N,)."""
-    check_batch(images)
-    with torch.no_grad():
-        return reached(model, images, layer)[:, unit].flatten(1).mean(1)

@@ -100,6 +100,13 @@ def check_images(images: torch.Tensor) -> None:
                          "Clamp them, and leave normalisation to the network's first layer.")
 
 
+def check_one(image: torch.Tensor, what: str = "photo") -> None:
+    """Raise ValueError unless it is one picture in colour, (1, 3, H, W) in [0, 1]. what: the word for it."""
+    check_images(image)
+    if image.shape[:2] != (1, 3):
+        raise ValueError(f"One {what} in colour is wanted, (1, 3, H, W); the shape is {tuple(image.shape)}.")
+
+
 def check_eval(model: object) -> None:
     """Raise ValueError if a model, or a layer of it that acts otherwise in training, is in train mode."""
     if isinstance(model, nn.Module):
@@ -174,7 +181,8 @@ def _efficientnet_lite0() -> Classifier:
     return Classifier(fold_batchnorm(network), (0.5,) * 3, (0.5,) * 3, names, 224)
 
 
-def _torchvision(name: str) -> Classifier:
+def _downloaded(name: str) -> tuple[nn.Module, object]:
+    """A classification network of torchvision by its name there, with its weights' record. Waits 10 s for a silent server."""
     from torchvision import models
 
     if name not in models.list_models(module=models):
@@ -183,12 +191,16 @@ def _torchvision(name: str) -> Classifier:
     patience = socket.getdefaulttimeout()
     try:
         socket.setdefaulttimeout(10)
-        network = models.get_model(name, weights=weights, progress=False)
+        return models.get_model(name, weights=weights, progress=False), weights
     except (OSError, RuntimeError) as error:
         raise FileNotFoundError(f"The weights of {name} are not on this machine and could not be downloaded. Connect to the "
-                                "network once, or use efficientnet_lite0, which came with the course.") from error
+                                "network once, or use the network that came with the course.") from error
     finally:
         socket.setdefaulttimeout(patience)
+
+
+def _torchvision(name: str) -> Classifier:
+    network, weights = _downloaded(name)
     form = weights.transforms()
     return Classifier(fold_batchnorm(network), form.mean, form.std, weights.meta["categories"], form.crop_size[0])
 
@@ -207,18 +219,29 @@ def imagenet(name: str = "efficientnet_lite0") -> Classifier:
     return model.eval().requires_grad_(False).to(data.device(), memory_format=torch.channels_last)
 
 
-def vgg16_features() -> nn.Sequential:
-    """VGG16's convolutions (Simonyan, Zisserman 2014, arXiv:1409.1556): images (N, 3, H, W) in [0, 1] -> (N, 512, H/32, W/32).
+VGG = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}  # convolutions a block
 
-    Layers are called conv1_1, relu1_1 … pool5. The weights learnt ImageNet and then to find edges (data/SOURCES.csv).
+
+def vgg_features(name: str = "vgg16") -> nn.Sequential:
+    """VGG's convolutions (Simonyan, Zisserman 2014, arXiv:1409.1556): images (N, 3, H, W) in [0, 1] -> (N, 512, H/32, W/32).
+
+    Layers are called conv1_1, relu1_1 … pool5. name: "vgg16" came with the course: its weights learnt ImageNet and then to find
+    edges (data/SOURCES.csv). "vgg19" is torchvision's, if it is cached or can be downloaded; else FileNotFoundError.
     """
     from safetensors.torch import load_file
 
-    weights = {k: v.float() for k, v in load_file(data.shipped("weights/vgg16_hed.safetensors")).items()}
-    mean = (122.67892 / 255, 116.66877 / 255, 104.00699 / 255)
-    layers: OrderedDict[str, nn.Module] = OrderedDict(normalize=Normalize(mean, (1 / 255,) * 3))
+    if name not in VGG:
+        raise data.unknown("network", name, VGG)
+    if name == "vgg16":
+        weights = {k: v.float() for k, v in load_file(data.shipped("weights/vgg16_hed.safetensors")).items()}
+        mean, std = (122.67892 / 255, 116.66877 / 255, 104.00699 / 255), (1 / 255,) * 3
+    else:
+        network, record = _downloaded(name)
+        weights, form = network.state_dict(), record.transforms()
+        mean, std = form.mean, form.std
+    layers: OrderedDict[str, nn.Module] = OrderedDict(normalize=Normalize(mean, std))
     place = 0  # in torchvision's numbering, which the weights follow
-    for block, convs in enumerate((2, 2, 3, 3, 3), start=1):
+    for block, convs in enumerate(VGG[name], start=1):
         for i in range(1, convs + 1):
             weight, bias = weights[f"features.{place}.weight"], weights[f"features.{place}.bias"]
             conv = nn.Conv2d(weight.shape[1], weight.shape[0], 3, padding=1)
@@ -346,18 +369,21 @@ def train(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, epochs: 
     return model.eval()
 
 
+def has_bfloat16(there: torch.device) -> bool:
+    """Whether a device multiplies matrices of bfloat16 by itself, and so at twice the speed or more."""
+    if there.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    # the processor can, and oneDNN, which may be told to hold back, will
+    return torch.cpu.get_capabilities().get("amx_bf16", False) and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
 def quick(model: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
     """The same function in half as many bits (bfloat16), for work that asks thousands of questions and wants no gradients.
 
     Twice as fast or more, and off by about a hundredth of the logits, where the processor multiplies matrices of bfloat16;
     elsewhere the model itself. It follows no later change of the model's weights.
     """
-    there = next(model.parameters()).device
-    if there.type == "cuda":
-        able = torch.cuda.is_bf16_supported()
-    else:  # the processor can, and oneDNN, which may be told to hold back, will
-        able = torch.cpu.get_capabilities().get("amx_bf16", False) and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    if not able:
+    if not has_bfloat16(next(model.parameters()).device):
         return model
     half = copy.deepcopy(model).bfloat16()
     return lambda images: half(images.bfloat16()).float()
@@ -413,21 +439,29 @@ def hooked(model: nn.Module, modules: Iterable[nn.Module], hook: Callable) -> It
             module.inplace = True
 
 
+class _AllRead(Exception):
+    """Every layer asked for has put out what it puts out; the rest of the forward pass would be wasted."""
+
+
 def read(model: nn.Module, images: torch.Tensor, *names: str) -> list[torch.Tensor]:
     """What the named layers put out while the model looks at images: a tensor a name. The model is left as it was.
 
-    names: dotted, as `layers` lists them; "" is the model itself. With autograd on, the outputs are part of its graph.
-    Raises ValueError for an unknown name, with the nearest that exist.
+    names: dotted, as `layers` lists them; "" is the model itself. With autograd on, the outputs are part of its graph. Of the
+    forward pass, nothing after the last of them is computed; a layer that works more than once is read the first time.
+    Raises ValueError for an unknown name, with the nearest that exist, and for a layer that took no part.
     """
     modules, seen = {name: layer(model, name) for name in names}, {}
 
     def keep(module, _, out):
-        seen[module] = out
+        seen.setdefault(module, out)
+        if len(seen) == len(set(modules.values())):
+            raise _AllRead
         return out.clone()  # what follows may work in place, and is to leave what was read alone
 
-    with hooked(model, set(modules.values()), keep):
-        model(images)
-    for name in names:
-        if modules[name] not in seen:
-            raise ValueError(f"The layer {name!r} took no part in the forward pass, so there is nothing to read.")
-    return [seen[modules[n]] for n in names]
+    try:
+        with hooked(model, set(modules.values()), keep):
+            model(images)
+    except _AllRead:
+        return [seen[modules[name]] for name in names]
+    missing = next(name for name in names if modules[name] not in seen)
+    raise ValueError(f"The layer {missing!r} took no part in the forward pass, so there is nothing to read.")

@@ -11,6 +11,7 @@ import torch
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from PIL import Image
 
 from trickkit import data
 
@@ -97,7 +98,8 @@ def pictures(images: Sequence[torch.Tensor] | torch.Tensor, captions: Sequence[s
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
     lines = max(c.count("\n") + 1 if c else 0 for c in captions)
-    figure, axes = _figure(columns * size + 0.2, rows * (size + 0.19 * lines + 0.1) + 0.5, rows, columns)
+    tall = min(1, max(image.shape[-2] / image.shape[-1] for image in images))  # wide pictures want no square's room
+    figure, axes = _figure(columns * size + 0.2, rows * (size * tall + 0.19 * lines + 0.1) + 0.5, rows, columns)
     for ax in axes.flat:
         ax.axis("off")
     for ax, image, caption in zip(axes.flat, images, captions, strict=False):
@@ -378,3 +380,41 @@ def microscope(photo: torch.Tensor, activation: torch.Tensor, box: tuple[float, 
     figure.suptitle(title, fontsize=11, y=0.99)
     return Picture(figure, f"{title}. Four pictures: {', '.join(captions)}. Activations go from {values.min():.2g} to "
                    f"{values.max():.2g}.", photo=True)
+
+
+class Film(Picture):
+    """A film and a still of it. What moves plays only when asked, a few times: click, or press Enter on, "Play the film".
+
+    still: a `Picture` of a few of its frames, shown where nothing can play; frames: one size, (1, 3, H, W) in [0, 1].
+    """
+
+    def __init__(self, still: Picture, frames: Sequence[torch.Tensor], seconds: float, plays: int):
+        self.kind, self.alt, self.bytes, self.length = still.kind, still.alt, still.bytes, seconds * len(frames)
+        self.plays, file = plays, io.BytesIO()
+        images = [Image.fromarray(data.to_bytes(frame)).quantize(48, dither=Image.Dither.NONE) for frame in frames]
+        again = {"loop": plays - 1} if plays > 1 else {}  # the format counts the times after the first
+        images[0].save(file, "GIF", save_all=True, append_images=images[1:], duration=round(1000 * seconds), **again)
+        self.gif = file.getvalue()
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        bundle, metadata = super()._repr_mimebundle_()
+        encoded = base64.b64encode(self.gif).decode()
+        often = f", {self.plays} times over" if self.plays > 1 else ""
+        bundle["text/html"] += (f"<details><summary>Play the film ({self.length:.0f} s{often})</summary>"
+                                f'<img alt="The film, moving" src="data:image/gif;base64,{encoded}"></details>')
+        return bundle | {"image/gif": encoded}, metadata | {"image/gif": {"alt": self.alt}}
+
+
+def film(frames: Sequence[torch.Tensor], title: str, seconds: float = 0.15, plays: int = 3, alt: str = "") -> Film:
+    """Frames as a film that plays when asked, under a still of the first, the middle and the last.
+
+    frames: one size, (1, 3, H, W) in [0, 1]; seconds: a frame's; plays: how many times over; alt: what is to be seen.
+    """
+    frames = list(frames)
+    if not frames or any(frame.shape != frames[0].shape for frame in frames):
+        raise ValueError(f"Frames of one size are wanted; {len(frames)} came"
+                         + (f", of {len({f.shape for f in frames})} sizes." if frames else "."))
+    chosen = sorted({0, len(frames) // 2, len(frames) - 1})
+    still = pictures([frames[i] for i in chosen], [f"frame {i + 1} of {len(frames)}" for i in chosen], title, columns=3,
+                     size=2.6, alt=alt)
+    return Film(still, frames, seconds, plays)

@@ -1,12 +1,14 @@
 """Live panels: controls above, a picture below that follows them at once and stays in the notebook when the kernel is gone."""
+import asyncio
 import base64
+import time
 from collections.abc import Callable
 
 import ipywidgets as w
 import torch
 from IPython.display import HTML, display
 
-from trickkit import attacks, data, features, models, plots
+from trickkit import attacks, data, dreams, features, models, plots
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PLAIN = "Live panel: run this cell in JupyterLab to move its controls."
@@ -174,7 +176,7 @@ class Microscope:
         """The picture that excites the chosen unit, once."""
         chosen = self.layer.value, self.unit.value
         if chosen not in self.made:
-            self.made[chosen] = features.excite(self.model, *chosen)
+            self.made[chosen] = dreams.visualise(self.model, dreams.unit(*chosen))
 
     def follow(self) -> None:
         """Show what is chosen: what is known at once, and the exciting picture when it is made."""
@@ -185,3 +187,116 @@ class Microscope:
             self.make()
             self.says.value = ""
         self.handle.update(self.draw())
+
+
+class DreamPanel:
+    """Dream on any photo and watch it grow: photo, layer, octaves, steps; start, stop, download.
+
+    model: a `models.Classifier`; layers: the names to choose from; side: pixels that the longer side may have, which decides
+    how long a dream takes. The first dream is made here and now. Those after it run between the kernel's messages, so that the
+    stop button is heard; a new start stops the one before. Raises ValueError for an unknown picture or layer.
+    """
+
+    def __init__(self, model: models.Classifier, layers: list[str], picture: str, layer: str, side: int = 384,
+                 octaves: int = 4, steps: int = 10):
+        models.layer(model, layer)
+        self.model, self.side, self.task = model, side, None
+        self.upload = w.FileUpload(accept="image/*", multiple=False, description="Your photo")
+        self.shipped = choice(data.pictures(), "or one of ours", picture)
+        self.layer = choice(layers, "layer", layer)
+        self.octaves = slider([1, 2, 3, 4, 5], "octaves", start=octaves - 1)
+        self.steps = slider([2, 5, 10, 20, 40], "steps an octave", start=[2, 5, 10, 20, 40].index(steps))
+        self.start = w.Button(description="Start the dream", icon="play")
+        self.stop = w.Button(description="Stop the dream", icon="stop")
+        self.says, self.credit, self.download = w.HTML(), w.HTML(data.attribution(picture)), w.HTML()
+        self.photo = data.scaled(data.picture(picture), side)
+        for picture in self.steps_of_it():
+            self.dream = picture
+        show_controls(w.HBox([self.upload, self.shipped]), self.layer, self.octaves, self.steps,
+                      w.HBox([self.start, self.stop]), self.says, self.credit, self.download)
+        self.handle = display(self.draw("dreamt"), display_id=True)
+        self.offer()
+        self.upload.observe(lambda _: self.take(self.upload.value[0]["content"].tobytes()), "value")
+        self.shipped.observe(lambda _: self.take(self.shipped.value), "value")
+        self.start.on_click(lambda _: self.begin())
+        self.stop.on_click(lambda _: self.halt())
+
+    def steps_of_it(self):
+        """The dream that the controls ask for, step by step."""
+        return dreams.dreaming(self.model, self.photo, dreams.layer(self.layer.value), self.octaves.value, self.steps.value)
+
+    def take(self, source: str | bytes) -> None:
+        """Take another photo: the name of one of ours, or the bytes of a file. A dream that runs is stopped."""
+        read = data.photo if isinstance(source, bytes) else data.picture
+        try:
+            photo = read(source)
+        except ValueError as error:
+            self.say(str(error))
+            return
+        self.end()
+        self.dream = self.photo = data.scaled(photo, self.side)
+        self.credit.value = "" if isinstance(source, bytes) else data.attribution(source)
+        self.download.value = ""
+        self.handle.update(self.draw("awake"))
+        self.say('Here is the photo. Press "Start the dream".')
+
+    def begin(self) -> None:
+        """Start to dream; what runs is stopped first. Settings that cannot be are answered in words."""
+        self.end()
+        try:
+            steps = self.steps_of_it()
+        except ValueError as error:
+            self.say(str(error))
+            return
+        self.download.value = ""
+        self.say("dreaming …")
+        self.task = asyncio.ensure_future(self.run(steps))
+
+    async def run(self, steps) -> None:
+        """Take the steps, showing how far they have come, and let the kernel read its messages after each."""
+        whole, drawn = self.octaves.value * self.steps.value, 0.0
+        try:
+            for count, picture in enumerate(steps, 1):
+                self.dream = picture
+                if time.monotonic() > drawn + 0.4:  # drawing takes its time too
+                    self.handle.update(self.draw(f"step {count} of {whole}"))
+                    drawn = time.monotonic()
+                await asyncio.sleep(0.01)
+        except Exception as error:  # nobody waits for a task, so it must tell for itself
+            self.say(f"It stopped with {type(error).__name__}: {error}")
+        else:
+            self.finish("dreamt")
+
+    def finish(self, state: str) -> None:
+        """Show and offer what there is."""
+        self.task = None
+        self.handle.update(self.draw(state))
+        self.offer()
+        self.say(f"The dream has {state}." if state == "stopped" else "The dream is done.")
+
+    def end(self) -> None:
+        """End the dream that runs, if one does."""
+        if self.task:
+            self.task.cancel()
+            self.task = None
+
+    def halt(self) -> None:
+        """Stop the dream that runs, and show and offer how far it came."""
+        if self.task:
+            self.end()
+            self.finish("stopped")
+        else:
+            self.say("No dream is running.")
+
+    def draw(self, state: str) -> plots.Picture:
+        """The dream so far, at the photo's size."""
+        so_far = dreams.resized(self.dream, *self.photo.shape[2:]).clamp(0, 1)
+        return plots.pictures([so_far], [state], f"{self.layer.value}, {self.octaves.value} octaves", size=4.6)
+
+    def offer(self) -> None:
+        """Offer the dream for download."""
+        self.download.value = link(data.png(self.dream), "dream.png", "Download this picture (PNG)").data
+
+    def say(self, sentence: str) -> None:
+        """Show a sentence where a screen reader announces it."""
+        self.says.value = spoken(sentence)

@@ -1,0 +1,280 @@
+"""The studio behind `make studio`: paint and dream larger pictures of your own, in a page that this computer serves to itself.
+
+A picture is a `Job`: a process of its own, so that one that fails takes nothing with it. Only one works at a time; what all
+open pages ask for waits in one queue. `trickkit.studio_page` is the page.
+"""
+import asyncio
+import contextlib
+import io
+import json
+import os
+import pathlib
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import webbrowser
+from collections.abc import Callable
+
+import psutil
+import torch
+from filelock import FileLock, Timeout
+from PIL import Image
+
+from trickkit import data, models
+
+NOTEBOOK = data.ROOT / "notebooks" / "studio" / "studio.ipynb"
+PORT = 8866
+SIDES = (128, 256, 512, 1024, 2048)  # of the sizes that a painting goes through
+# What a process needs at its most, in bytes: so many to begin with and so many a pixel (`python benchmarks/art.py memory`).
+NEEDS = {"paint": (1.0e9, 6000), "dream": (1.0e9, 3000)}
+
+
+def home() -> pathlib.Path:
+    """The folder that keeps what was made, outside the repository: $TRICKKIT_STUDIO, or trickkit_studio at home."""
+    return pathlib.Path(os.environ.get("TRICKKIT_STUDIO", "~/trickkit_studio")).expanduser()
+
+
+def gallery(name: str) -> pathlib.Path:
+    """The folder of one gallery. Raises ValueError for a name that is not letters, digits and dashes, 40 at most."""
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,40}", name):
+        raise ValueError(f"A gallery's name is letters, digits and dashes, 40 at most; {name[:60]!r} came.")
+    return home() / name
+
+
+def check_memory(kind: str, photo: torch.Tensor, side: int) -> None:
+    """Raise ValueError if a picture whose longer side is `side` wants more memory than is free now. kind: a key of NEEDS."""
+    base, each = NEEDS[kind]
+    free, longest = psutil.virtual_memory().available, max(photo.shape[2:])
+    shape = min(photo.shape[2:]) / longest  # of the picture: 1 for a square
+
+    def needed(s):
+        return base + each * s * s * shape
+
+    if needed(side) > 0.9 * free:
+        most = int(max(0.0, (0.9 * free - base) / (each * shape)) ** 0.5)
+        advice = f"Choose {most} pixels or fewer" if most >= SIDES[0] else "Close other programs"
+        raise ValueError(f"{side} pixels want {needed(side) / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free. "
+                         f"{advice}.")
+
+
+class Turn:
+    """A place in the queue of all pages on this computer, first come first served. It is lost when its process ends."""
+
+    def __init__(self):
+        self.folder = home() / ".queue"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.ticket = self.folder / f"{time.time_ns():020d}-{secrets.token_hex(4)}"
+        with self.door():
+            self.lock = FileLock(self.ticket)
+            self.lock.acquire()
+
+    def door(self) -> FileLock:
+        return FileLock(self.folder / "door")
+
+    def before(self) -> int:
+        """How many are before this one; the tickets of those that ended without a word are thrown away."""
+        waiting = 0
+        with self.door():
+            for other in self.folder.glob("*-*"):
+                if other.name < self.ticket.name:
+                    try:
+                        with FileLock(other, timeout=0):
+                            other.unlink(missing_ok=True)
+                    except Timeout:
+                        waiting += 1
+        return waiting
+
+    def leave(self) -> None:
+        self.lock.release()
+        self.ticket.unlink(missing_ok=True)
+
+
+class Job:
+    """One picture to be made, in a process of its own; its `state` says how it stands.
+
+    state: "waiting", "working", "done", "cancelled" or "failed". share: of the work done, 0 to 1. before: how many others are
+    first. preview: a JPEG's bytes, or None. result: the finished picture's file in the gallery. why: what failed.
+    """
+
+    def __init__(self, kind: str, photo: torch.Tensor, settings: dict, painting: torch.Tensor | None = None,
+                 folder: pathlib.Path | None = None):
+        check_memory(kind, photo, settings["side"])
+        self.kind, self.settings, self.gallery = kind, settings, folder or gallery("mine")
+        self.state, self.share, self.before, self.why = "waiting", 0.0, 0, ""
+        self.preview, self.result, self.process = None, None, None
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="trickkit-studio-"))
+        for name, image in (("photo", photo), ("painting", painting)):
+            if image is not None:
+                (self.folder / f"{name}.png").write_bytes(data.png(image))
+        (self.folder / "settings.json").write_text(json.dumps({"kind": kind} | settings))
+
+    def cancel(self) -> None:
+        """Give it up, waiting or working."""
+        if self.state in ("waiting", "working"):
+            self.state = "cancelled"
+            if self.process:
+                self.process.kill()
+
+    async def run(self) -> None:
+        """Wait for the turn, work, and keep the result. Never raises for what happens to the process."""
+        turn = Turn()
+        try:
+            while self.state == "waiting" and (before := turn.before()):
+                self.before = before
+                await asyncio.sleep(0.5)
+            if self.state == "waiting":
+                await self.work()
+        finally:
+            turn.leave()
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    async def work(self) -> None:
+        try:
+            check_memory(self.kind, self.photo(), self.settings["side"])
+        except ValueError as error:
+            self.state, self.why = "failed", str(error)
+            return
+        self.state, self.before = "working", 0
+        # The open pipe tells the process that its page still lives. Threads that wait are to sleep: on a busy computer, those
+        # that spin instead make a dream many times slower.
+        with open(self.folder / "errors.txt", "wb") as errors:
+            self.process = subprocess.Popen([sys.executable, "-m", "trickkit.studio", str(self.folder)], cwd=data.ROOT,
+                                            env={"OMP_WAIT_POLICY": "passive"} | os.environ,
+                                            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors)
+        try:
+            while self.process.poll() is None:
+                self.look()
+                await asyncio.sleep(0.3)
+        finally:
+            self.process.kill()
+            self.process.stdin.close()
+            self.process.wait()
+        if self.state == "cancelled":
+            return
+        made = self.folder / "result.png"
+        if self.process.returncode == 0 and made.exists():
+            self.look()
+            self.result = self.keep(made.read_bytes())
+            self.state, self.share = "done", 1.0
+        else:
+            said = (self.folder / "errors.txt").read_text(errors="replace").strip().splitlines()
+            killed = self.process.returncode in (-9, 137)
+            self.why = "The system ended it, most likely for want of memory." if killed else (said or ["It ended early."])[-1]
+            self.state = "failed"
+
+    def photo(self) -> torch.Tensor:
+        return data.photo(self.folder / "photo.png")
+
+    def look(self) -> None:
+        """Take over how far the process has come."""
+        with contextlib.suppress(FileNotFoundError):  # not written yet
+            self.share = float((self.folder / "share").read_text())
+            self.preview = (self.folder / "preview.jpg").read_bytes()
+
+    def keep(self, content: bytes) -> pathlib.Path:
+        """Put the finished picture into the gallery, under a name of its own."""
+        self.gallery.mkdir(parents=True, exist_ok=True)
+        stem = f"{time.strftime('%Y-%m-%d %H.%M.%S')} {re.sub(r'[^a-z0-9]+', '_', self.settings['title'].lower())[:40]}"
+        names = [self.gallery / f"{stem}.png", *(self.gallery / f"{stem} {i}.png" for i in range(2, 100))]
+        path = next(p for p in names if not p.exists())
+        data.write_whole(path, content)
+        return path
+
+
+def jpeg(image: torch.Tensor, side: int = 480) -> bytes:
+    """A small copy of an image (1, 3, H, W), at most `side` pixels wide or high, as the bytes of a JPEG."""
+    file = io.BytesIO()
+    Image.fromarray(data.to_bytes(data.scaled(image, min(side, max(image.shape[2:]))))).save(file, "JPEG", quality=85)
+    return file.getvalue()
+
+
+# What the process of a job does.
+
+def paint(photo: torch.Tensor, painting: torch.Tensor, settings: dict, tell: Callable[[torch.Tensor, float], None]):
+    """The photograph in the painting's style, as good as the minutes allow: `style.coarse_to_fine` against the clock."""
+    from trickkit import style
+
+    net, side = style.network(), settings["side"]
+    if settings["colours"] == "photo":
+        painting = style.recolour(painting, photo)
+    sides = [s for s in SIDES if s < side] + [side]
+    seconds, begun = 60 * settings["minutes"], time.monotonic()
+    until = {s: seconds * sum(sides[:i + 1]) / sum(sides) for i, s in enumerate(sides)}
+
+    def watch(image):
+        spent = time.monotonic() - begun
+        tell(image, spent / seconds)
+        if spent > until[max(image.shape[2:])]:
+            raise StopIteration
+
+    return style.coarse_to_fine(net, photo, painting, sides, looks=10**6, ratio=settings["ratio"], rough=settings["rough"],
+                                watch=watch)
+
+
+def dream(photo: torch.Tensor, painting: None, settings: dict, tell: Callable[[torch.Tensor, float], None]):
+    """A dream over the photograph: `dreams.dreaming` with the settings."""
+    from trickkit import dreams
+
+    net, count = models.imagenet(), settings["octaves"] * settings["steps"]
+    photo = data.scaled(photo, settings["side"])
+    for done, image in enumerate(dreams.dreaming(net, photo, dreams.layer(settings["layer"]), settings["octaves"],
+                                                 settings["steps"]), start=1):
+        tell(image, done / count)
+    return image
+
+
+def work(folder: pathlib.Path) -> None:
+    """Make the picture that lies in a job's folder, telling there how it goes; end if the page that wants it is gone."""
+    def guard():
+        os.read(0, 1)  # until the page's end of the pipe is closed, by whatever
+        os._exit(1)
+
+    threading.Thread(target=guard, daemon=True).start()
+    settings, told = json.loads((folder / "settings.json").read_text()), [0.0]
+    photo = data.photo(folder / "photo.png")
+    painting = data.photo(folder / "painting.png") if (folder / "painting.png").exists() else None
+
+    def tell(image, share):
+        if time.monotonic() - told[0] > 1:
+            data.write_whole(folder / "preview.jpg", jpeg(image))
+            data.write_whole(folder / "share", f"{min(share, 1):.3f}".encode())
+            told[0] = time.monotonic()
+
+    made = {"paint": paint, "dream": dream}[settings["kind"]](photo, painting, settings, tell)
+    told[0] = 0.0
+    tell(made, 1)
+    data.write_whole(folder / "result.png", data.png(made))
+
+
+# The page.
+
+def serve(room: bool = False) -> None:
+    """Serve the page with Voilà until Ctrl-C: to this computer only, or, room, to all who know the printed link."""
+    token = secrets.token_urlsafe(12)
+    address = f"http://127.0.0.1:{PORT}/?token={token}&gallery=mine"
+    if room:
+        print(f"Anyone who knows this link can use the studio: http://ADDRESS-OF-THIS-COMPUTER:{PORT}/?token={token}")
+    print(f"Your own: {address}\nPictures are kept in {home()}. Ctrl-C here ends it.", flush=True)
+    threading.Timer(4, webbrowser.open, [address]).start()
+    with contextlib.suppress(KeyboardInterrupt):
+        sys.exit(subprocess.run(voila(PORT, token, "0.0.0.0" if room else "127.0.0.1")).returncode)
+
+
+def voila(port: int, token: str, ip: str = "127.0.0.1") -> list[str]:
+    """The command that serves the studio's notebook: a phone's photo fits one message, and nothing comes from elsewhere."""
+    policy = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'self'"
+    settings = {"websocket_max_message_size": 100_000_000, "headers": {"Content-Security-Policy": policy}}
+    return [sys.executable, "-m", "voila", str(NOTEBOOK), "--no-browser", f"--port={port}", f"--Voila.ip={ip}",
+            f"--token={token}", f"--Voila.tornado_settings={settings}", "--MappingKernelManager.cull_idle_timeout=600"]
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] in ([], ["--room"]):
+        serve(room="--room" in sys.argv)
+    else:
+        work(pathlib.Path(sys.argv[1]))
