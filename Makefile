@@ -48,7 +48,7 @@ bench: $(STAMP)   ## the same work by us and by other libraries (they are instal
 papers: $(STAMP)  ## gather PAPERS.md from the lessons' stored outputs
 	$(BIN)/python -m trickkit.papers
 
-weights: $(STAMP) ## train what the course trained itself anew (data/weights, data/stickers): twenty minutes
+weights: $(STAMP) ## train what the course trained itself anew (data/weights, data/stickers): three quarters of an hour
 	$(BIN)/python -m trickkit.weights
 
 lessons: $(STAMP) ## run the lessons and keep their outputs; LESSON=03 runs one

@@ -163,7 +163,7 @@ def test_the_content_as_a_sum_would_weigh_so_much_more(net):
 
 @pytest.mark.parametrize(("change", "says"), [
     ({"photo": torch.full((1, 3, 40, 40), 200.0)}, "largest here is 200"),
-    ({"photo": torch.rand(2, 3, 40, 40)}, "one colour picture"),
+    ({"photo": torch.rand(2, 3, 40, 40)}, "in colour is wanted"),
     ({"photo": torch.rand(3, 40, 40)}, "unsqueeze"),
     ({"wanted": torch.rand(1, 3, 40, 40)}, r"style.of\(net, painting\)"),
     ({"wanted": [torch.rand(1, 64, 9, 9)]}, r"style.of\(net, painting\)"),
@@ -185,7 +185,7 @@ def test_what_else_is_refused(net):
     with pytest.raises(ValueError, match="largest here is 255"):
         style.of(net, torch.full((1, 3, 40, 40), 255.0))
     for two in ((torch.rand(1, 1, 9, 9), torch.rand(1, 3, 9, 9)), (torch.rand(1, 3, 9, 9), torch.rand(2, 3, 9, 9))):
-        with pytest.raises(ValueError, match="one colour picture"):
+        with pytest.raises(ValueError, match="in colour is wanted"):
             style.recolour(*two)
 
 

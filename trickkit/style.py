@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
 from torch import nn
 from torch.nn import functional as F
 
 from trickkit import data, models
-from trickkit.models import check_images
+from trickkit.models import check_images, check_one
 
 STYLE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 CONTENT = "relu4_2"
@@ -42,13 +43,6 @@ def network(name: str = "vgg16") -> nn.Sequential:
     return net
 
 
-def _check_one(image: torch.Tensor, what: str) -> None:
-    """Raise ValueError unless an image is one colour picture, (1, 3, H, W) in [0, 1]."""
-    check_images(image)
-    if image.shape[:2] != (1, 3):
-        raise ValueError(f"The {what} is wanted as one colour picture, (1, 3, H, W); its shape is {tuple(image.shape)}.")
-
-
 def _check_style(wanted: Sequence[torch.Tensor]) -> None:
     """Raise ValueError unless a style is a list of square matrices."""
     if isinstance(wanted, torch.Tensor) or any(a.dim() != 2 or len(a) != len(a.T) for a in wanted):
@@ -62,24 +56,13 @@ def activations(net: nn.Sequential, images: torch.Tensor, layers: Sequence[str],
     Raises ValueError for an unknown layer, a network of another kind, or images smaller than its pooling can halve.
     """
     models.check_batch(images, channels=3)
-    names = [name for name, _ in net.named_children()]
-    if "conv1_1" not in names:
+    if not hasattr(net, "conv1_1"):
         raise ValueError(f"A network whose layers are called conv1_1, relu1_1 … is wanted, as style.network() makes it; this "
-                         f"{type(net).__name__} has {', '.join(names[:3])} …")
-    for name in layers:
-        if name not in names:
-            raise data.unknown("layer", name, names)
+                         f"{type(net).__name__} has {', '.join(models.layers(net)[:3])} …")
     if min(images.shape[2:]) < 32:
         raise ValueError(f"Pictures of 32 pixels or more a side are wanted; these have {images.shape[2]} × {images.shape[3]}.")
-    seen, x = {}, images
     with torch.autocast(images.device.type, torch.bfloat16, enabled=quick and models.has_bfloat16(images.device)):
-        for name, module in net.named_children():
-            x = module(x)
-            if name in layers:
-                seen[name] = x.float()
-            if len(seen) == len(set(layers)):
-                break
-    return [seen[name] for name in layers]
+        return [a.float() for a in models.read(net, images, *layers)]
 
 
 def gram(activation: torch.Tensor) -> torch.Tensor:
@@ -87,8 +70,7 @@ def gram(activation: torch.Tensor) -> torch.Tensor:
 
     activation: (1, C, h, w) -> (C, C), symmetric. Which places they were is forgotten; so pictures of any size compare.
     """
-    rows = activation.flatten(2)[0]
-    return rows @ rows.T / rows.shape[1]
+    return torch.einsum("nihw,njhw->ij", activation, activation) / activation[0, 0].numel()
 
 
 def scattered(activation: torch.Tensor) -> torch.Tensor:
@@ -131,7 +113,7 @@ def of(net: nn.Sequential, painting: torch.Tensor, layers: Sequence[str] = STYLE
 
     Raises ValueError for anything but one colour picture in [0, 1].
     """
-    _check_one(painting, "painting")
+    check_one(painting, "painting")
     return [gram(a) for a in activations(net, painting, layers)]
 
 
@@ -155,9 +137,10 @@ def descend(start: torch.Tensor, loss: Callable[[torch.Tensor], torch.Tensor], l
         return value.item(), slope.contiguous().flatten().double().cpu().numpy()
 
     pixels = start.detach().double().contiguous().flatten().cpu().numpy()
-    found = minimize(looked, pixels, jac=True, method="L-BFGS-B", bounds=[(0, 1)] * pixels.size,
-                     callback=watch and (lambda pixels: watch(picture(pixels))),
-                     options={"maxfun": looks, "maxiter": looks, "maxcor": 20, "ftol": 0, "gtol": 0})
+    options = {"maxfun": looks, "maxiter": looks, "maxcor": 10, "ftol": 0, "gtol": 0}
+    with threadpool_limits(1, "blas"):  # SciPy's threads would wait by spinning, on the cores that the next look needs
+        found = minimize(looked, pixels, jac=True, method="L-BFGS-B", bounds=[(0, 1)] * pixels.size, options=options,
+                         callback=watch and (lambda pixels: watch(picture(pixels))))
     return picture(found.x)
 
 
@@ -171,7 +154,7 @@ def paint(net: nn.Sequential, photo: torch.Tensor, wanted: Sequence[torch.Tensor
     paper's is white noise); looks and watch: as in `descend`. It convolves in bfloat16 where the device can.
     Raises ValueError for a style that is none, or a start of another size than the photo.
     """
-    _check_one(photo, "photo")
+    check_one(photo, "photo")
     _check_style(wanted)
     if start is not None and start.shape != photo.shape:
         raise ValueError(f"The start is wanted in the photo's size, {tuple(photo.shape)}; its shape is {tuple(start.shape)}.")
@@ -209,8 +192,8 @@ def recolour(painting: torch.Tensor, photo: torch.Tensor) -> torch.Tensor:
 
     Both (1, 3, H, W) in [0, 1], of any size; so is the result, cut at 0 and 1.
     """
-    _check_one(painting, "painting")
-    _check_one(photo, "photo")
+    check_one(painting, "painting")
+    check_one(photo, "photo")
 
     def spread(image):
         pixels = image[0].flatten(1).double()

@@ -32,15 +32,20 @@ def first_match(said: torch.Tensor, sentences: dict[str, torch.Tensor]) -> str |
 def gram(yours):
     """G = F Fᵀ / M: how often two channels fire at the same place."""
     for _ in range(10):
-        x = activation()
-        before, channels, places = x.clone(), x.shape[1], x[0, 0].numel()
-        said, rows = yours(x), x.flatten(2)[0]
+        x = activation().requires_grad_(True) * 1  # so that a change in place is found out, and not forbidden
+        before, channels, places = x.detach().clone(), x.shape[1], x[0, 0].numel()
+        said = yours(x)
+        x = x.detach()
+        rows = x.flatten(2)[0]
         if isinstance(said, torch.Tensor) and said.shape == (places, places):
             return "your matrix compares places with places. Channels are wanted: rows @ rows.T, with a row a channel."
         if isinstance(said, torch.Tensor) and said.shape == (1, channels, channels):
             return f"your result has shape (1, {channels}, {channels}); a matrix is wanted, without the batch's axis: [0]."
         if wrong := tensor(said, (channels, channels), "matrix") or untouched(x, before, "the activation"):
             return wrong
+        if not said.requires_grad:
+            return "your matrix is cut off from the activation, so no gradient flows. Leave out .detach(), .data and NumPy."
+        said = said.detach()
         if alike(said, style.gram(x)):
             continue
         cut, centred = x.reshape(-1, channels), rows - rows.mean(1, keepdim=True)
@@ -91,6 +96,8 @@ def style_loss(yours):
         if not said.requires_grad:
             return "your loss is cut off from the matrices, so no gradient flows back. Leave out .detach(), .data and no_grad."
         if alike(said, right):
+            if any(slope is None for slope in torch.autograd.grad(said, asked, allow_unused=True)):
+                return "some of the matrices are cut off from your loss, so no gradient flows. Leave out .detach() and .data."
             continue
         pairs = list(zip(now, wanted, strict=True))
         squares, sizes = [(g - a).square().sum() for g, a in pairs], [len(g) for g in now]
@@ -137,7 +144,7 @@ def scattered(yours):
                 return "true, turning signs keeps the matrix. But a ReLU puts out nothing below 0. Move numbers instead."
             return "some of your numbers are below 0, and a ReLU puts out no such thing."
         if alike(style.gram(said.double()), style.gram(x.double())):
-            moved = (said != x).any(1).float().mean().item()
+            moved = ((said - x).abs() > 0.01 * x.max()).any(1).float().mean().item()
             if moved < 0.5:
                 return f"the matrix stays, but only {moved:.0%} of the places hold other numbers. Half or more are wanted."
             continue
