@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import psutil
@@ -176,3 +177,21 @@ def test_only_this_computer_is_served_unless_told_otherwise():
     assert "--Voila.ip=127.0.0.1" in studio.voila(1, "t") and "--token=t" in studio.voila(1, "t")
     with FileLock(studio.Turn().folder / "door"):  # the door is not left locked
         pass
+
+
+def test_a_room_has_a_link_for_all_and_galleries_of_its_own(monkeypatch, home, capsys):
+    served = []
+    monkeypatch.setattr(studio.webbrowser, "open", lambda address: None)
+    monkeypatch.setattr(studio.threading, "Timer", lambda *_: threading.Thread())
+    monkeypatch.setattr(studio.subprocess, "run", lambda command, env: served.append((command, env)) or
+                        subprocess.CompletedProcess(command, 0))
+    for room in (False, True):
+        with pytest.raises(SystemExit):
+            studio.serve(room)
+        said, (command, env) = capsys.readouterr().out, served[-1]
+        token = next(word for word in command if word.startswith("--token="))[8:]
+        assert len(token) >= 16 and f"?token={token}" in said and ("Anyone" in said) == room
+        assert f"--Voila.ip={'0.0.0.0' if room else '127.0.0.1'}" in command
+        assert env["TRICKKIT_STUDIO"] == str(home / "room" if room else home)
+    tokens = [next(word for word in command if word.startswith("--token=")) for command, _ in served]
+    assert tokens[0] != tokens[1]

@@ -4,6 +4,7 @@ import io
 import os
 import pathlib
 import re
+import time
 
 import pytest
 from browser import PROGRAM, another, chromium, the_studio
@@ -122,7 +123,13 @@ def test_two_browsers_keep_their_pictures_apart(served):
     assert [p for p in folder.glob("*/*moose*.png") if p.parent.name != "anna"]
     assert other.get_by_role("link", name="?gallery=").get_attribute("href") != page.get_by_role(
         "link", name="?gallery=").get_attribute("href")
-    other.context.close()
+    dream(other, "koala")
+    expect(said(other, "koala dreaming")).to_be_visible(timeout=LONG)
+    other.context.close()  # what was asked for is made and kept all the same
+    deadline = time.monotonic() + LONG / 1000
+    while not list(folder.glob("*/*koala*.png")) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert list(folder.glob("*/*koala*.png"))
 
 
 def test_who_comes_back_finds_the_gallery_and_it_fits_a_phone(served):

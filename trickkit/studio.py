@@ -140,7 +140,7 @@ class Job:
             self.state, self.why = "failed", str(error)
             return
         self.state, self.before = "working", 0
-        # The open pipe tells the process that its page still lives. Threads that wait are to sleep: on a busy computer, those
+        # The open pipe tells the process that its page's kernel lives. Threads that wait are to sleep: on a busy computer those
         # that spin instead make a dream many times slower.
         with open(self.folder / "errors.txt", "wb") as errors:
             self.process = subprocess.Popen([sys.executable, "-m", "trickkit.studio", str(self.folder)], cwd=data.ROOT,
@@ -256,13 +256,15 @@ def work(folder: pathlib.Path) -> None:
 def serve(room: bool = False) -> None:
     """Serve the page with Voilà until Ctrl-C: to this computer only, or, room, to all who know the printed link."""
     token = secrets.token_urlsafe(12)
-    address = f"http://127.0.0.1:{PORT}/?token={token}&gallery=mine"
+    address = f"http://127.0.0.1:{PORT}/?token={token}" + ("" if room else "&gallery=mine")
+    folder = home() / "room" if room else home()  # so that nobody in the room guesses their way into your own gallery
     if room:
         print(f"Anyone who knows this link can use the studio: http://ADDRESS-OF-THIS-COMPUTER:{PORT}/?token={token}")
-    print(f"Your own: {address}\nPictures are kept in {home()}. Ctrl-C here ends it.", flush=True)
+    print(f"Your own: {address}\nPictures are kept in {folder}. Ctrl-C here ends it.", flush=True)
     threading.Timer(4, webbrowser.open, [address]).start()
     with contextlib.suppress(KeyboardInterrupt):
-        sys.exit(subprocess.run(voila(PORT, token, "0.0.0.0" if room else "127.0.0.1")).returncode)
+        command = voila(PORT, token, "0.0.0.0" if room else "127.0.0.1")
+        sys.exit(subprocess.run(command, env=os.environ | {"TRICKKIT_STUDIO": str(folder)}).returncode)
 
 
 def voila(port: int, token: str, ip: str = "127.0.0.1") -> list[str]:

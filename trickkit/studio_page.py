@@ -161,7 +161,7 @@ class Page:
 
         def asked():
             title = f"{photo.name} as {painting.name}"
-            self.start("paint", photo.image, title, {"ratio": strength.value, "rough": 1.0, "colours": colours.value,
+            self.start("paint", photo.image, title, {"ratio": strength.value, "rough": 3.0, "colours": colours.value,
                                                      "side": side.value, "minutes": minutes.value}, painting.image)
 
         return self.tab([photo, painting], [strength, colours, side, minutes], "Paint it", asked)
