@@ -31,7 +31,7 @@ NOTEBOOK = data.ROOT / "notebooks" / "studio" / "studio.ipynb"
 PORT = 8866
 SIDES = (128, 256, 512, 1024, 2048)  # of the sizes that a painting goes through
 # What a process needs at its most, in bytes: so many to begin with and so many a pixel (`python benchmarks/art.py memory`).
-NEEDS = {"paint": (1.0e9, 6000), "dream": (1.0e9, 3000)}
+NEEDS = {"paint": (1.0e9, 4500), "dream": (1.0e9, 1500)}
 
 
 def home() -> pathlib.Path:
