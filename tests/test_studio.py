@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -116,12 +117,12 @@ def test_a_picture_too_large_for_the_memory_is_refused_before_any_work(monkeypat
     with pytest.raises(ValueError, match=r"2048 pixels want .* GB .* 3.0 GB are free. Choose \d+ pixels or fewer") as said:
         studio.Job("paint", photo, PAINT | {"side": 2048}, photo)
     most = int(re.search(r"Choose (\d+)", str(said.value))[1])
-    studio.check_memory("paint", photo, most)
+    studio.check_memory("paint", photo.shape, most)
     with pytest.raises(ValueError, match="Choose"):
-        studio.check_memory("paint", photo, most + 1)
+        studio.check_memory("paint", photo.shape, most + 1)
     free = free._replace(available=1e8)
     with pytest.raises(ValueError, match="Close other programs"):
-        studio.check_memory("paint", photo, 256)
+        studio.check_memory("paint", photo.shape, 256)
 
 
 def test_memory_that_has_gone_while_waiting_is_told(monkeypatch):
@@ -180,9 +181,8 @@ def test_only_this_computer_is_served_unless_told_otherwise():
 
 
 def test_a_room_has_a_link_for_all_and_galleries_of_its_own(monkeypatch, home, capsys):
-    served = []
-    monkeypatch.setattr(studio.webbrowser, "open", lambda address: None)
-    monkeypatch.setattr(studio.threading, "Timer", lambda *_: threading.Thread())
+    served, opened = [], []
+    monkeypatch.setattr(studio, "open_when_served", opened.append)
     monkeypatch.setattr(studio.subprocess, "run", lambda command, env: served.append((command, env)) or
                         subprocess.CompletedProcess(command, 0))
     for room in (False, True):
@@ -193,5 +193,23 @@ def test_a_room_has_a_link_for_all_and_galleries_of_its_own(monkeypatch, home, c
         assert len(token) >= 16 and f"?token={token}" in said and ("Anyone" in said) == room
         assert f"--Voila.ip={'0.0.0.0' if room else '127.0.0.1'}" in command
         assert env["TRICKKIT_STUDIO"] == str(home / "room" if room else home)
+        while len(opened) < len(served):  # a thread of its own does that
+            time.sleep(0.01)
+        assert f"?token={token}" in opened[-1] and opened[-1].endswith("&gallery=mine") != room
     tokens = [next(word for word in command if word.startswith("--token=")) for command, _ in served]
     assert tokens[0] != tokens[1]
+
+
+def test_the_browser_is_opened_once_the_page_is_served(monkeypatch):
+    opened = []
+    monkeypatch.setattr(studio.webbrowser, "open", opened.append)
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        monkeypatch.setattr(studio, "PORT", server.getsockname()[1])
+        waiting = threading.Thread(target=studio.open_when_served, args=["the page"], daemon=True)
+        waiting.start()
+        time.sleep(0.6)
+        assert not opened  # nobody listens yet
+        server.listen()
+        waiting.join(10)
+    assert opened == ["the page"]

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from trickkit import data, models
+from trickkit.attacks import check_count
 from trickkit.models import check_eval, check_one
 
 SMALLEST = 32  # pixels: where networks for photographs have one place left in their last layer
@@ -132,7 +133,7 @@ def dreaming(model: nn.Module, photo: torch.Tensor, objective: Objective, octave
     """
     check_one(photo)
     check_eval(model)
-    check_settings(octaves=octaves, steps=steps)
+    check_count(octaves=octaves, steps=steps)
     if not (scale > 1 or octaves == 1) or not rate > 0 or jitter < 0:
         raise ValueError(f"Wanted are a scale above 1, a rate above 0 and a jitter of 0 or more; {scale:g}, {rate:g} and "
                          f"{jitter} came.")
@@ -186,7 +187,7 @@ def zoom(model: nn.Module, photo: torch.Tensor, objective: Objective, frames: in
 
     by: the share of each side that is left outside when the next frame begins. settings: those of `dreaming`.
     """
-    check_settings(frames=frames)
+    check_count(frames=frames)
     if not 0 <= by < 1:
         raise ValueError(f"by is the share that each frame leaves outside, from 0 to below 1; {by} came.")
     for frame in range(frames):
@@ -215,7 +216,7 @@ def visualise(model: nn.Module, objective: Objective, size: int = 112, steps: in
     off it is the naive way. Raises ValueError for a model in train mode or a size below 32.
     """
     check_eval(model)
-    check_settings(steps=steps)
+    check_count(steps=steps)
     if size < SMALLEST:
         raise ValueError(f"A size of {SMALLEST} pixels or more is wanted; {size} came.")
     dice, home = torch.Generator().manual_seed(seed), data.device()
@@ -260,12 +261,3 @@ def shaken(picture: torch.Tensor, dice: torch.Generator, turn: float = 10, zoom:
     seat = torch.tensor([[cos, -sin, 2 * shift * right], [sin, cos, 2 * shift * down]], device=picture.device)
     grid = F.affine_grid(seat.expand(len(picture), 2, 3), picture.shape, align_corners=False)
     return F.grid_sample(picture, grid, padding_mode="reflection", align_corners=False)
-
-
-# What can go wrong.
-
-def check_settings(**counts: int) -> None:
-    """Raise ValueError unless each is a whole number, 1 or more."""
-    for name, count in counts.items():
-        if not isinstance(count, int) or count < 1:
-            raise ValueError(f"{name} is {count!r}; a whole number of 1 or more is wanted.")

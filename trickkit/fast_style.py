@@ -40,14 +40,11 @@ class Painter(nn.Module):
         super().__init__()
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            self.build(width)
-
-    def build(self, width: int) -> None:
-        self.down = nn.ModuleList([Layer(3, width, 9)])
-        self.down.extend([Layer(width, 2 * width, stride=2), Layer(2 * width, 4 * width, stride=2)])
-        self.blocks = nn.ModuleList([nn.ModuleList([Layer(4 * width, 4 * width) for _ in range(2)]) for _ in range(4)])
-        self.up = nn.ModuleList([Layer(4 * width, 2 * width, up=True), Layer(2 * width, width, up=True)])
-        self.last = Layer(width, 3, 9)
+            self.down = nn.ModuleList([
+                Layer(3, width, 9), Layer(width, 2 * width, stride=2), Layer(2 * width, 4 * width, stride=2)])
+            self.blocks = nn.ModuleList([nn.ModuleList([Layer(4 * width, 4 * width) for _ in range(2)]) for _ in range(4)])
+            self.up = nn.ModuleList([Layer(4 * width, 2 * width, up=True), Layer(2 * width, width, up=True)])
+            self.last = Layer(width, 3, 9)
 
     def forward(self, photos: torch.Tensor, name: str) -> torch.Tensor:
         if name not in STYLES:

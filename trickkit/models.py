@@ -451,15 +451,16 @@ def read(model: nn.Module, images: torch.Tensor, *names: str) -> list[torch.Tens
     Raises ValueError for an unknown name, with the nearest that exist, and for a layer that took no part.
     """
     modules, seen = {name: layer(model, name) for name in names}, {}
+    asked = set(modules.values())
 
     def keep(module, _, out):
         seen.setdefault(module, out)
-        if len(seen) == len(set(modules.values())):
+        if len(seen) == len(asked):
             raise _AllRead
         return out.clone()  # what follows may work in place, and is to leave what was read alone
 
     try:
-        with hooked(model, set(modules.values()), keep):
+        with hooked(model, asked, keep):
             model(images)
     except _AllRead:
         return [seen[modules[name]] for name in names]

@@ -12,13 +12,14 @@ import pathlib
 import re
 import secrets
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import psutil
 import torch
@@ -46,20 +47,18 @@ def gallery(name: str) -> pathlib.Path:
     return home() / name
 
 
-def check_memory(kind: str, photo: torch.Tensor, side: int) -> None:
-    """Raise ValueError if a picture whose longer side is `side` wants more memory than is free now. kind: a key of NEEDS."""
+def check_memory(kind: str, shape: Sequence[int], side: int) -> None:
+    """Raise ValueError if a picture whose longer side is `side` wants more memory than is free now.
+
+    kind: a key of NEEDS; shape: of the photo, (1, 3, H, W), for its proportions.
+    """
     base, each = NEEDS[kind]
-    free, longest = psutil.virtual_memory().available, max(photo.shape[2:])
-    shape = min(photo.shape[2:]) / longest  # of the picture: 1 for a square
-
-    def needed(s):
-        return base + each * s * s * shape
-
-    if needed(side) > 0.9 * free:
-        most = int(max(0.0, (0.9 * free - base) / (each * shape)) ** 0.5)
+    square = each * min(shape[2:]) / max(shape[2:])  # bytes a pixel of the square that it fits into
+    free, needed = psutil.virtual_memory().available, base + square * side**2
+    if needed > 0.9 * free:
+        most = int(max(0.0, (0.9 * free - base) / square) ** 0.5)
         advice = f"Choose {most} pixels or fewer" if most >= SIDES[0] else "Close other programs"
-        raise ValueError(f"{side} pixels want {needed(side) / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free. "
-                         f"{advice}.")
+        raise ValueError(f"{side} pixels want {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free. {advice}.")
 
 
 class Turn:
@@ -103,8 +102,8 @@ class Job:
 
     def __init__(self, kind: str, photo: torch.Tensor, settings: dict, painting: torch.Tensor | None = None,
                  folder: pathlib.Path | None = None):
-        check_memory(kind, photo, settings["side"])
-        self.kind, self.settings, self.gallery = kind, settings, folder or gallery("mine")
+        check_memory(kind, photo.shape, settings["side"])
+        self.kind, self.shape, self.settings, self.gallery = kind, photo.shape, settings, folder or gallery("mine")
         self.state, self.share, self.before, self.why = "waiting", 0.0, 0, ""
         self.preview, self.result, self.process = None, None, None
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="trickkit-studio-"))
@@ -135,7 +134,7 @@ class Job:
 
     async def work(self) -> None:
         try:
-            check_memory(self.kind, self.photo(), self.settings["side"])
+            check_memory(self.kind, self.shape, self.settings["side"])
         except ValueError as error:
             self.state, self.why = "failed", str(error)
             return
@@ -166,9 +165,6 @@ class Job:
             killed = self.process.returncode in (-9, 137)
             self.why = "The system ended it, most likely for want of memory." if killed else (said or ["It ended early."])[-1]
             self.state = "failed"
-
-    def photo(self) -> torch.Tensor:
-        return data.photo(self.folder / "photo.png")
 
     def look(self) -> None:
         """Take over how far the process has come."""
@@ -261,10 +257,19 @@ def serve(room: bool = False) -> None:
     if room:
         print(f"Anyone who knows this link can use the studio: http://ADDRESS-OF-THIS-COMPUTER:{PORT}/?token={token}")
     print(f"Your own: {address}\nPictures are kept in {folder}. Ctrl-C here ends it.", flush=True)
-    threading.Timer(4, webbrowser.open, [address]).start()
+    threading.Thread(target=open_when_served, args=[address], daemon=True).start()
     with contextlib.suppress(KeyboardInterrupt):
         command = voila(PORT, token, "0.0.0.0" if room else "127.0.0.1")
         sys.exit(subprocess.run(command, env=os.environ | {"TRICKKIT_STUDIO": str(folder)}).returncode)
+
+
+def open_when_served(address: str) -> None:
+    """Open an address in the browser as soon as the port answers."""
+    while True:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", PORT), timeout=1):
+            break
+        time.sleep(0.2)
+    webbrowser.open(address)
 
 
 def voila(port: int, token: str, ip: str = "127.0.0.1") -> list[str]:

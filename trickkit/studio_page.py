@@ -1,6 +1,7 @@
 """The studio's page: two tabs to ask for pictures, the queue, and the gallery. `trickkit.studio` makes them."""
 import asyncio
 import base64
+import functools
 import html
 import os
 import pathlib
@@ -61,6 +62,12 @@ def picture(content: bytes, alt: str, side: int | None = None) -> str:
     kind = "png" if content.startswith(b"\x89PNG") else "jpeg"
     limit = f' style="max-width: min(100%, {side}px)"' if side else ""
     return f'<img alt="{html.escape(alt)}"{limit} src="data:image/{kind};base64,{base64.b64encode(content).decode()}">'
+
+
+@functools.cache
+def thumbnail(file: pathlib.Path) -> bytes:
+    """A finished picture, small, as the bytes of a JPEG: made once, for a gallery's files do not change."""
+    return studio.jpeg(data.photo(file), 160)
 
 
 class Source:
@@ -128,7 +135,7 @@ class Row:
             self.shown.value = picture(job.preview, f"{self.title}, so far", 480)
         if job.state in ("done", "cancelled", "failed"):
             self.cancel.layout.display = self.bar.layout.display = "none"
-        if job.state == "done":
+        if job.state == "done" and not self.download.value:
             self.shown.value = picture(studio.jpeg(data.photo(job.result), 720), f"{self.title}, finished", 720)
             self.download.value = widgets.link(job.result.read_bytes(), job.result.name, "Download it full size (PNG)").data
 
@@ -217,7 +224,7 @@ class Page:
         files = sorted(self.folder.glob("*.png"), reverse=True)[:SHOWN]
         hung = []
         for file in files:
-            thumb = w.HTML(picture(studio.jpeg(data.photo(file), 160), file.stem, 160))
+            thumb = w.HTML(picture(thumbnail(file), file.stem, 160))
             button = w.Button(description="Open", tooltip=f"Open {file.stem}")
             button.on_click(lambda _, file=file: self.open(file))
             hung.append(w.VBox([thumb, button]))

@@ -56,6 +56,13 @@ def spoken(sentence: str) -> str:
     return f'<div role="status" aria-live="polite">{safe}</div>'
 
 
+def chosen(source: str | bytes, size: int | None = None) -> tuple[torch.Tensor, str]:
+    """A photo and its attribution: one of the course's by name, or the bytes of a learner's own file, which needs none."""
+    if isinstance(source, bytes):
+        return data.photo(source, size), ""
+    return data.picture(source, size), data.attribution(source)
+
+
 class OwnPhoto:
     """Trick your own photo: upload it, type any class, move ε; see the picture, what is left of it, and download it.
 
@@ -88,13 +95,11 @@ class OwnPhoto:
 
     def take(self, source: str | bytes) -> None:
         """Take another photo: the name of one of ours, or the bytes of a file."""
-        read = data.photo if isinstance(source, bytes) else data.picture
         try:
-            self.photo = read(source, self.model.size)
+            self.photo, self.credit.value = chosen(source, self.model.size)
         except ValueError as error:
             self.say(str(error))
         else:
-            self.credit.value = "" if isinstance(source, bytes) else data.attribution(source)
             self.again()
 
     def again(self) -> None:
@@ -227,15 +232,13 @@ class DreamPanel:
 
     def take(self, source: str | bytes) -> None:
         """Take another photo: the name of one of ours, or the bytes of a file. A dream that runs is stopped."""
-        read = data.photo if isinstance(source, bytes) else data.picture
         try:
-            photo = read(source)
+            photo, self.credit.value = chosen(source)
         except ValueError as error:
             self.say(str(error))
             return
         self.end()
         self.dream = self.photo = data.scaled(photo, self.side)
-        self.credit.value = "" if isinstance(source, bytes) else data.attribution(source)
         self.download.value = ""
         self.handle.update(self.draw("awake"))
         self.say('Here is the photo. Press "Start the dream".')
