@@ -8,8 +8,8 @@ import inspect
 __version__ = "0.1.0"
 
 ROOMS = ("adversarial", "attacks", "backprop", "characters", "check", "corels", "data", "defences", "dreams", "explain",
-         "fast_style", "features", "linear", "mes", "models", "papers", "plots", "rules", "saliency", "setup", "studio", "studio_page", "style",
-         "tables", "weights", "widgets")
+         "fast_style", "features", "linear", "mes", "models", "papers", "plots", "rules", "saliency", "setup", "studio",
+         "studio_page", "style", "tables", "weights", "widgets")
 
 
 def __getattr__(name: str):
