@@ -169,3 +169,13 @@ def test_tables():
 
 def test_the_data_fit_the_repository():
     assert sum(p.stat().st_size for p in pathlib.Path(data.DATA).rglob("*") if p.is_file()) < 60e6
+
+
+def test_tic_tac_toe_ends_as_it_does():
+    boards = data.tic_tac_toe()
+    marks = boards.drop(columns="x_wins")
+    assert len(boards) == 958 and boards.x_wins.sum() == 626 and not marks.duplicated().any()  # Aha 1991
+    ahead = (marks == "x").sum(axis=1) - (marks == "o").sum(axis=1)
+    assert ahead.isin([0, 1]).all() and (ahead[boards.x_wins == 1] == 1).all()
+    full = (marks != "empty").all(axis=1)
+    assert ((boards.x_wins == 1) | full | (ahead == 0)).all()  # x has won, the board is full, or o has just won

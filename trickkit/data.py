@@ -282,6 +282,28 @@ def german_credit():
     return pd.read_csv(shipped("tables/german_credit.csv"))
 
 
+def tic_tac_toe():
+    """Every way a game of tic-tac-toe can end, x first: a pandas frame of 958 boards, nine squares of x, o or empty, and
+    x_wins (0 or 1). The same as Aha's endgames (UCI 1991), played out here.
+    """
+    import pandas as pd
+
+    squares = [f"{row} {column}" for row in ("top", "middle", "bottom") for column in ("left", "centre", "right")]
+    lines = [(0, 1, 2), (3, 4, 5), (6, 7, 8), (0, 3, 6), (1, 4, 7), (2, 5, 8), (0, 4, 8), (2, 4, 6)]
+
+    def won(board, mark):
+        return any(all(board[i] == mark for i in line) for line in lines)
+
+    @functools.cache  # many games come by the same board
+    def ends(board, mark, other):
+        if won(board, other) or "empty" not in board:
+            return {board}
+        return set().union(*(ends((*board[:i], mark, *board[i + 1:]), other, mark) for i in range(9) if board[i] == "empty"))
+
+    boards = sorted(ends(("empty",) * 9, "x", "o"))
+    return pd.DataFrame(boards, columns=squares).assign(x_wins=[int(won(board, "x")) for board in boards])
+
+
 def hackers_and_prophets():
     """6,000 sentences of the Jargon File and the King James Bible: a pandas frame with source and text."""
     import pandas as pd

@@ -124,3 +124,10 @@ def like(frame: pd.DataFrame, train: pd.DataFrame) -> pd.DataFrame:
                 if word not in known:
                     raise data.unknown(f"{name} in the table before", word, sorted(map(str, known)))
     return frame[list(train.columns)]
+
+
+def brief(frame: pd.DataFrame) -> pd.DataFrame:
+    """A short frame with the columns of another and each word of each: all that `like` compares with, and little to keep."""
+    words = {name: frame[name].head(1) if is_number(frame[name]) else frame[name].drop_duplicates() for name in frame}
+    longest = max(map(len, words.values()))
+    return pd.DataFrame({name: column.iloc[np.arange(longest) % len(column)].to_numpy() for name, column in words.items()})
