@@ -44,6 +44,8 @@ bench: $(STAMP)   ## the same work by us and by other libraries (they are instal
 	$(BIN)/python benchmarks/attacks.py
 	$(BIN)/python benchmarks/saliency.py
 	$(BIN)/python benchmarks/art.py
+	$(BIN)/python benchmarks/explanations.py
+	$(BIN)/python benchmarks/rules.py
 
 papers: $(STAMP)  ## gather PAPERS.md from the lessons' stored outputs
 	$(BIN)/python -m trickkit.papers
