@@ -19,6 +19,10 @@ PICTURES = [
     plots.ticks(torch.tensor([[False, True], [True, False]]), ["a", "b"], ["c", "d"], "table", "rows by columns"),
     plots.products([(("x", 5, 784), ("W", 784, 50), "a"), (("x", 5, 784), ("g", 5, 50), "")], "boxes"),
     plots.neuron(np.array([[0.0, 1.0], [1.0, 0.0], [2.0, 0.0]]), np.array([0, 1, 0]), "ab", (1, -1), 0.0, "plane", "x", "y"),
+    plots.region(np.array([[1.0, 10.0], [2.0, 20.0], [3.0, 300.0]]), np.array([0, 1, 1]), "ab", (1, 15), "part", "x", "y"),
+    plots.weights(["age > 42", "sex is male"], np.array([-0.2, 0.3]), np.array([[-0.25, -0.15], [0.2, 0.4]]), "bars <"),
+    plots.intervals(["if 3rd", "else"], [0.4, 0.9], np.array([[0.3, 0.5], [0.8, 1.0]]), "lines", "chance to live",
+                    ["of 20", ""]),
 ]
 
 
@@ -38,6 +42,8 @@ def test_numbers_are_said():
     assert "up goes from 1 to 3" in said["crossing"] and "dog 0.75" in said["a dog"] and "No: a to c, b to d." in said["table"]
     assert "x (5 × 784) @ W (784 × 50) = a (5 × 50); x (5 × 784) @ g (5 × 50) does not fit, 784 meets 5" in said["boxes"]
     assert "3 points, y over x; 1 on the wrong side" in said["plane"]
+    assert "where x is above 1 and y above 15 lie 0 of 1 a and 2 of 2 b" in said["part"]
+    assert "Chance to live: if 3rd: 40%, 30% to 50%, of 20; else: 90%, 80% to 100%." in said["lines"]
     flat = plots.neuron(np.array([[0.0, 1.0], [1.0, 0.0]]), np.array([0, 1]), "ab", (0, 0), 0.0, "flat", "x", "y")
     assert "no line" in flat.alt and "side" not in flat.alt
 

@@ -101,6 +101,13 @@ def test_a_list_s_counts_and_chances(titanic):
     assert str(said).splitlines()[-1].startswith("else ")
 
 
+@pytest.mark.parametrize("counts", [(3, 5), (0, 0), (1, 0, 4), (7,)])
+def test_the_evidence_is_the_mean_over_all_chances(counts):
+    dice = np.random.default_rng(0)
+    chances = dice.dirichlet(np.ones(len(counts)), 400_000)
+    assert math.exp(rules.evidence(counts)) == pytest.approx((chances ** np.array(counts)).prod(1).mean(), rel=0.03)
+
+
 def test_bits_keep_every_row():
     dice = np.random.default_rng(0)
     for rows in (1, 7, 8, 63, 64, 1000):

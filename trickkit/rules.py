@@ -74,14 +74,27 @@ class RuleList:
         """The chance of each class: (rows, classes)."""
         return self.chances()[self.decided_by(frame)]
 
+    def lines(self) -> list[str]:
+        """What each line asks, in words: (m + 1,)."""
+        asked = [("else if " if place else "if ") + tables.english(rule) for place, rule in enumerate(self.rules)]
+        return [*asked, "else" if self.rules else "always"]
+
     def __str__(self):
-        starts = [("else if " if place else "if ") + tables.english(rule) for place, rule in enumerate(self.rules)]
-        starts.append("else" if self.rules else "always")
-        wide = max(map(len, starts))
+        wide = max(map(len, self.lines()))
         return "\n".join(
-            f"{start:<{wide}}  {self.classes[-1]}: {chance:.0%} ({low:.0%} to {high:.0%})  of {count:,}"
-            for start, chance, (low, high), count in
-            zip(starts, self.chances()[:, -1], self.intervals(), self.counts.sum(1), strict=True))
+            f"{line:<{wide}}  {self.classes[-1]}: {chance:.0%} ({low:.0%} to {high:.0%})  of {count:,}"
+            for line, chance, (low, high), count in
+            zip(self.lines(), self.chances()[:, -1], self.intervals(), self.counts.sum(1), strict=True))
+
+
+def evidence(counts: Sequence[int]) -> float:
+    """log p(labels of the rows that one line decides), the classes' chances being unknown, all as likely beforehand.
+
+    counts: (K,), the rows of each class. log of (K − 1)! ∏ n_k! / (Σ n_k + K − 1)!, the Dirichlet-multinomial with α = 1
+    (Letham 2015, Section 2, the likelihood).
+    """
+    k = len(counts)
+    return math.lgamma(k) + sum(math.lgamma(n + 1) for n in counts) - math.lgamma(sum(counts) + k)
 
 
 def first_that_holds(met: Sequence[np.ndarray], rows: int) -> np.ndarray:
@@ -129,7 +142,7 @@ class Posterior:
         self.priors: dict[tuple[int, ...], float] = {}  # sizes -> log prior
 
     def __call__(self, rules: tuple[int, ...]) -> float:
-        """log p(list) + log p(labels | list), the latter Dirichlet-multinomial with α = 1 (Letham 2015, Section 2.3)."""
+        """log p(list) + log p(labels | list), the latter Dirichlet-multinomial with α = 1 (Letham 2015, Section 2)."""
         known = self.known.get(rules)
         if known is None:
             sizes, rest = tuple([self.sizes[rule] for rule in rules]), self.everyone
@@ -144,7 +157,7 @@ class Posterior:
         return known
 
     def evidence(self, rows: int) -> float:
-        """log p(labels of these rows), the classes' chances being unknown: log of (K − 1)! ∏ n_k! / (Σ n_k + K − 1)!"""
+        """`evidence` of the rows in a set, from a table of factorials: a walk asks for it a hundred thousand times."""
         left, factorial = rows.bit_count(), self.log_factorial
         log_p = -factorial[left + len(self.others)]
         for of_class in self.others:
@@ -154,7 +167,7 @@ class Posterior:
         return log_p + factorial[left] + factorial[len(self.others)]
 
     def prior(self, sizes: tuple[int, ...]) -> float:
-        """log p(list), which asks only for the sizes of its rules in order (Letham 2015, Section 2.2).
+        """log p(list), which asks only for the sizes of its rules in order (Letham 2015, Section 2).
 
         p(m) · ∏ p(size | sizes still to be had) · 1 / (antecedents of that size still to be had), the first two Poisson.
         """
@@ -194,7 +207,7 @@ def bits(rows: np.ndarray) -> int:
 # The walk.
 
 def metropolis(posterior: Posterior, steps: int, start: tuple[int, ...] = (), seed: int = 0) -> Iterator[tuple[int, ...]]:
-    """Metropolis-Hastings over rule lists: the list after each step (Letham 2015, Section 2.4).
+    """Metropolis-Hastings over rule lists: the list after each step (Letham 2015, Section 2).
 
     One of three moves is proposed, each as likely: a rule goes to another place, one is added, one is removed. The paper adds
     one of the unused antecedents; we propose any and stay where we are if it is used, which has the same limit.
@@ -247,7 +260,7 @@ def r_hat(chains: Sequence[Sequence[float]]) -> float:
 
 
 def point(posterior: Posterior, visits: collections.Counter) -> tuple[int, ...]:
-    """BRL-point: the best list among those visited of about the posterior mean's length and width (Letham 2015, Section 2.5).
+    """BRL-point: the best list among those visited of about the posterior mean's length and width (Letham 2015, Section 2).
 
     visits: lists and how often each was sampled.
     """
