@@ -1,31 +1,53 @@
 """Every exercise: the answer is right on fresh inputs, and each way of being wrong gets its own sentence."""
 import json
+import math
 import os
 import re
 import stat
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.stats import binomtest, norm
 
-from trickkit import adversarial, attacks, backprop, check, data, defences, dreams, features, linear, plots, saliency, style
+from trickkit import (
+    adversarial,
+    attacks,
+    backprop,
+    check,
+    corels,
+    data,
+    defences,
+    dreams,
+    explain,
+    features,
+    linear,
+    plots,
+    rules,
+    saliency,
+    style,
+)
 from trickkit.check import (
     backpropagation,
     deep_dream,
     explaining_adversarial_examples,
     linear_classifiers,
     panda_to_vulture,
+    rule_lists,
     start_here,
     stronger_attacks,
     style_transfer,
 )
 from trickkit.check import defences as defending
+from trickkit.check import lime as liming
 from trickkit.check import matrices_and_filters as filtering
+from trickkit.check import model_explanation_system as explaining_systems
 from trickkit.check import saliency as looking
 
 MODULES = (start_here, linear_classifiers, panda_to_vulture, explaining_adversarial_examples, stronger_attacks, defending,
-           backpropagation, filtering, looking, deep_dream, style_transfer)
+           backpropagation, filtering, looking, deep_dream, style_transfer, liming,
+           explaining_systems, rule_lists)
 EXERCISES = [e for module in MODULES for e in vars(module).values() if isinstance(e, check.Exercise)]
 g = attacks.input_gradient
 
@@ -286,6 +308,81 @@ def squares(weights):
     return torch.linalg.svdvals(weights).square()
 
 
+
+E = explain
+
+
+def nearness_wrong(distance=E.cosine, power=2, over=lambda width: width**2):
+    return lambda z, width: np.exp(-distance(z) ** power / over(width))
+
+
+def fit_wrong(power=1.0, first=0.0, rest=1.0, last=False):
+    def solve(z, answers, counts):
+        ones, c = np.column_stack([np.ones(len(z)), z]), counts**power
+        b = np.linalg.solve((ones * c[:, None]).T @ ones + np.diag(np.append(first, rest * np.ones(z.shape[1]))),
+                            (ones * c[:, None]).T @ answers)
+        return np.roll(b, -1) if last else b
+    return solve
+
+
+def through_nothing(z, answers, counts):
+    zc = z * counts[:, None]
+    return np.append(0, np.linalg.solve(zc.T @ z + np.eye(z.shape[1]), zc.T @ answers))
+
+
+def ridge_by_sklearn(z, answers, counts):
+    from sklearn.linear_model import Ridge
+
+    line = Ridge(alpha=1.0).fit(z, answers, sample_weight=counts)
+    return [line.intercept_, *line.coef_]
+
+
+def ridge_by_lstsq(z, answers, counts):
+    rows, root = np.column_stack([np.ones(len(z)), z]), np.sqrt(counts)
+    below = np.eye(1 + z.shape[1])[1:]
+    return np.linalg.lstsq(np.vstack([rows * root[:, None], below]), np.append(answers * root, 0 * below[0][1:]), rcond=None)[0]
+
+
+def hide_by_loops(image, segments, z, cover):
+    copies = image.repeat(len(z), 1, 1, 1)
+    for i, row in enumerate(z):
+        for patch, keep in enumerate(row.tolist()):
+            if not keep:
+                copies[i][:, segments == patch] = cover[0][:, segments == patch]
+    return copies
+
+
+def hide_in_place(image, segments, z, cover):
+    for patch in (~z[1]).nonzero().flatten():
+        image[0][:, segments == patch] = 0
+    return E.hide(image, segments, z, cover)
+
+
+def pick_wrong(matters=lambda w: np.sqrt(np.abs(w).sum(0)), close=True, twice=False):
+    def choose(weights, budget):
+        left, taken = matters(weights), []
+        for _ in range(budget):
+            gain = (weights != 0) @ left
+            if not twice:
+                gain[taken] = -np.inf
+            taken.append(int(gain.argmax()))
+            if close:
+                left = left * (weights[taken[-1]] == 0)
+        return taken
+    return choose
+
+
+def two_sided(p):
+    return np.column_stack([1 - p, p])
+
+
+def liar_of_booleans(frame):
+    odd = np.zeros(len(frame), dtype=bool)
+    for name in frame:
+        odd ^= frame[name].astype(bool).to_numpy()
+    return two_sided(np.where(odd, 0.95, 0.05))
+
+
 WRONG = [
     (start_here.magnified, lambda c: c + 0.5, "as faint as before"),
     (start_here.magnified, lambda c: 0.5 + c / (2 * c.max()), "absolute"),
@@ -529,6 +626,44 @@ WRONG = [
     (filtering.correlations, lambda a, b: torch.corrcoef(torch.cat([a, b], 1).T), "Cut out"),
     (filtering.correlations, lambda a, b: features.correlations(a, b).abs(), "lost their signs"),
     (filtering.correlations, lambda a, b: features.correlations(a, b.sub_(1)), "changed its input"),
+    (liming.nearness, nearness_wrong(lambda z: np.sqrt(z.mean(1))), "You took the cosine"),
+    (liming.nearness, nearness_wrong(E.euclidean), "by Pythagoras"),
+    (liming.nearness, nearness_wrong(lambda z: 1 - z.mean(1)), "the \\*root\\* of that share"),
+    (liming.nearness, nearness_wrong(over=lambda width: width), "the width is not squared"),
+    (liming.nearness, nearness_wrong(power=1), "D is not squared"),
+    (liming.nearness, nearness_wrong(over=lambda width: 2 * width**2), "a 2 or a root too many"),
+    (liming.nearness, lambda z, width: z.mean(1), "ones counts .* is right"),
+    (liming.nearness, lambda z, width: E.nearness(z, width)[0], "has shape"),
+    (liming.fit, fit_wrong(last=True), "the intercept stands last"),
+    (liming.fit, fit_wrong(power=0), "every row counts the same"),
+    (liming.fit, fit_wrong(first=1), "intercept is punished too"),
+    (liming.fit, fit_wrong(rest=0), "there is no penalty"),
+    (liming.fit, fit_wrong(power=2), "counts counts²"),
+    (liming.fit, fit_wrong(power=0.5), "counts √counts"),
+    (liming.fit, through_nothing, "your intercept is 0"),
+    (liming.fit, fit_wrong(rest=10), "one number is off by"),
+    (liming.fit, lambda z, y, c: E.fit(z, y, c)[1:], "has shape"),
+    (liming.hide, lambda x, s, z, c: E.hide(x, s, ~z, c), "the other way round"),
+    (liming.hide, lambda x, s, z, c: E.hide(x, s, z, 0 * c), "what you hide is black"),
+    (liming.hide, lambda x, s, z, c: E.hide(x, s, z[:1].expand_as(z), c), "all your copies are alike"),
+    (liming.hide, lambda x, s, z, c: E.hide(x, s, z, (x + c) / 2), "shines through"),
+    (liming.hide, lambda x, s, z, c: E.hide(x, s.flip(0), z, c), "of the pixels are wrong"),
+    (liming.hide, hide_in_place, "changed the image itself"),
+    (liming.hide, lambda x, s, z, c: E.hide(x, s, z, c)[0], "has shape"),
+    (liming.pick, pick_wrong(close=False), "each of your cases is good alone"),
+    (liming.pick, lambda w, n: np.argsort(-np.abs(w).sum(1))[:n], "the cases with the most weight"),
+    (liming.pick, pick_wrong(lambda w: np.abs(w).sum(0)), "the \\*root\\* of its summed"),
+    (liming.pick, pick_wrong(lambda w: np.sqrt(np.abs(w.sum(0)))), "for and against cancel"),
+    (liming.pick, pick_wrong(lambda w: np.ones(w.shape[1])), "worth the same to you"),
+    (liming.pick, pick_wrong(close=False, twice=True), "one case twice"),
+    (liming.pick, lambda w, n: list(range(n)), "greedily it is"),
+    (liming.pick, lambda w, n: [w.shape[0] + i for i in range(n)], "no place of a case"),
+    (liming.liar, lambda f: two_sided(f["a"].to_numpy()), "when b alone does"),
+    (liming.liar, lambda f: two_sided(f.to_numpy().mean(1)), "when a alone does, in 8 of 8 rows"),
+    (liming.liar, lambda f: two_sided(f.to_numpy().sum(1) % 2 * 0.6 + 0.2), "does not change by .8"),
+    (liming.liar, lambda f: two_sided((f["a"] ^ f["b"]).to_numpy()), "when c alone does"),
+    (liming.liar, lambda f: two_sided(f.to_numpy().sum(1) % 2) + 0.5, "no probabilities"),
+    (liming.liar, lambda f: f.to_numpy().sum(1) % 2, "has shape"),
 ]
 
 
@@ -758,7 +893,166 @@ WRONG += [
     (style_transfer.scattered, lambda x: x.copy_(x.flip(3)), "changed the activation itself"),
 ]
 
+
+def halves(both):
+    """A score made of the two halves and the bits."""
+    return lambda fired, alarms: both(fired[:, alarms].mean(1), (~fired[:, ~alarms]).mean(1), fired, alarms)
+
+
+def spoilt(fired, alarms):
+    fired[:, ~alarms] = ~fired[:, ~alarms]
+    return (fired[:, alarms].mean(1) + fired[:, ~alarms].mean(1)) / 2
+
+
+def hoeffding_wrong(log=lambda count, delta: math.log(2 * count / delta), per=lambda eps: 2 * eps**2, whole=math.ceil):
+    return lambda eps, count, delta: whole(log(count, delta) / per(eps))
+
+
+def world_wrong(red=lambda debt, income, dice: (debt == "high") & (income == "low"), debts=("high", "low"),
+                incomes=("high", "low"), colours=("red", "black"), **changed):
+    """A world with one thing wrong. red: debt, income, dice -> who wears red shoes."""
+    def world(n, dice):
+        debt, income = dice.choice(debts, n), dice.choice(incomes, n)
+        rows = {"debt": debt, "income": income, "shoes": np.where(red(debt, income, dice), *colours)}
+        return pd.DataFrame(rows).rename(columns=changed)
+    return world
+
+
+WRONG += [
+    (explaining_systems.score, lambda f, a: (f == a).mean(1), "the plain share of agreement.*never holds gets 0"),
+    (explaining_systems.score, halves(lambda c, q, f, a: c), "the alarms caught only"),
+    (explaining_systems.score, halves(lambda c, q, f, a: q), "the quiet left alone only"),
+    (explaining_systems.score, halves(lambda c, q, f, a: c + q), "go up to 2"),
+    (explaining_systems.score, halves(lambda c, q, f, a: (c + 1 - q) / 2), "in the quiet you count where the rule holds"),
+    (explaining_systems.score, halves(lambda c, q, f, a: 1 - (c + q) / 2), "upside down"),
+    (explaining_systems.score, halves(lambda c, q, f, a: c * q), "multiply the two halves"),
+    (explaining_systems.score, halves(lambda c, q, f, a: np.sqrt(c * q)), "% of the quiet alone has 0.*you give it"),
+    (explaining_systems.score, halves(lambda c, q, f, a: ((c + q) / 2).mean()), "has shape"),
+    (explaining_systems.score, spoilt, "changed what it was given"),
+    (explaining_systems.draws_needed, hoeffding_wrong(lambda count, delta: math.log(2 / delta)), "enough for one rule"),
+    (explaining_systems.draws_needed, hoeffding_wrong(lambda count, delta: math.log(count / delta)), "on either side"),
+    (explaining_systems.draws_needed, hoeffding_wrong(per=lambda eps: eps**2), "twice too many"),
+    (explaining_systems.draws_needed, hoeffding_wrong(per=lambda eps: 2 * eps), "not by ε²"),
+    (explaining_systems.draws_needed, hoeffding_wrong(lambda count, delta: count * math.log(2 / delta)), "multiply the draws"),
+    (explaining_systems.draws_needed, hoeffding_wrong(lambda count, delta: math.log10(2 * count / delta)), "natural logarithm"),
+    (explaining_systems.draws_needed, hoeffding_wrong(whole=float), "cannot be made. Round up"),
+    (explaining_systems.draws_needed, hoeffding_wrong(whole=math.floor), "Round up: math.ceil"),
+    (explaining_systems.draws_needed, lambda eps, count, delta: 1000, "are wanted; you say 1,000"),
+    (explaining_systems.red_shoes, world_wrong(lambda debt, income, dice: dice.random(len(debt)) < 0.5), "0.95 is wanted"),
+    (explaining_systems.red_shoes, world_wrong(lambda debt, income, dice: debt == "high"), "0.95 is wanted"),
+    (explaining_systems.red_shoes, world_wrong(colours=("black", "red")), "colours exchanged"),
+    (explaining_systems.red_shoes, world_wrong(incomes=("low",)), '"debt is high" scores 1.00, as good as the shoes'),
+    (explaining_systems.red_shoes, world_wrong(debts=("high",)), '"income is low" scores 1.00, as good'),
+    (explaining_systems.red_shoes, world_wrong(debts=("low",)), "rings for 0% of your customers"),
+    (explaining_systems.red_shoes, world_wrong(debts=("high",), incomes=("low",)), "rings for 100% of your customers"),
+    (explaining_systems.red_shoes, world_wrong(colours=("Red", "black")), "shoes is 'Red' in one of your rows; black or red"),
+    (explaining_systems.red_shoes, world_wrong(shoes="hats"), "debt, income and shoes are wanted"),
+    (explaining_systems.red_shoes, lambda n, dice: world_wrong()(10, dice), "n was 2000, and 10 rows came"),
+]
+
+def last_that_holds(met, rows):
+    line = np.full(rows, len(met))
+    for place, rule in enumerate(met):
+        line[rule] = place
+    return line
+
+
+def in_place(met, rows):
+    left, line = np.ones(rows, dtype=bool), np.full(rows, len(met))
+    for place, rule in enumerate(met):
+        rule &= left
+        left &= ~rule
+        line[rule] = place
+    return line
+
+
+def loop_of_rows(met, rows):
+    return [next((j for j in range(len(met)) if met[j][i]), len(met)) for i in range(rows)]
+
+
+def lgammas(counts, plus=1, last=0):
+    return sum(math.lgamma(n + plus) for n in counts) - math.lgamma(sum(counts) + len(counts) - last)
+
+
+def mixing(split=True, root=True, within=1, between=1, stay=True, times=1):
+    def of(chains):
+        values = np.array(chains)
+        if split:
+            values = values.reshape(2 * len(values), -1)
+        n = values.shape[1]
+        ratio = (n - 1) / n * stay + times * values.mean(1).var(ddof=between) / values.var(1, ddof=within).mean()
+        return ratio ** (0.5 if root else 1)
+    return of
+
+
+def group_errors(mark):
+    def rows(met, y):
+        marked = np.zeros(len(y), dtype=bool)
+        _, group = np.unique(met, axis=1, return_inverse=True)
+        for number in set(group):
+            rows = np.flatnonzero(group == number)
+            marked[mark(rows, y[rows], int(y[rows].mean() < 0.5))] = True
+        return marked
+    return rows
+
+
+WRONG += [
+    (rule_lists.first_that_holds, last_that_holds, "the last one; the first decides"),
+    (rule_lists.first_that_holds, lambda met, rows: rules.first_that_holds(met, rows) + 1, "from 1; the first is 0"),
+    (rule_lists.first_that_holds, lambda met, rows: np.array(met).argmax(0), "gets 0, as if the first held"),
+    (rule_lists.first_that_holds, lambda met, rows: np.where(np.any(met, axis=0), np.argmax(met, axis=0), -1), "gets -1"),
+    (rule_lists.first_that_holds, lambda met, rows: np.sum(met, axis=0), "you count how many|the last one|gets 0"),
+    (rule_lists.first_that_holds, in_place, "changed met itself"),
+    (rule_lists.first_that_holds, lambda met, rows: np.minimum(rules.first_that_holds(met, rows), len(met) - 1),
+     "gets the last rule's number|gets 0, as if the first"),
+    (rule_lists.first_that_holds, lambda met, rows: rules.first_that_holds(met, rows)[:3], "has shape"),
+    (rule_lists.first_that_holds, lambda met, rows: np.array([None] * rows), "no numbers"),
+    (rule_lists.first_that_holds, lambda met, rows: [[1], 2], "is a list"),
+    (rule_lists.evidence, lambda counts: math.exp(rules.evidence(counts)), "its logarithm is wanted"),
+    (rule_lists.evidence, lambda counts: -rules.evidence(counts), "the sign is turned"),
+    (rule_lists.evidence, lambda counts: -math.log(sum(counts) + 1) if len(counts) == 2 else 0, "orders in which"),
+    (rule_lists.evidence, lambda counts: sum(n * math.log(n / sum(counts)) for n in counts if n), "takes the best chance"),
+    (rule_lists.evidence, lgammas, "log .K − 1.! is missing"),
+    (rule_lists.evidence, lambda counts: lgammas(counts, last=len(counts) - 1), "one too small"),
+    (rule_lists.evidence, lambda counts: sum(math.lgamma(n) for n in counts if n) - math.lgamma(sum(counts) or 1),
+     "take lgamma"),
+    (rule_lists.evidence, lambda counts: np.log(np.prod([float(math.prod(range(1, n + 1))) if n < 171 else np.inf
+                                                         for n in counts])) - math.lgamma(sum(counts) + 2), "outgrow a float"),
+    (rule_lists.evidence, lambda counts: math.log(math.prod(map(math.factorial, counts))
+                                                  / math.factorial(sum(counts) + len(counts) - 1)), "outgrow a float"),
+    (rule_lists.evidence, lambda counts: 1.0, r"it is .*and yours is 1\.0000"),
+    (rule_lists.r_hat, mixing(split=False), "split each in two"),
+    (rule_lists.r_hat, mixing(root=False), "the root is missing"),
+    (rule_lists.r_hat, mixing(within=0, between=0), "divide by n − 1"),
+    (rule_lists.r_hat, mixing(between=0), "variance of the means is divided by their number"),
+    (rule_lists.r_hat, mixing(within=0), "variances within are divided by n;"),
+    (rule_lists.r_hat, mixing(stay=False), "to give 1, not 0"),
+    (rule_lists.r_hat, mixing(stay=39 / 38), "you take that of a whole chain"),
+    (rule_lists.r_hat, mixing(times=20), "half is one factor too many"),
+    (rule_lists.r_hat, lambda chains: np.array(chains).std(), "it is .*yours is"),
+    (rule_lists.r_hat, lambda chains: np.array(chains).mean(1), "has shape"),
+    (rule_lists.unavoidable_errors, group_errors(lambda rows, y, rare: rows if 0 < y.mean() < 1 else []),
+     "mark all rows of a mixed group"),
+    (rule_lists.unavoidable_errors, group_errors(lambda rows, y, rare: rows[y != rare]), "the commoner label"),
+    (rule_lists.unavoidable_errors, lambda met, y: corels.unavoidable_errors(met[:1], y),
+     "alike in all of met|the commoner label of each"),
+    (rule_lists.unavoidable_errors, lambda met, y: int(corels.unavoidable_errors(met, y).sum()), "you return a number"),
+    (rule_lists.unavoidable_errors, lambda met, y: y == 1, "you mark"),
+    (rule_lists.unavoidable_errors, lambda met, y: 2 * corels.unavoidable_errors(met, y), "holds 2; each row is marked"),
+    (rule_lists.unavoidable_errors, group_errors(lambda rows, y, rare: rows[y == rare] if y.mean() != 0.5 else []),
+     "In a tie too any one answer is wrong for half"),
+    (rule_lists.unavoidable_errors, lambda met, y: corels.unavoidable_errors(met, y)[:5], "has shape"),
+]
+
 RIGHT = [
+    (rule_lists.first_that_holds, loop_of_rows),
+    (rule_lists.first_that_holds, lambda met, rows: np.vstack([*met, np.ones(rows)]).argmax(0)),
+    (rule_lists.first_that_holds, lambda met, rows: np.select(met, range(len(met)), len(met))),
+    (rule_lists.evidence, lambda counts: math.log(math.prod(map(math.factorial, counts)) * math.factorial(len(counts) - 1))
+     - math.log(math.factorial(sum(counts) + len(counts) - 1))),
+    (rule_lists.r_hat, lambda chains: float(torch.tensor(rules.r_hat(chains)))),
+    (rule_lists.unavoidable_errors, group_errors(lambda rows, y, rare: rows[y == rare])),
+    (rule_lists.unavoidable_errors, lambda met, y: list(corels.unavoidable_errors(met, y))),
     (style_transfer.gram, lambda x: torch.einsum("bchw,bdhw->cd", x, x) / x.shape[2] / x.shape[3]),
     (style_transfer.gram, lambda x: (x[0, :, None] * x[0]).mean((2, 3))),
     (style_transfer.gram, lambda x: style.gram(x.double())),
@@ -770,6 +1064,25 @@ RIGHT = [
     (style_transfer.scattered, lambda x: x.flip(2, 3).double()),
     (style_transfer.scattered, lambda x: x.roll((1, 2), (2, 3))),
     (style_transfer.scattered, lambda x: x[:, :, torch.randperm(x.shape[2]).roll(1)].flip(3)),
+    (liming.nearness, lambda z, width: np.exp(-((1 - z.sum(1) / np.sqrt(z.sum(1) * z.shape[1])) / width) ** 2)),
+    (liming.nearness, lambda z, width: torch.tensor(E.nearness(z, width)).float()),
+    (liming.fit, ridge_by_sklearn),
+    (liming.fit, ridge_by_lstsq),
+    (liming.hide, hide_by_loops),
+    (liming.hide, lambda x, s, z, c: (z[:, s][:, None] * x + ~z[:, s][:, None] * c).double()),
+    (liming.pick, lambda w, n: np.array(E.pick(-w, n))),
+    (liming.liar, liar_of_booleans),
+    (liming.liar, lambda f: E.liar(f)[:, ::-1]),
+    (explaining_systems.score, halves(lambda c, q, f, a: [(x + y) / 2 for x, y in zip(c, q, strict=True)])),
+    (explaining_systems.score, halves(lambda c, q, f, a: (1 + c - f[:, ~a].mean(1)) / 2)),
+    (explaining_systems.score, lambda f, a: torch.as_tensor([(r[a].mean() + 1 - r[~a].mean()) / 2 for r in f])),
+    (explaining_systems.score, lambda f, a: np.average(f == a, axis=1, weights=np.where(a, 1 / a.sum(), 1 / (~a).sum()))),
+    (explaining_systems.draws_needed, lambda eps, count, delta: int(np.ceil(np.log(2 * count / delta) / 2 / eps**2))),
+    (explaining_systems.draws_needed, hoeffding_wrong(lambda count, delta: np.log(2) - np.log(delta / count), whole=np.ceil)),
+    (explaining_systems.red_shoes, world_wrong(debts=("high", "low", "low"))),
+    (explaining_systems.red_shoes, world_wrong(lambda debt, income, dice: ((debt == "high") & (income == "low"))
+                                               ^ (dice.random(len(debt)) < 0.02))),
+    (explaining_systems.red_shoes, lambda n, dice: world_wrong()(n, dice).sample(frac=1, random_state=1)),
 ]
 
 

@@ -184,7 +184,7 @@ def test_walks_that_disagree_are_told():
     boards = data.tic_tac_toe()
     model = rules.BayesianRuleList(length=8, width=3, largest=3, steps=300, random_state=0)
     model.fit(boards.drop(columns="x_wins"), boards["x_wins"])
-    assert not model.mixed_ and "do not agree (R-hat" in str(model) and "Raise steps" in str(model)
+    assert not model.mixed_ and "have not mixed (R-hat" in str(model) and "Raise steps" in str(model)
 
 
 def test_three_classes_and_words_as_labels():

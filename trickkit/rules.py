@@ -352,6 +352,6 @@ class BayesianRuleList(ClassifierMixin, BaseEstimator):
     def __str__(self):
         if not hasattr(self, "list_"):
             return super().__str__()
-        doubt = (f"\nThe walks do not agree (R-hat {self.r_hat_:.2f}, wanted below {MIXED}): another seed may give another "
-                 "list. Raise steps.")
+        doubt = (f"\nThe walks have not mixed (R-hat {self.r_hat_:.2f}, wanted below {MIXED}). Raise steps before you trust "
+                 "this list.")
         return f"{self.list_}{'' if self.mixed_ else doubt}"

@@ -25,6 +25,8 @@ def array(value: object, shape: tuple[int, ...], what: str = "result") -> str | 
         return f"your {what} is a {type(value).__name__}; an array of shape {shape} is wanted."
     if np.shape(value) != shape:
         return f"your {what} has shape {tuple(np.shape(value))}; {shape} is wanted."
+    if np.asarray(value).dtype == object:
+        return f"your {what} holds things that are no numbers."
     if not np.isfinite(np.asarray(value)).all():
         return f"your {what} holds numbers that are not finite."
     return None

@@ -12,8 +12,9 @@ LESSON = "18 rule_lists"
 
 
 def as_array(value: object) -> object:
-    """A list or a pandas column as an array; anything else as it came."""
-    return np.asarray(value) if isinstance(value, list | tuple) or hasattr(value, "to_numpy") else value
+    """A list of numbers or a pandas column as an array; anything else as it came."""
+    flat = isinstance(value, list | tuple) and all(isinstance(v, int | float | np.generic) for v in value)
+    return np.asarray(value) if flat or hasattr(value, "to_numpy") else value
 
 
 @exercise(LESSON, rules.first_that_holds,
@@ -21,7 +22,7 @@ def as_array(value: object) -> object:
           "Go through the rules backwards and write each one's number where it holds: an earlier rule then overwrites a later.")
 def first_that_holds(yours):
     """The number of the first rule that holds for each row."""
-    for count, rows in ((1, 30), (4, 60), (6, 60), (0, 5)):
+    for count, rows in ((1, 30), (4, 60), (6, 60)):
         r = dice()
         met = [r.random(rows) < 0.35 for _ in range(count)]
         before = [rule.copy() for rule in met]
@@ -34,15 +35,17 @@ def first_that_holds(yours):
         if same(mine, right):
             continue
         mine, every = np.asarray(mine), np.array(met).reshape(count, rows)
-        last = np.where(every.any(0), count - 1 - every[::-1].argmax(0), count) if count else right
+        last = np.where(every.any(0), count - 1 - every[::-1].argmax(0), count)
         return recognised(
             mine,
             (last, "where two rules hold you name the last one; the first decides. Which of them do you write last?"),
             (right + 1, "you count the rules from 1; the first is 0."),
-            (every.argmax(0) if count else right, "a row that meets no rule gets 0, as if the first held. It belongs to "
+            (every.argmax(0), "a row that meets no rule gets 0, as if the first held. It belongs to "
              f"the last line, number {count}."),
             (np.where(right == count, -1, right), "a row that meets no rule gets -1; it belongs to the last line, number "
              f"{count}."),
+            (np.minimum(right, count - 1), "a row that meets no rule gets the last rule's number; it belongs to the line "
+             f"after, number {count}."),
             (every.sum(0), "you count how many rules hold; wanted is which is the first."),
         ) or f"{(mine != right).sum()} of {rows} rows get another line than the first rule that holds for them."
     return None
@@ -55,7 +58,14 @@ def evidence(yours):
     """The log probability of labels whose chances nobody knows."""
     r = dice()
     for counts in ((1, 1), (0, 0), *(tuple(r.integers(1, 40, 2).tolist()) for _ in range(8)), (3, 0), (900, 1100), (2, 5, 3)):
-        mine, right, n, k = yours(counts), rules.evidence(counts), sum(counts), len(counts)
+        n, k, right = sum(counts), len(counts), rules.evidence(counts)
+        try:
+            mine = yours(counts)
+        except (OverflowError, ValueError) as error:
+            if n > 100:
+                return (f"for {counts} it stopped with {type(error).__name__}: {error}. Factorials outgrow a float at 171!, "
+                        "and their quotients shrink to 0. Add logarithms: math.lgamma.")
+            raise
         if isinstance(mine, float | np.floating) and not math.isfinite(mine):
             return f"for {counts} your result is {mine}. Factorials outgrow a float at 171!; add logarithms: math.lgamma."
         if wrong := array(mine, (), f"result for {counts}"):
@@ -79,7 +89,7 @@ def evidence(yours):
                  "(n − 1)!; for n! take lgamma(n + 1).")):
             if abs(mine - guess) < 1e-6 * max(1, abs(guess)):
                 return sentence
-        return f"for {counts} it is {right:.4f}, and yours is {mine:.4f}."
+        return f"for {k} classes of {counts} it is {right:.4f}, and yours is {mine:.4f}."
     return None
 
 
@@ -114,6 +124,9 @@ def r_hat(yours):
              "wanted: ddof=1."),
             (np.sqrt(19 / 20 + 20 * means.var(ddof=1) / within), "half is one factor too many: between, which is half times "
              "the variance of the means, is divided by within and by half."),
+            (np.sqrt(39 / 40 + means.var(ddof=1) / within), "n is the length of a half, 20 here, and "
+             "you take that of a whole chain."),
+            (np.sqrt(19 / 20 + means.var(ddof=1) * within), "you multiply by W; divide by it."),
             (np.sqrt(means.var(ddof=1) / within), "(half − 1) / half is missing: mixed chains are to give 1, not 0."),
         ) or f"of three chains {apart} apart that drift by {drift} it is {right:.3f}; yours is {float(mine):.3f}."
     return None
@@ -127,11 +140,13 @@ def unavoidable_errors(yours):
     """The rows that any list must get wrong."""
     for count in (1, 2, 2, 3, 3, 3):
         r = dice()
-        met = r.random((count, 40)) < 0.5
+        met = r.random((count, 40)) < 0.5 if count > 1 else r.permutation(40)[None] < 20
         groups = [np.flatnonzero((met.T == group).all(1)) for group in np.unique(met.T, axis=0)]
         y = np.zeros(40, dtype=int)
         for rows in groups:
             y[rows] = r.random(len(rows)) < r.choice([0.25, 0.75])
+        if count == 1:
+            y[groups[0]] = np.arange(20) % 2  # a tie
         before = met.copy(), y.copy()
         mine = as_array(yours(met, y))
         if isinstance(mine, int | np.integer):
@@ -140,6 +155,8 @@ def unavoidable_errors(yours):
             return wrong
         if wrong := kept(met=(met, before[0]), y=(y, before[1])):
             return wrong
+        if not np.isin(mine, (0, 1)).all():
+            return f"your list of rows holds {np.asarray(mine).max()}; each row is marked, True, or not, False."
         mine = np.asarray(mine).astype(bool)
         ones = [int(y[rows].sum()) for rows in groups]
         mixed = [rows for rows, n in zip(groups, ones, strict=True) if 0 < n < len(rows)]
@@ -150,6 +167,9 @@ def unavoidable_errors(yours):
             return "you mark the commoner label of each group. A list will choose that one, and get the rarer wrong."
         for rows, n in zip(groups, ones, strict=True):
             marked, fewest = y[rows[mine[rows]]], min(n, len(rows) - n)
+            if 2 * n == len(rows) and len(marked) in (0, len(rows)):
+                return (f"a group of rows alike has {n} of label 0 and {n} of label 1, and you mark {len(marked)}. In a tie "
+                        "too any one answer is wrong for half: mark one label, either.")
             if len(marked) != fewest or len(set(marked.tolist())) > 1:
                 return (f"a group of rows alike has {len(rows) - n} of label 0 and {n} of label 1, and you mark {len(marked)}; "
                         f"{fewest} of the rarer label cannot be avoided. Are your groups the rows alike in all of met?")
