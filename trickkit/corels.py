@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from trickkit import tables
-from trickkit.rules import Antecedent, RuleList, listed
+from trickkit.rules import RuleList, listed
+from trickkit.tables import Rule
 
 TINY = 1e-9  # fees add up with rounding
 
@@ -42,7 +43,7 @@ def count(sets: np.ndarray) -> np.ndarray:
     return np.bitwise_count(sets).sum(-1, dtype=np.int64)
 
 
-def search(antecedents: Sequence[Antecedent], frame: pd.DataFrame, labels: np.ndarray, cost: float = 0.01,
+def search(antecedents: Sequence[Rule], frame: pd.DataFrame, labels: np.ndarray, cost: float = 0.01,
            limit: int = 100_000) -> Certified:
     """The rule list with the smallest objective: the share of rows it gets wrong, and `cost` for each rule.
 

@@ -22,9 +22,8 @@ from torch.nn import functional as F
 from trickkit import tables
 from trickkit.attacks import check_count
 from trickkit.models import check_images
-from trickkit.tables import Condition
+from trickkit.tables import Condition, Rule
 
-Rule = tuple[Condition, ...]
 World = Callable[[int, np.random.Generator], pd.DataFrame | torch.Tensor]
 PATIENCE = 100  # inputs that may be drawn for each one that is wanted, before an alarm counts as too rare
 BATCH = 2000  # inputs that a black box is asked about at once, so that pictures do not fill the memory

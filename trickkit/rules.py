@@ -19,13 +19,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from trickkit import data, tables
 from trickkit.models import progress
-from trickkit.tables import Condition
+from trickkit.tables import Rule
 
-Antecedent = tuple[Condition, ...]  # conditions that must hold together
 MIXED = 1.05  # R-hat of walks that agree
 
 
-def mine(frame: pd.DataFrame, labels: np.ndarray, support: float = 0.1, largest: int = 2, parts: int = 4) -> list[Antecedent]:
+def mine(frame: pd.DataFrame, labels: np.ndarray, support: float = 0.1, largest: int = 2, parts: int = 4) -> list[Rule]:
     """All conjunctions of 1 to `largest` conditions that hold for a share `support` of the rows of some class (FP-growth).
 
     frame: (rows, columns); labels: (rows,), any values; parts: how many parts a column of numbers is cut into. Short ones
@@ -52,7 +51,7 @@ class RuleList:
     classes: their names. Prints as English, with the posterior mean of the last class's chance and its 95 % credible interval.
     """
 
-    rules: tuple[Antecedent, ...]
+    rules: tuple[Rule, ...]
     counts: np.ndarray
     classes: tuple
 
@@ -105,7 +104,7 @@ def first_that_holds(met: Sequence[np.ndarray], rows: int) -> np.ndarray:
     return first
 
 
-def listed(rules: Sequence[Antecedent], frame: pd.DataFrame, labels: np.ndarray) -> RuleList:
+def listed(rules: Sequence[Rule], frame: pd.DataFrame, labels: np.ndarray) -> RuleList:
     """A rule list of your own choosing, its counts taken from labelled rows. labels: (rows,), any values."""
     classes, labels = np.unique(labels, return_inverse=True)
     empty = RuleList(tuple(rules), np.zeros((len(rules) + 1, len(classes)), dtype=int), tuple(classes.tolist()))
@@ -125,7 +124,7 @@ class Posterior:
     memory. What was asked once is remembered: a walk keeps coming back.
     """
 
-    def __init__(self, antecedents: Sequence[Antecedent], frame: pd.DataFrame, labels: np.ndarray, length: float = 3,
+    def __init__(self, antecedents: Sequence[Rule], frame: pd.DataFrame, labels: np.ndarray, length: float = 3,
                  width: float = 1):
         if not length > 0 or not width > 0:
             raise ValueError(f"length and width are {length} and {width}; both are to be above 0.")

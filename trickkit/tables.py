@@ -42,6 +42,9 @@ class Condition:
         return f"{self.low:g} < {self.column} ≤ {self.high:g}"
 
 
+Rule = tuple[Condition, ...]  # conditions that hold together
+
+
 def english(conditions: Sequence[Condition]) -> str:
     """Conditions that hold together, as "sex is male and age > 42"; none at all hold for "anyone"."""
     return " and ".join(map(str, conditions)) or "anyone"

@@ -1,0 +1,128 @@
+"""The same explanations by us and by the lime package, in one process, in turns: python benchmarks/explanations.py
+
+Both are asked about the same cases of the same boxes, with as many samples as each other. Steady: the share that the top five
+of two seeds have in common (Jaccard), over ten seeds (text five, pictures two), averaged over the cases. Agree: the same
+between ours and lime's of one seed. Seconds are the median over all calls, in turns; lime's explainers, which carry the seed,
+are made beforehand, and name ten parts, as is their default, of which the first five are compared. For pictures lime gets the
+network as timm builds it, and once more the one that ours gets, at its own batch of 10 and at ours; the patches are the same,
+and cut beforehand. lime's own patches, by quickshift, are in the last line.
+"""
+import itertools
+import statistics
+import sys
+import time
+import warnings
+
+import numpy as np
+import torch
+from lime.lime_image import LimeImageExplainer
+from lime.lime_tabular import LimeTabularExplainer
+from lime.lime_text import LimeTextExplainer
+from peers import unfolded
+from sklearn.datasets import load_breast_cancer
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+
+from trickkit import data, explain, models
+
+warnings.filterwarnings("ignore")
+SEEDS = 10
+
+
+def jaccard(sets):
+    return np.mean([len(a & b) / len(a | b) for a, b in itertools.combinations(sets, 2)])
+
+
+def turns(jobs, cases, seeds=SEEDS):
+    """Each job explains each case with each seed, in turns; a job gives the set of its top five."""
+    tops, seconds = {name: [] for name in jobs}, {name: [] for name in jobs}
+    for case in cases:
+        runs = {name: [] for name in jobs}
+        for seed in range(seeds):
+            for name, job in jobs.items():
+                start = time.perf_counter()
+                runs[name].append(set(job(case, seed)))
+                seconds[name].append(time.perf_counter() - start)
+        for name, sets in runs.items():
+            tops[name].append(sets)
+    return tops, {name: statistics.median(s) for name, s in seconds.items()}
+
+
+def told(what, tops, seconds, note=""):
+    first = next(iter(tops))
+    for name, cases in tops.items():
+        steady = np.mean([jaccard(sets) for sets in cases]) if len(cases[0]) > 1 else float("nan")
+        agree = np.mean([len(a & b) / len(a | b) for ours, theirs in zip(tops[first], cases, strict=True)
+                         for a, b in zip(ours, theirs, strict=True)])
+        print(f"| {what}{note} | {name} | {steady:.2f} | {agree:.2f} | {seconds[name]:.3f} "
+              f"| {seconds[name] / seconds[first]:.1f} |", flush=True)
+
+
+def tables():
+    x, y = load_breast_cancer(return_X_y=True, as_frame=True)
+    for split in range(3):
+        known, fresh, labels, _ = (part.reset_index(drop=True) for part in train_test_split(x, y, random_state=split))
+        forest = RandomForestClassifier(100, random_state=0).fit(known.to_numpy(), labels)
+        explainers = [LimeTabularExplainer(known.to_numpy(), feature_names=list(known), random_state=s) for s in range(SEEDS)]
+        for samples in (500, 5000, None):
+            def ours(i, seed, samples=samples, forest=forest, known=known, fresh=fresh):
+                return explain.lime_table(lambda frame: forest.predict_proba(frame.to_numpy()), fresh.iloc[[i]], known,
+                                          samples=samples, seed=seed).top(5)
+
+            def theirs(i, seed, samples=samples, forest=forest, known=known, fresh=fresh, explainers=explainers):
+                told = explainers[seed].explain_instance(fresh.to_numpy()[i], forest.predict_proba, num_samples=samples)
+                return [str(known.columns[j]) for j, _ in told.local_exp[1][:5]]
+
+            def columns(names, known=known):
+                return [max((c for c in known.columns if c in name), key=len) for name in names]
+
+            jobs = {"trickkit": lambda i, seed, ours=ours, columns=columns: columns(ours(i, seed))}
+            if samples:
+                jobs["lime"] = theirs
+            told(f"table, split {split}", *turns(jobs, range(7)), f", {samples or 'until settled'}")
+
+
+def texts():
+    frame = data.hackers_and_prophets()
+    box = make_pipeline(TfidfVectorizer(), LogisticRegression(C=10)).fit(frame["text"][:4000], frame["source"][:4000])
+    long = [t for t in frame["text"][4000:] if 25 < len(set(t.split())) < 40][:5]
+    explainers = [LimeTextExplainer(random_state=seed) for seed in range(SEEDS)]
+    jobs = {"trickkit": lambda t, seed: explain.lime_text(box.predict_proba, t, 0, samples=5000, seed=seed).top(5),
+            "lime": lambda t, seed: [w for w, _ in explainers[seed].explain_instance(
+                t, box.predict_proba, labels=(0,)).as_list(0)[:5]]}
+    told("text", *turns(jobs, long, 5), ", 5000")
+
+
+def pictures():
+    net, image = models.imagenet(), data.picture("panda", 224)
+    quick, panda, segments = models.quick(net), net.index("giant panda"), explain.superpixels(image)
+    pixels, patches = image[0].permute(1, 2, 0).numpy().astype(np.float64), segments.numpy()
+
+    def ours(model):
+        return lambda _, seed: explain.lime_picture(model, image, panda, segments, 250, seed).top(5)
+
+    def theirs(model, batch, cut=lambda _: patches):
+        @torch.no_grad()
+        def box(batch):
+            x = torch.from_numpy(np.stack(batch)).float().permute(0, 3, 1, 2)
+            return model(x).softmax(1).numpy()
+
+        return lambda _, seed: [f"patch {i}" for i, _ in LimeImageExplainer(random_state=seed, verbose=False).explain_instance(
+            pixels, box, labels=(panda,), top_labels=None, num_samples=250, batch_size=batch,
+            segmentation_fn=cut).local_exp[panda][:5]]
+
+    timm = unfolded()
+    told("picture", *turns({
+        "trickkit, models.quick": ours(quick), "trickkit": ours(net), "lime, timm's network": theirs(timm, 10),
+        f"lime, timm's network, batch of {explain.BATCH}": theirs(timm, explain.BATCH), "lime, our network": theirs(net, 10),
+        "lime, timm's network, its own patches": theirs(timm, 10, None)}, [0], 2), ", 250")
+
+
+print(f"{torch.get_num_threads()} threads\n\n| what, samples | by | steady | agree with ours | seconds | × ours |")
+print("| --- | --- | --- | --- | --- | --- |")
+for job in (tables, texts, pictures):
+    if not sys.argv[1:] or job.__name__ in sys.argv[1:]:
+        job()
