@@ -928,7 +928,7 @@ WRONG += [
     (explaining_systems.score, halves(lambda c, q, f, a: c * q), "multiply the two halves"),
     (explaining_systems.score, halves(lambda c, q, f, a: np.sqrt(c * q)), "% of the quiet alone has 0.*you give it"),
     (explaining_systems.score, halves(lambda c, q, f, a: ((c + q) / 2).mean()), "has shape"),
-    (explaining_systems.score, spoilt, "changed what it was given"),
+    (explaining_systems.score, spoilt, "changed fired itself"),
     (explaining_systems.draws_needed, hoeffding_wrong(lambda count, delta: math.log(2 / delta)), "enough for one rule"),
     (explaining_systems.draws_needed, hoeffding_wrong(lambda count, delta: math.log(count / delta)), "on either side"),
     (explaining_systems.draws_needed, hoeffding_wrong(per=lambda eps: eps**2), "twice too many"),

@@ -3,50 +3,12 @@ from collections.abc import Callable
 from itertools import permutations
 
 import numpy as np
-import torch
 
 from trickkit import backprop
-from trickkit.check import NotWritten, exercise, progress
+from trickkit.check import NotWritten, array, dice, exercise, kept, progress, recognised, same
 
 __all__ = ["cross_entropy_backward", "fool", "layer_backward", "progress", "relu_backward"]
 LESSON = "01 backpropagation"
-
-
-def dice() -> np.random.Generator:
-    """Fresh dice, thrown by torch's, which each judgement puts back."""
-    return np.random.default_rng(torch.randint(2**31, ()).item())
-
-
-def array(value: object, shape: tuple[int, ...], what: str = "result") -> str | None:
-    """The sentence for a value that is no finite array of that shape, else None. Raises NotWritten for None."""
-    if value is None or value is Ellipsis:
-        raise NotWritten
-    if not isinstance(value, np.ndarray | np.generic | torch.Tensor | float | int):
-        return f"your {what} is a {type(value).__name__}; an array of shape {shape} is wanted."
-    if np.shape(value) != shape:
-        return f"your {what} has shape {tuple(np.shape(value))}; {shape} is wanted."
-    if np.asarray(value).dtype == object:
-        return f"your {what} holds things that are no numbers."
-    if not np.isfinite(np.asarray(value)).all():
-        return f"your {what} holds numbers that are not finite."
-    return None
-
-
-def same(mine: np.ndarray, right: np.ndarray) -> bool:
-    """Equal but for rounding, also that of float32."""
-    mine = np.asarray(mine)
-    return mine.shape == right.shape and np.allclose(mine, right, rtol=1e-4, atol=1e-5 * np.abs(right).max())
-
-
-def recognised(mine: np.ndarray, *mistakes: tuple[np.ndarray, str]) -> str | None:
-    """The sentence of the first mistake that gives this very array, else None."""
-    return next((sentence for array, sentence in mistakes if same(mine, array)), None)
-
-
-def kept(**arrays: tuple[np.ndarray, np.ndarray]) -> str | None:
-    """The sentence for an argument that was changed in place, else None. Each by name: now, before."""
-    changed = [name for name, (now, before) in arrays.items() if not np.array_equal(now, before)]
-    return f"your function changed {changed[0]} itself. Work on a new array." if changed else None
 
 
 def layer_mistakes(name: str, g: np.ndarray, x: np.ndarray, W: np.ndarray, best: np.ndarray) -> list[tuple[np.ndarray, str]]:

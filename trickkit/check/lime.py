@@ -6,29 +6,10 @@ import pandas as pd
 import torch
 
 from trickkit import explain
-from trickkit.check import NotWritten, exercise, progress
+from trickkit.check import array, as_array, dice, exercise, kept, progress
 
 __all__ = ["fit", "hide", "liar", "nearness", "pick", "progress"]
 LESSON = "16 lime"
-
-
-def array(value: object, shape: tuple[int, ...], what: str) -> str | None:
-    """The sentence for a value that is no finite array of numbers of that shape, else None. Raises NotWritten for None."""
-    if value is None or value is Ellipsis:
-        raise NotWritten
-    if not isinstance(value, np.ndarray | np.generic | torch.Tensor | list | tuple | pd.Series | pd.DataFrame | float | int):
-        return f"your {what} is a {type(value).__name__}; numbers of shape {shape} are wanted."
-    values = np.asarray(value, dtype=float)
-    if values.shape != shape:
-        return f"your {what} has shape {values.shape}; {shape} is wanted."
-    if not np.isfinite(values).all():
-        return f"your {what} holds numbers that are not finite."
-    return None
-
-
-def dice() -> np.random.Generator:
-    """NumPy's dice, begun from torch's, which a check leaves as it found them."""
-    return np.random.default_rng(torch.randint(2**31, ()).item())
 
 
 @exercise(LESSON, explain.nearness,
@@ -42,11 +23,11 @@ def nearness(yours):
         z = (draw.random((30, d)) < share).astype(float)
         z[0], z[1:, 0] = 1, np.maximum(z[1:, 0], ~z[1:].any(1))  # a row without ones has no angle
         before, right = z.copy(), explain.nearness(z, width)
-        found = yours(z, width)
+        found = as_array(yours(z, width))
         if wrong := array(found, (30,), "result"):
             return wrong
-        if not np.array_equal(z, before):
-            return "your function changed z itself. Work on new arrays."
+        if wrong := kept(z=(z, before)):
+            return wrong
         found = np.asarray(found, dtype=float)
 
         def like(distance, power=2, exponent=None, found=found, z=z, width=width):
@@ -82,12 +63,13 @@ def fit(yours):
         d = int(draw.integers(3, 7))
         z, counts = (draw.random((40, d)) < 0.6).astype(float), draw.random(40) ** 2
         answers = 0.5 + z @ draw.normal(size=d) + 2 * z[:, 0] * z[:, 1] + draw.normal(size=40)
-        before, right = (z.copy(), answers.copy(), counts.copy()), explain.fit(z, answers, counts)
-        found = yours(z, answers, counts)
+        given, right = {"z": z, "answers": answers, "counts": counts}, explain.fit(z, answers, counts)
+        before = {name: values.copy() for name, values in given.items()}
+        found = as_array(yours(z, answers, counts))
         if wrong := array(found, (1 + d,), "result"):
             return wrong
-        if not all(map(np.array_equal, (z, answers, counts), before)):
-            return "your function changed its input. Work on new arrays."
+        if wrong := kept(**{name: (values, before[name]) for name, values in given.items()}):
+            return wrong
         found, ones = np.asarray(found, dtype=float), np.column_stack([np.ones(40), z])
 
         def solved(counts, penalties, ones=ones, answers=answers):
@@ -163,11 +145,11 @@ def pick(yours):
         loud, budget = np.exp(1.5 * draw.normal(size=12)), 4
         weights = draw.normal(size=(9, 12)) * (draw.random((9, 12)) < 0.35) * loud
         before, right = weights.copy(), explain.pick(weights, budget)
-        found = yours(weights, budget)
+        found = as_array(yours(weights, budget))
         if wrong := array(found, (budget,), "choice"):
             return wrong
-        if not np.array_equal(weights, before):
-            return "your function changed the weights. Work on new arrays."
+        if wrong := kept(weights=(weights, before)):
+            return wrong
         found = np.asarray(found, dtype=float)
         if (found != found.round()).any() or found.min() < 0 or found.max() > 8:
             return "your choice holds what is no place of a case, 0 to 8 here."
@@ -221,7 +203,7 @@ def liar(yours):
     for d in (3, 4, 5):
         table = pd.DataFrame(list(itertools.product([0, 1], repeat=d)), columns=list("abcde"[:d]))
         before = table.copy()
-        said = yours(table)
+        said = as_array(yours(table))
         if wrong := array(said, (len(table), 2), "answer"):
             return wrong
         if not table.equals(before):

@@ -4,17 +4,10 @@ import math
 import numpy as np
 
 from trickkit import corels, rules
-from trickkit.check import exercise, progress
-from trickkit.check.backpropagation import array, dice, kept, recognised, same
+from trickkit.check import array, as_array, dice, exercise, kept, progress, recognised, same
 
 __all__ = ["evidence", "first_that_holds", "progress", "r_hat", "unavoidable_errors"]
 LESSON = "18 rule_lists"
-
-
-def as_array(value: object) -> object:
-    """A list of numbers or a pandas column as an array; anything else as it came."""
-    flat = isinstance(value, list | tuple) and all(isinstance(v, int | float | np.generic) for v in value)
-    return np.asarray(value) if flat or hasattr(value, "to_numpy") else value
 
 
 @exercise(LESSON, rules.first_that_holds,
