@@ -372,6 +372,25 @@ def pick_wrong(matters=lambda w: np.sqrt(np.abs(w).sum(0)), close=True, twice=Fa
     return choose
 
 
+def pick_among_the_left(weights, budget):
+    taken = []
+    for _ in range(budget):
+        left = [i for i in range(len(weights)) if i not in taken]
+        matters = np.sqrt(np.abs(weights[left]).sum(0))
+        taken.append(max(left, key=lambda i: (weights[i] != 0) @ matters))
+    return taken
+
+
+def pick_anew(weights, budget):
+    """Importance worked out anew from the cases left: for parts still open the same, since no case taken shows them."""
+    taken = []
+    for _ in range(budget):
+        left = [i for i in range(len(weights)) if i not in taken]
+        matters = np.sqrt(np.abs(weights[left]).sum(0)) * (weights[taken] == 0).all(0)
+        taken.append(max(left, key=lambda i: (weights[i] != 0) @ matters))
+    return taken
+
+
 def two_sided(p):
     return np.column_stack([1 - p, p])
 
@@ -640,6 +659,8 @@ WRONG = [
     (liming.fit, fit_wrong(rest=0), "there is no penalty"),
     (liming.fit, fit_wrong(power=2), "counts counts²"),
     (liming.fit, fit_wrong(power=0.5), "counts √counts"),
+    (liming.fit, lambda z, y, c: E.fit(z, y, c / c.sum()), "you scaled the counts"),
+    (liming.fit, lambda z, y, c: E.fit(z, y, c / c.max()), "you scaled the counts"),
     (liming.fit, through_nothing, "your intercept is 0"),
     (liming.fit, fit_wrong(rest=10), "one number is off by"),
     (liming.fit, lambda z, y, c: E.fit(z, y, c)[1:], "has shape"),
@@ -648,7 +669,9 @@ WRONG = [
     (liming.hide, lambda x, s, z, c: E.hide(x, s, z[:1].expand_as(z), c), "all your copies are alike"),
     (liming.hide, lambda x, s, z, c: E.hide(x, s, z, (x + c) / 2), "shines through"),
     (liming.hide, lambda x, s, z, c: E.hide(x, s.flip(0), z, c), "of the pixels are wrong"),
-    (liming.hide, hide_in_place, "changed the image itself"),
+    (liming.hide, hide_in_place, "changed image itself"),
+    (liming.hide, lambda x, s, z, c: E.hide(x, s, z, c) + 0 * c.zero_().sum(), "changed cover itself"),
+    (liming.hide, lambda x, s, z, c: E.hide(x, s, z, c).numpy(), "a tensor of shape"),
     (liming.hide, lambda x, s, z, c: E.hide(x, s, z, c)[0], "has shape"),
     (liming.pick, pick_wrong(close=False), "each of your cases is good alone"),
     (liming.pick, lambda w, n: np.argsort(-np.abs(w).sum(1))[:n], "the cases with the most weight"),
@@ -656,11 +679,14 @@ WRONG = [
     (liming.pick, pick_wrong(lambda w: np.sqrt(np.abs(w.sum(0)))), "for and against cancel"),
     (liming.pick, pick_wrong(lambda w: np.ones(w.shape[1])), "worth the same to you"),
     (liming.pick, pick_wrong(close=False, twice=True), "one case twice"),
+    (liming.pick, pick_among_the_left, "anew from the cases left"),
+    (liming.pick, lambda w, n: np.array(E.pick(w, n), dtype=float), "Places of cases are whole numbers"),
     (liming.pick, lambda w, n: list(range(n)), "greedily it is"),
     (liming.pick, lambda w, n: [w.shape[0] + i for i in range(n)], "no place of a case"),
     (liming.liar, lambda f: two_sided(f["a"].to_numpy()), "when b alone does"),
     (liming.liar, lambda f: two_sided(f.to_numpy().mean(1)), "when a alone does, in 8 of 8 rows"),
-    (liming.liar, lambda f: two_sided(f.to_numpy().sum(1) % 2 * 0.6 + 0.2), "does not change by .8"),
+    (liming.liar, lambda f: two_sided(f.to_numpy().sum(1) % 2 * 0.6 + 0.2), "does not change by 0.8"),
+    (liming.liar, lambda f: E.liar(f) if len(f) <= 100 else 0 * E.liar(f) + 0.5, "says something else to the same row"),
     (liming.liar, lambda f: two_sided((f["a"] ^ f["b"]).to_numpy()), "when c alone does"),
     (liming.liar, lambda f: two_sided(f.to_numpy().sum(1) % 2) + 0.5, "no probabilities"),
     (liming.liar, lambda f: f.to_numpy().sum(1) % 2, "has shape"),
@@ -926,6 +952,14 @@ WRONG += [
     (explaining_systems.score, halves(lambda c, q, f, a: (c + 1 - q) / 2), "in the quiet you count where the rule holds"),
     (explaining_systems.score, halves(lambda c, q, f, a: 1 - (c + q) / 2), "upside down"),
     (explaining_systems.score, halves(lambda c, q, f, a: c * q), "multiply the two halves"),
+    (explaining_systems.score, lambda f, a: ((f & a).mean(1) + (~f & ~a).mean(1)) / 2, "divided by all inputs"),
+    (explaining_systems.score, halves(lambda c, q, f, a: ((f & a).sum(1) / np.maximum(f.sum(1), 1) + q) / 2),
+     "rows that are alarms"),
+    (explaining_systems.score, halves(lambda c, q, f, a: c + q - 1), "from −1 to 1"),
+    (explaining_systems.draws_needed, lambda eps, count, delta: count * math.ceil(math.log(2 / delta) / (2 * eps**2)),
+     "you multiply the draws by count"),
+    (explaining_systems.draws_needed, hoeffding_wrong(lambda count, delta: math.log(delta / 2 / count), whole=math.floor),
+     "the sign is turned"),
     (explaining_systems.score, halves(lambda c, q, f, a: np.sqrt(c * q)), "% of the quiet alone has 0.*you give it"),
     (explaining_systems.score, halves(lambda c, q, f, a: ((c + q) / 2).mean()), "has shape"),
     (explaining_systems.score, spoilt, "changed fired itself"),
@@ -1071,6 +1105,7 @@ RIGHT = [
     (liming.hide, hide_by_loops),
     (liming.hide, lambda x, s, z, c: (z[:, s][:, None] * x + ~z[:, s][:, None] * c).double()),
     (liming.pick, lambda w, n: np.array(E.pick(-w, n))),
+    (liming.pick, pick_anew),
     (liming.liar, liar_of_booleans),
     (liming.liar, lambda f: E.liar(f)[:, ::-1]),
     (explaining_systems.score, halves(lambda c, q, f, a: [(x + y) / 2 for x, y in zip(c, q, strict=True)])),

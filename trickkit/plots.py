@@ -170,6 +170,9 @@ def curves(x: Sequence[float], lines: dict[str, Sequence[float]], title: str, xl
         ax.plot(x, y, color=colour, marker=marker, markersize=5, label=name)
     for axis in log:
         getattr(ax, f"set_{axis}scale")("log")
+    if "x" in log and len(x) <= 7:  # the places measured, and no powers of ten between them
+        ax.set_xticks(x, [f"{place:,g}" for place in x])
+        ax.xaxis.minorticks_off()
     ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
     if len(lines) > 1:
         ax.legend(frameon=False)

@@ -6,7 +6,7 @@ import pandas as pd
 import torch
 
 from trickkit import explain
-from trickkit.check import array, as_array, dice, exercise, kept, progress
+from trickkit.check import array, as_array, dice, exercise, kept, progress, tensor
 
 __all__ = ["fit", "hide", "liar", "nearness", "pick", "progress"]
 LESSON = "16 lime"
@@ -93,6 +93,8 @@ def fit(yours):
             return "each row counts counts², as if you had multiplied twice. (A lstsq wants rows times √counts.)"
         if same(solved(np.sqrt(counts), punished)):
             return "each row counts √counts. The root belongs into a lstsq; in Zᵀ C Z stand the counts themselves."
+        if any(same(solved(counts / size, punished)) for size in (counts.sum(), counts.mean(), counts.max())):
+            return "you scaled the counts first, and beside them the penalty is another one. Take the counts as they come."
         if found[0] == 0:
             return "your intercept is 0. Without one, the line has to go through nothing where all parts are gone."
         off = np.abs(found - right).max()
@@ -111,13 +113,15 @@ def hide(yours):
         segments = torch.cat([torch.arange(d), torch.randint(d, (57,))])[torch.randperm(63)].reshape(9, 7)
         z = torch.rand(n, d) < 0.5
         z[0], z[1] = True, torch.arange(d) < 3
-        before, right = image.clone(), explain.hide(image, segments, z, cover)
+        given = {"image": image, "segments": segments, "z": z, "cover": cover}
+        before, right = {name: values.clone() for name, values in given.items()}, explain.hide(image, segments, z, cover)
         found = yours(image, segments, z, cover)
-        if wrong := array(found, (n, channels, 9, 7), "batch"):
+        if wrong := tensor(found, right, "batch"):
             return wrong
-        if not torch.equal(image, before):
-            return "your function changed the image itself. Work on a copy: image.clone(), or torch.where."
-        found = torch.as_tensor(np.asarray(found)).to(image)
+        for name, values in given.items():
+            if not torch.equal(values, before[name]):
+                return f"your function changed {name} itself. Work on a copy: {name}.clone(), or torch.where."
+        found = found.to(image)
         if torch.allclose(found, right, atol=1e-6):
             continue
         if torch.allclose(found, explain.hide(image, segments, ~z, cover), atol=1e-6):
@@ -150,10 +154,12 @@ def pick(yours):
             return wrong
         if wrong := kept(weights=(weights, before)):
             return wrong
-        found = np.asarray(found, dtype=float)
-        if (found != found.round()).any() or found.min() < 0 or found.max() > 8:
+        found = np.asarray(found)
+        if not np.issubdtype(found.dtype, np.integer):
+            return f"your choice holds numbers of type {found.dtype}. Places of cases are whole numbers, 0, 1, …: int(…)."
+        if found.min() < 0 or found.max() > 8:
             return "your choice holds what is no place of a case, 0 to 8 here."
-        found = found.astype(int).tolist()
+        found = found.tolist()
         if len(set(found)) < budget:
             return "your choice holds one case twice. What was seen once adds nothing."
         wrong_ways = {says: way for says, way in wrong_ways.items() if way(weights, budget) == found}
@@ -175,9 +181,20 @@ def greedy(weights: np.ndarray, budget: int, matters: np.ndarray, close: bool = 
     return taken
 
 
+def open_only(weights: np.ndarray, budget: int) -> list[int]:
+    """A choice by importance among the cases left, where what was seen counts on."""
+    taken: list[int] = []
+    for _ in range(budget):
+        left = np.delete(np.arange(len(weights)), taken)
+        matters = np.sqrt(np.abs(weights[left]).sum(0))
+        taken.append(int(left[((weights[left] != 0) @ matters).argmax()]))
+    return taken
+
+
 MISPICKS = {
     "each of your cases is good alone, and they show the same parts. Count only what the ones before left open.":
         lambda w, n: greedy(w, n, np.sqrt(np.abs(w).sum(0)), close=False),
+    "you work out the importance anew from the cases left, but what was seen still counts. Count only what is open.": open_only,
     "you took the cases with the most weight. Take those that show the most parts, each part by its importance.":
         lambda w, n: np.argsort(-np.abs(w).sum(1), kind="stable")[:n].tolist(),
     "the importance of a part is the *root* of its summed weights, or one loud part outweighs three.":
@@ -209,13 +226,17 @@ def liar(yours):
         if not table.equals(before):
             return "your box changed the frame itself."
         said = np.asarray(said, dtype=float)
+        many = np.asarray(yours(table.iloc[np.tile(np.arange(len(table)), 300 // d)].reset_index(drop=True)), dtype=float)
+        alone = np.concatenate([np.asarray(yours(table.iloc[[i]]), dtype=float) for i in range(len(table))])
+        if not all(np.allclose(other, np.tile(said, (len(other) // len(said), 1))) for other in (many, alone)):
+            return "your box says something else to the same row when it is asked about more rows, or fewer, at once."
         if (said < 0).any() or np.abs(said.sum(1) - 1).max() > 1e-6:
             return f"your rows are no probabilities: they sum to {said.sum(1).min():.3g} to {said.sum(1).max():.3g}."
         for name in table:
             other = np.asarray(yours(table.assign(**{name: 1 - table[name]})), dtype=float)
             still = np.abs(other - said)[:, 1] < 0.8
             if still.any():
-                return (f"with {d} columns, the answer does not change by .8 when {name} alone does, in {still.sum()} of "
+                return (f"with {d} columns, the answer does not change by 0.8 when {name} alone does, in {still.sum()} of "
                         f"{len(table)} rows. It is to hang on every column.")
         row = table.iloc[[torch.randint(len(table), ()).item()]]
         told = explain.lime_table(lambda frame: np.asarray(yours(frame), dtype=float), row, table, samples=2048)

@@ -42,6 +42,11 @@ def score(yours):
                  "hold, in the quiet it should not."),
                 (2 * right, "your scores go up to 2: take the mean of the two halves, not their sum."),
                 ((caught + 1 - left) / 2, "in the quiet you count where the rule holds. There it should not: ~fired."),
+                ((fired & alarms).mean(1) / 2 + (~fired & ~alarms).mean(1) / 2, "each half is divided by all inputs. Divide "
+                 "the alarms caught by the alarms, and the quiet left alone by the quiet."),
+                ((fired & alarms).sum(1) / np.maximum(fired.sum(1), 1) / 2 + left / 2, "your first half is the share of the "
+                 "rule's rows that are alarms. The other way round: the share of the alarms for which the rule holds."),
+                (caught + left - 1, "that is caught + left − 1, from −1 to 1; the mean of the two halves is wanted."),
                 (caught * left, "you multiply the two halves; their mean is wanted.")):
             return wrong
         return (f"a rule that catches {caught[2]:.0%} of the alarms and leaves {left[2]:.0%} of the quiet alone has "
@@ -74,6 +79,9 @@ def draws_needed(yours):
                 (math.log(count / delta) / twice, "the 2 before exp is missing: a mean may be off on either side."),
                 (log / eps**2, "twice too many: the exponent is −2nε², so divide by 2 as well."),
                 (log / (2 * eps), "you divide by ε, not by ε²: a mean twice as exact takes four times the draws."),
+                (count * math.ceil(math.log(2 / delta) / twice), "you multiply the draws by count. All rules are measured "
+                 "on the same draws; it is the chance of failure, inside the logarithm, that count multiplies."),
+                (-log / twice, "the sign is turned: −2nε² = ln(δ / (2·count)), and that logarithm is below 0."),
                 (count * math.log(2 / delta) / twice, "you multiply the draws by count. All rules are measured on the same "
                  "draws; it is the chance of failure, inside the logarithm, that count multiplies."),
                 (math.log10(2 * count / delta) / twice, "exp is undone by the natural logarithm, math.log, not log10.")):
@@ -121,7 +129,7 @@ def red_shoes(yours):
         if shoes < 0.1:
             return "your shoes have the colours exchanged: black where the alarm rings. Let those be red."
         if shoes < 0.95:
-            return (f'"shoes are red" scores {shoes:.2f} in your world; 0.95 is wanted. Let the colour follow from what the '
+            return (f'"shoes are red" scores {shoes:.3f} in your world; 0.95 is wanted. Let the colour follow from what the '
                     "box reads.")
         if shoes <= scores[other]:
             return (f'"{other}" scores {scores[other]:.2f}, as good as the shoes. In your world it decides alone; let '
