@@ -120,7 +120,7 @@ def pictures():
 
         return lambda _, seed: [f"patch {i}" for i, _ in LimeImageExplainer(random_state=seed, verbose=False).explain_instance(
             pixels, box, labels=(panda,), top_labels=None, num_samples=250, batch_size=batch,
-            segmentation_fn=cut).local_exp[panda][:5]]
+            segmentation_fn=cut, progress_bar=False).local_exp[panda][:5]]
 
     timm = unfolded()
     told("picture", *turns({

@@ -9,7 +9,7 @@ __version__ = "0.1.0"
 
 ROOMS = ("adversarial", "attacks", "backprop", "characters", "check", "corels", "data", "defences", "dreams", "explain",
          "fast_style", "features", "linear", "mes", "models", "papers", "plots", "rules", "saliency", "setup", "studio",
-         "studio_page", "style", "tables", "weights", "widgets")
+         "studio_page", "style", "tables", "trust", "weights", "widgets")
 
 
 def __getattr__(name: str):

@@ -3,7 +3,7 @@
 One core for tables, pictures and text. Rows of 0 and 1 say which parts of the case are kept; the box is asked about each; near
 rows count more (`nearness`); a weighted ridge regression gives every part a weight (`fit`). Where the box is asked is drawn
 evenly (`even`) and not by dice, so that two seeds tell nearly the same story. Below that, what choosing among explanations
-needs (`pick`), and two ways to make them lie (`liar`, `disguised`).
+needs (`pick`), and two ways to make them lie (`liar`, `disguised`). The paper's measurements are the room `trust`.
 """
 import math
 import re
@@ -36,8 +36,8 @@ class Explanation:
     """A line near one case: answer ≈ intercept + Σ weight · (1 where the part is kept, 0 where not). Prints as a few sentences.
 
     names: of the d parts; weights: (d,), in probability; intervals: (d, 2), 95 %; r2: how much of the box's ups and downs near
-    the case the line follows, 1 at best; answer: what the box itself says to the case; settled: whether the two halves of the
-    `samples` answers, each alone, name the same top.
+    the case the line follows, 1 at best, NaN where there are none; answer: what the box itself says to the case; settled:
+    whether the two halves of the `samples` answers, each alone, name the same top.
     """
 
     names: tuple[str, ...]
@@ -63,7 +63,8 @@ class Explanation:
         rows = [f"{self.weights[i]:+.3f}  ({self.intervals[i, 0]:+.3f} to {self.intervals[i, 1]:+.3f})  {self.names[i]}"
                 for i in order[:8]]
         rest = [f"and {len(order) - 8} smaller"] if len(order) > 8 else []
-        said = f"The box says {self.answer:.3f}; the line says {self.line:.3f}, local R² {self.r2:.2f}"
+        follows = "and the answers have no ups and downs" if math.isnan(self.r2) else f"local R² {self.r2:.2f}"
+        said = f"The box says {self.answer:.3f}; the line says {self.line:.3f}, {follows}"
         stands = "both halves name the same" if self.settled else "not settled, the halves name different"
         return "\n".join([said, *rows, *rest, f"{self.samples:,} answers: {stands} top {tops(len(order))}"])
 
@@ -105,7 +106,8 @@ def intervals(z: np.ndarray, answers: np.ndarray, counts: np.ndarray, b: np.ndar
     """95 % intervals of the weights of `fit`, (d, 2), by the sandwich formula (White 1980; Eicker, Huber).
 
     The box has no noise: what is left over is where it is not straight, more in some places than in others, so the ordinary
-    formula would be wrong. For rows that were drawn by dice; rows of `even` move less than this says.
+    formula would be wrong. For rows that were drawn by dice; rows of `even` move less than this says, a third as much on a
+    forest of 30 columns, so that there the intervals are wider than they need be.
     """
     n, d = z.shape
     centred = z - np.average(z, axis=0, weights=counts)
@@ -161,7 +163,7 @@ def explanation(z: np.ndarray, answers: np.ndarray, names: Sequence[str], answer
     first, second = (set(np.argsort(-np.abs(fit(z[i], answers[i], counts[i])[1:]), kind="stable")[:k].tolist())
                      for i in (slice(half), slice(half, None)))
     settled = all(abs(b[1 + i]) <= SLIGHT * np.abs(b[1:]).max() + 1e-9 for i in first ^ second)
-    return Explanation(tuple(names), b[1:], bounds, float(b[0]), 1 - left / whole if whole > 1e-20 else 1.0, len(z),
+    return Explanation(tuple(names), b[1:], bounds, float(b[0]), 1 - left / whole if whole > 1e-20 else math.nan, len(z),
                        float(answer), settled)
 
 
@@ -219,8 +221,9 @@ def lime_table(box: TableBox, row: pd.DataFrame, train: pd.DataFrame, label: int
 
     box: a frame with train's columns -> (rows, K) probabilities, as sklearn's predict_proba; row: one row; label: the class.
     Made-up rows (`around`) keep a part where its condition holds for them; a row counts by exp(−zeros / 1.125 d), as in the
-    lime package. samples: None asks until the top stands, see `lime`. Raises ValueError for what `tables.like` refuses, for
-    more rows than one, and for a box that does not answer in probabilities.
+    lime package. They are drawn around the table, not the case, and count nearly alike. samples: None asks until the top
+    stands, see `lime`. Raises ValueError for what `tables.like` refuses, for more rows than one, and for a box that does not
+    answer in probabilities.
     """
     tables.check_frame(train)
     row = tables.like(row, train)
