@@ -7,7 +7,6 @@ are made beforehand, and name ten parts, as is their default, of which the first
 network as timm builds it, and once more the one that ours gets, at its own batch of 10 and at ours; the patches are the same,
 and cut beforehand. lime's own patches, by quickshift, are in the last line.
 """
-import itertools
 import statistics
 import sys
 import time
@@ -26,14 +25,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 
-from trickkit import data, explain, models
+from trickkit import data, explain, models, trust
 
 warnings.filterwarnings("ignore")
 SEEDS = 10
-
-
-def jaccard(sets):
-    return np.mean([len(a & b) / len(a | b) for a, b in itertools.combinations(sets, 2)])
 
 
 def turns(jobs, cases, seeds=SEEDS):
@@ -54,7 +49,7 @@ def turns(jobs, cases, seeds=SEEDS):
 def told(what, tops, seconds, note=""):
     first = next(iter(tops))
     for name, cases in tops.items():
-        steady = np.mean([jaccard(sets) for sets in cases]) if len(cases[0]) > 1 else float("nan")
+        steady = trust.shared(cases)[1] if len(cases[0]) > 1 else float("nan")
         agree = np.mean([len(a & b) / len(a | b) for ours, theirs in zip(tops[first], cases, strict=True)
                          for a, b in zip(ours, theirs, strict=True)])
         print(f"| {what}{note} | {name} | {steady:.2f} | {agree:.2f} | {seconds[name]:.3f} "

@@ -27,7 +27,7 @@ def rings(rows):
 
 def truth(rules, says=True):
     """The true shares caught and left alone in the small world, (rules,) each."""
-    fired, alarm = mes.fires(rules, BITS), rings(BITS) == says
+    fired, alarm = tables.fires(rules, BITS), rings(BITS) == says
     return fired[:, alarm] @ WEIGHTS[alarm] / WEIGHTS[alarm].sum(), ~fired[:, ~alarm] @ WEIGHTS[~alarm] / WEIGHTS[~alarm].sum()
 
 
@@ -169,7 +169,7 @@ def test_balanced_draws_are_the_worlds_own_of_each_kind():
 def test_candidates_hold_for_the_case_and_are_all_there_are(loans):
     case = loans.iloc[[7]]
     rules = mes.candidates(case, loans, most=3)
-    assert mes.fires(rules, case).all() and len(set(rules)) == len(rules)
+    assert tables.fires(rules, case).all() and len(set(rules)) == len(rules)
     single = [c for name in loans for c in (tables.parts_of(loans[name]) if not tables.is_number(loans[name]) else
               [Condition(name, **{way: float(t)}) for t in tables.edges(loans[name]) for way in ("low", "high")])
               if c.holds(case)[0]]
@@ -182,7 +182,7 @@ def test_candidates_hold_for_the_case_and_are_all_there_are(loans):
 
 def test_every_rule_fires_where_its_conditions_hold(loans):
     rules = mes.candidates(loans.iloc[[3]], loans, most=3)
-    fired = mes.fires(rules, loans)
+    fired = tables.fires(rules, loans)
     for i in range(0, len(rules), 37):
         assert (fired[i] == tables.holds(rules[i], loans)).all()
 
@@ -263,7 +263,7 @@ def test_the_scores_of_hoeffding_hold_all_at_once():
     n = mes.draws_needed(eps, len(rules), 0.1)
     for seed in range(400):
         alarms, quiet, _ = mes.balanced(rings, bits, n // 2, np.random.default_rng(seed))
-        found = mes.score(mes.fires(rules, pd.concat([alarms, quiet])), np.arange(n // 2 * 2) < n // 2)
+        found = mes.score(tables.fires(rules, pd.concat([alarms, quiet])), np.arange(n // 2 * 2) < n // 2)
         missed += bool((np.abs(found - true) > eps).any())
     assert missed / 400 <= 0.1 + 3 * math.sqrt(0.1 * 0.9 / 400)
 

@@ -55,8 +55,8 @@ def test_on_a_line_lime_greedy_and_parzen_name_the_words_used():
     for row, places in zip(trust.documents(bag[:20]), gold, strict=True):
         told = trust.lime(box, row)
         assert np.allclose(told.weights, weights[row.indices], atol=0.02)
-        assert set(trust.first(told.weights, len(places))) == set(places)
-    found = [trust.first(trust.parzen(bag, box(bag)[:, 1], row)[1], 3) for row in trust.documents(bag[:20])]
+        assert set(explain.loudest(told.weights, len(places))) == set(places)
+    found = [explain.loudest(trust.parzen(bag, box(bag)[:, 1], row)[1], 3) for row in trust.documents(bag[:20])]
     assert trust.recall(found, gold) > 90
 
 
@@ -135,7 +135,7 @@ def test_stories_are_limes_of_many_rows_at_once():
     for row, ours, line in zip(rows, table, lines, strict=True):
         held = np.flatnonzero(row)
         told = trust.lime(lambda bag: crooked(bag.toarray()), csr_array(row[None].astype(float)), samples=256)
-        top = trust.first(told.weights)
+        top = explain.loudest(told.weights, trust.K)
         assert np.allclose(ours[held[top]], told.weights[top]) and (ours != 0).sum() == len(top)
         assert line == pytest.approx(told.line)
     with pytest.raises(ValueError, match="row without words"):

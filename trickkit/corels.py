@@ -63,14 +63,14 @@ def search(antecedents: Sequence[Rule], frame: pd.DataFrame, labels: np.ndarray,
     if not 0 < cost < 1:
         raise ValueError(f"A rule's cost is a share of the rows, between 0 and 1; {cost} came.")
     rows, fee = len(y), cost * len(y)
-    met = np.stack([tables.holds(rule, frame) for rule in antecedents])
+    met = tables.fires(antecedents, frame)
     holds, yes, unavoidable = pack(met), pack(y == 1), pack(unavoidable_errors(met, y))
     everyone = pack(np.ones(rows, dtype=bool))
     best, rules = min(y.sum(), rows - y.sum()), ()
     queue = [(float(count(unavoidable)), 0, 0.0, (), everyone)]  # bound, age, errors and fees, rules, rows left over
     cheapest, looked_at = {everyone.tobytes(): 0.0}, 0
     while queue and queue[0][0] + fee < best - TINY and looked_at < limit:
-        bound, _, spent, begun, rest = heapq.heappop(queue)
+        _, _, spent, begun, rest = heapq.heappop(queue)
         looked_at += 1
         if spent > cheapest[rest.tobytes()]:  # a cheaper way there was found since
             continue

@@ -56,10 +56,10 @@ class Explanation:
 
     def top(self, k: int = TOP) -> list[str]:
         """The names of the k largest weights, of either sign, the largest first."""
-        return [self.names[i] for i in np.argsort(-np.abs(self.weights), kind="stable")[:k]]
+        return [self.names[i] for i in loudest(self.weights, k)]
 
     def __str__(self):
-        order = np.argsort(-np.abs(self.weights), kind="stable")
+        order = loudest(self.weights)
         rows = [f"{self.weights[i]:+.3f}  ({self.intervals[i, 0]:+.3f} to {self.intervals[i, 1]:+.3f})  {self.names[i]}"
                 for i in order[:8]]
         rest = [f"and {len(order) - 8} smaller"] if len(order) > 8 else []
@@ -125,6 +125,11 @@ def even(n: int, dimensions: int, seed: int) -> np.ndarray:
     return qmc.Sobol(dimensions, rng=seed).random_base2(max(math.ceil(math.log2(n)), 0))[:n]
 
 
+def loudest(weights: np.ndarray, k: int | None = None) -> np.ndarray:
+    """The places of the k largest weights, of either sign, the largest first; None for all."""
+    return np.argsort(-np.abs(weights), kind="stable")[:k]
+
+
 def tops(parts: int) -> int:
     """How many of the weights must stand: five, or half of the parts where there are few."""
     return min(TOP, (parts + 1) // 2)
@@ -132,15 +137,16 @@ def tops(parts: int) -> int:
 
 def lime(ask: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]], names: Sequence[str], answer: float, dimensions: int,
          distance: Callable[[np.ndarray], np.ndarray], width: float, samples: int | None = None, seed: int = 0,
-         most: int = LAST) -> Explanation:
+         most: int = LAST, draw: Callable[[int, int, int], np.ndarray] = even) -> Explanation:
     """The core. ask: points of the unit cube (n, dimensions) -> which parts they keep (n, d), what the box answers (n,).
 
     samples: how many to ask for; None begins with 512 and doubles until both halves, each alone, name the same top five (what
     weighs less than a twentieth of the largest may differ), or `most` is reached. answer: what the box says to the case itself.
+    draw: (n, dimensions, seed) -> the points.
     """
     if samples is not None and samples < 2:
         raise ValueError(f"samples is {samples}; 2 or more are wanted, or None to go on until the top weights stand.")
-    points = even(samples or most, dimensions, seed)
+    points = draw(samples or most, dimensions, seed)
     z, answers = ask(points[:samples or FIRST])
     explained = explanation(z, answers, names, answer, distance, width)
     while samples is None and not explained.settled and len(z) < most:
@@ -160,7 +166,7 @@ def explanation(z: np.ndarray, answers: np.ndarray, names: Sequence[str], answer
     left = np.average((answers - b[0] - z @ b[1:]) ** 2, weights=counts)
     whole = np.average((answers - np.average(answers, weights=counts)) ** 2, weights=counts)
     half, k = len(z) // 2, tops(len(names))
-    first, second = (set(np.argsort(-np.abs(fit(z[i], answers[i], counts[i])[1:]), kind="stable")[:k].tolist())
+    first, second = (set(loudest(fit(z[i], answers[i], counts[i])[1:], k).tolist())
                      for i in (slice(half), slice(half, None)))
     settled = all(abs(b[1 + i]) <= SLIGHT * np.abs(b[1:]).max() + 1e-9 for i in first ^ second)
     return Explanation(tuple(names), b[1:], bounds, float(b[0]), 1 - left / whole if whole > 1e-20 else math.nan, len(z),
@@ -216,14 +222,14 @@ def parts(row: pd.DataFrame, train: pd.DataFrame) -> list[tables.Condition]:
 
 
 def lime_table(box: TableBox, row: pd.DataFrame, train: pd.DataFrame, label: int = 1, samples: int | None = None,
-               seed: int = 0) -> Explanation:
+               seed: int = 0, draw: Callable[[int, int, int], np.ndarray] = even) -> Explanation:
     """Why a box gives a row of a table the probability it gives for a class: a weight for each column's `parts`.
 
     box: a frame with train's columns -> (rows, K) probabilities, as sklearn's predict_proba; row: one row; label: the class.
     Made-up rows (`around`) keep a part where its condition holds for them; a row counts by exp(−zeros / 1.125 d), as in the
     lime package. They are drawn around the table, not the case, and count nearly alike. samples: None asks until the top
-    stands, see `lime`. Raises ValueError for what `tables.like` refuses, for more rows than one, and for a box that does not
-    answer in probabilities.
+    stands, and draw gives the points, see `lime`. Raises ValueError for what `tables.like` refuses, for more rows than one, and
+    for a box that does not answer in probabilities.
     """
     tables.check_frame(train)
     row = tables.like(row, train)
@@ -237,7 +243,7 @@ def lime_table(box: TableBox, row: pd.DataFrame, train: pd.DataFrame, label: int
 
     [answer] = chances(box(row), 1, label)
     return lime(ask, list(map(str, conditions)), answer, train.shape[1], euclidean, math.sqrt(1.125 * train.shape[1]), samples,
-                seed)
+                seed, draw=draw)
 
 
 def some_off(points: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ are a DataFrame, or images (n, C, H, W) with a function that reads a DataFrame o
 """
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -202,18 +202,6 @@ def candidates(case: pd.DataFrame, train: pd.DataFrame, parts: int = 4, most: in
             if len({(c.column, c.low == -math.inf) for c in rule}) == size]
 
 
-def fires(rules: Sequence[Rule], frame: pd.DataFrame) -> np.ndarray:
-    """Whether each rule holds for each row: (rules, rows) of bool."""
-    conditions = {condition: i for i, condition in enumerate(dict.fromkeys(c for rule in rules for c in rule))}
-    facts = np.stack([condition.holds(frame) for condition in conditions])
-    longest = max(map(len, rules))
-    places = np.array([[conditions[rule[min(i, len(rule) - 1)]] for rule in rules] for i in range(longest)])
-    held = facts[places[0]]
-    for more in places[1:]:  # a shorter rule asks its last condition again
-        held &= facts[more]
-    return held
-
-
 def score(fired: np.ndarray, alarms: np.ndarray) -> np.ndarray:
     """How well each rule stands for the black box: ½ P(rule | alarm) + ½ P(no rule | no alarm), (rules,) in [0, 1].
 
@@ -340,7 +328,7 @@ def explain(box: Callable, case: pd.DataFrame | torch.Tensor, world: World, trai
     for n in sizes:
         alarms, quiet, rate = balanced(box, world, n - sum(h.shape[1] for h, _ in held), dice, read)
         alarms, quiet = (alarms, quiet) if says else (quiet, alarms)
-        held.append((fires(rules, tables.like(alarms, train)), ~fires(rules, tables.like(quiet, train))))
+        held.append((tables.fires(rules, tables.like(alarms, train)), ~tables.fires(rules, tables.like(quiet, train))))
         caught, left = (np.concatenate(half, axis=1) for half in zip(*held, strict=True))
         agreed = (caught.astype(np.float32) + left) / 2  # a pair of draws, one of each kind: both right is 1
         best = int(agreed.mean(1, dtype=np.float64).argmax())

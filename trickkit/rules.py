@@ -337,7 +337,7 @@ class BayesianRuleList(ClassifierMixin, BaseEstimator):
             X = pd.DataFrame(validate_data(self, X, reset=False), columns=list(self.seen_))
         if not self.average:
             return self.list_.predict_proba(X)
-        met = [tables.holds(rule, X) for rule in self.posterior_.antecedents]
+        met = tables.fires(self.posterior_.antecedents, X)
         total = np.zeros((len(X), len(self.classes_)))
         for rules, visits in self.visits_.items():
             total += visits * self.posterior_.list(rules).chances()[first_that_holds([met[r] for r in rules], len(X))]

@@ -58,6 +58,18 @@ def holds(conditions: Sequence[Condition], frame: pd.DataFrame) -> np.ndarray:
     return met
 
 
+def fires(rules: Sequence[Rule], frame: pd.DataFrame) -> np.ndarray:
+    """Whether each of one rule or more holds for each row: (rules, rows) of bool. Each condition is asked once."""
+    conditions = {condition: i for i, condition in enumerate(dict.fromkeys(c for rule in rules for c in rule))}
+    facts = np.stack([condition.holds(frame) for condition in conditions])
+    longest = max(map(len, rules))
+    places = np.array([[conditions[rule[min(i, len(rule) - 1)]] for rule in rules] for i in range(longest)])
+    held = facts[places[0]]
+    for more in places[1:]:  # a shorter rule asks its last condition again
+        held &= facts[more]
+    return held
+
+
 def is_number(column: pd.Series) -> bool:
     """Whether a column holds numbers, to be cut, and not words or yes and no."""
     return is_numeric_dtype(column) and not is_bool_dtype(column)

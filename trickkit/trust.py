@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_extraction.text import CountVectorizer
 
-from trickkit import data, explain, tables
+from trickkit import data, explain
 
 K = 10  # words that an explanation shows
 NOISE = 10  # words added that mean nothing, the last columns (§5.4)
@@ -26,11 +26,10 @@ Box = Callable[[csr_array | np.ndarray], np.ndarray]
 
 def by_dice(box: explain.TableBox, row: pd.DataFrame, train: pd.DataFrame, samples: int, seed: int) -> explain.Explanation:
     """`explain.lime_table` with its made-up rows drawn by dice, as the lime package does, and not evenly."""
-    made = explain.around(train, np.random.default_rng(seed).random((samples, train.shape[1])))
-    conditions = explain.parts(row, train)
-    z = np.column_stack([c.holds(made) for c in conditions])
-    return explain.explanation(z, box(made)[:, 1], list(map(str, conditions)), box(tables.like(row, train))[0, 1],
-                               explain.euclidean, np.sqrt(1.125 * train.shape[1]))
+    def dice(n, dimensions, seed):
+        return np.random.default_rng(seed).random((n, dimensions))
+
+    return explain.lime_table(box, row, train, samples=samples, seed=seed, draw=dice)
 
 
 def again(explainer: Callable[..., explain.Explanation], box: explain.TableBox, cases: pd.DataFrame, train: pd.DataFrame,
@@ -132,11 +131,6 @@ def parzen(bag: csr_array, said: np.ndarray, row: csr_array, width: float = 2) -
     return float(smooth), k * (said - smooth) @ towards / k.sum() / width**2
 
 
-def first(weights: np.ndarray, k: int = K) -> np.ndarray:
-    """The places of the k largest weights, of either sign, the largest first."""
-    return np.argsort(-np.abs(weights), kind="stable")[:k]
-
-
 def held(bag: csr_array, used: Sequence[np.ndarray]) -> list[np.ndarray]:
     """The places, in each document of a bag, of the words that a box used for it; used: the words' columns, for each."""
     return [np.flatnonzero(np.isin(row.indices, words)) for row, words in zip(documents(bag), used, strict=True)]
@@ -151,8 +145,8 @@ def recall(found: Sequence[Sequence[int]], gold: Sequence[np.ndarray]) -> float:
 def recalls(box: Box, known: csr_array, new: csr_array, gold: Sequence[np.ndarray], seed: int = 0) -> dict[str, float]:
     """The `recall` of four explainers that name ten words each (figure 6). gold: what `held` gives for new."""
     said, rows, dice = box(known)[:, 1], documents(new), np.random.default_rng(seed)
-    return {"LIME": recall([first(lime(box, row).weights) for row in rows], gold),
-            "parzen": recall([first(parzen(known, said, row)[1]) for row in rows], gold),
+    return {"LIME": recall([explain.loudest(lime(box, row).weights, K) for row in rows], gold),
+            "parzen": recall([explain.loudest(parzen(known, said, row)[1], K) for row in rows], gold),
             "greedy": recall([greedy(box, row)[0] for row in rows], gold),
             "random": float(np.mean([recall([dice.permutation(row.nnz)[:K] for row in rows], gold) for _ in range(20)]))}
 
@@ -168,7 +162,7 @@ def f1(trusted: np.ndarray, deserved: np.ndarray) -> float:
 
 def stays(line: float, weights: np.ndarray, bad: np.ndarray) -> bool:
     """Whether a line keeps its side of ½ when the bad words among its ten loudest are taken out. weights, bad: (words,)."""
-    shown = first(weights)
+    shown = explain.loudest(weights, K)
     return bool((line > 0.5) == (line - weights[shown][bad[shown]].sum() > 0.5))
 
 
@@ -253,7 +247,7 @@ def stories(box: Box, rows: np.ndarray, samples: int = 256) -> tuple[np.ndarray,
     for i, (h, (different, place), answers) in enumerate(zip(held, drawn, said, strict=True)):
         z, place = different[place.ravel()], place.ravel()
         b = explain.fit(z[:-1].astype(float), answers[place[:-1]], explain.nearness(z[:-1], explain.COSINE_WIDTH))
-        top = first(b[1:])
+        top = explain.loudest(b[1:], K)
         table[i, h[top]], lines[i] = b[1:][top], b.sum()
     return table, lines
 
