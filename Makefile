@@ -26,7 +26,7 @@ course: $(STAMP)  ## install if needed, bring my_course/ up to date, open Jupyte
 	@$(BIN)/python -m trickkit
 
 studio: $(STAMP)  ## paint and dream your own photos, in the browser; ROOM=1 lets others in who know the printed link
-	@$(BIN)/python -m trickkit.studio $(if $(ROOM),--room)
+	@$(BIN)/python -m trickkit.course.studio $(if $(ROOM),--room)
 
 test: $(STAMP)    ## the package's tests and every lesson; LESSON=03 runs one lesson
 	@test -n "$(TESTED)" || { echo "There is no lesson $(LESSON). There are: $(notdir $(wildcard notebooks/*.ipynb))"; exit 2; }
@@ -51,7 +51,7 @@ papers: $(STAMP)  ## gather PAPERS.md from the lessons' stored outputs
 	$(BIN)/python -m trickkit.papers
 
 weights: $(STAMP) ## train what the course trained itself anew (data/weights, data/stickers): three quarters of an hour
-	$(BIN)/python -m trickkit.weights
+	$(BIN)/python -m trickkit.course.weights
 
 lessons: $(STAMP) ## run the lessons and keep their outputs; LESSON=03 runs one
 	$(BIN)/python tests/refresh.py $(wildcard notebooks/$(LESSON)*.ipynb)

@@ -15,7 +15,8 @@ import time
 import torch
 from peers import measured
 
-from trickkit import data, dreams, models, studio, style
+from trickkit import data, dreams, models, style
+from trickkit.course import studio
 
 EVALUATIONS, RATIO = 60, 1e-4
 WORDS = [word for word in sys.argv[1:] if word in ("paint", "large", "keep", "dream", "memory")]
@@ -34,10 +35,10 @@ def save(image, name):
 def loss_of(net, photo, painting, quick=False):
     grams = style.of(net, painting)
     with torch.no_grad():
-        content = style.activations(net, photo, [style.CONTENT])[0]
+        content = style.responses(net, photo, [style.CONTENT])[0]
 
     def loss(x):
-        *now, here = style.activations(net, x, [*style.STYLE, style.CONTENT], quick)
+        *now, here = style.responses(net, x, [*style.STYLE, style.CONTENT], quick)
         return RATIO * style.content_loss(here, content) + style.style_loss([style.gram(a) for a in now], grams)
 
     return loss

@@ -19,7 +19,7 @@ from art.attacks import evasion as art
 from art.estimators.classification import PyTorchClassifier
 from peers import measured, unfolded
 
-from trickkit import attacks, data, defences, models
+from trickkit import attacks, contract, data, defences, models
 
 warnings.filterwarnings("ignore")
 logging.disable(logging.WARNING)
@@ -36,7 +36,7 @@ for network in (ours, peer, victim):
     network.register_forward_pre_hook(lambda _, given: asked.__setitem__(0, asked[0] + len(given[0])))
 right = victim(digits.test_images).argmax(1) == digits.test_labels
 x, y = digits.test_images[right], digits.test_labels[right]
-doubtful = attacks.lead(victim(x), y).argsort()[:20]
+doubtful = contract.lead(victim(x), y).argsort()[:20]
 
 
 def as_art(model, shape, classes):

@@ -25,7 +25,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 
-from trickkit import data, explain, models, trust
+from trickkit import data, lime, models
+from trickkit.papers import ribeiro2016
 
 warnings.filterwarnings("ignore")
 SEEDS = 10
@@ -49,7 +50,7 @@ def turns(jobs, cases, seeds=SEEDS):
 def told(what, tops, seconds, note=""):
     first = next(iter(tops))
     for name, cases in tops.items():
-        steady = trust.shared(cases)[1] if len(cases[0]) > 1 else float("nan")
+        steady = ribeiro2016.shared(cases)[1] if len(cases[0]) > 1 else float("nan")
         agree = np.mean([len(a & b) / len(a | b) for ours, theirs in zip(tops[first], cases, strict=True)
                          for a, b in zip(ours, theirs, strict=True)])
         print(f"| {what}{note} | {name} | {steady:.2f} | {agree:.2f} | {seconds[name]:.3f} "
@@ -72,7 +73,7 @@ def tables():
         explainers = [LimeTabularExplainer(known.to_numpy(), feature_names=list(known), random_state=s) for s in range(SEEDS)]
         for samples in (500, 5000, None):
             def ours(i, seed, samples=samples, forest=forest, known=known, fresh=fresh):
-                return explain.lime_table(lambda frame: forest.predict_proba(frame.to_numpy()), fresh.iloc[[i]], known,
+                return lime.lime_table(lambda frame: forest.predict_proba(frame.to_numpy()), fresh.iloc[[i]], known,
                                           samples=samples, seed=seed).top(5)
 
             def theirs(i, seed, samples=samples, forest=forest, known=known, fresh=fresh, explainers=explainers):
@@ -93,7 +94,7 @@ def texts():
     box = make_pipeline(TfidfVectorizer(), LogisticRegression(C=10)).fit(frame["text"][:4000], frame["source"][:4000])
     long = [t for t in frame["text"][4000:] if 25 < len(set(t.split())) < 40][:5]
     explainers = [LimeTextExplainer(random_state=seed) for seed in range(SEEDS)]
-    jobs = {"trickkit": lambda t, seed: explain.lime_text(box.predict_proba, t, 0, samples=5000, seed=seed).top(5),
+    jobs = {"trickkit": lambda t, seed: lime.lime_text(box.predict_proba, t, 0, samples=5000, seed=seed).top(5),
             "lime": lambda t, seed: [w for w, _ in explainers[seed].explain_instance(
                 t, box.predict_proba, labels=(0,)).as_list(0)[:5]]}
     told("text", *turns(jobs, long, 5), ", 5000")
@@ -101,11 +102,11 @@ def texts():
 
 def pictures():
     net, image = models.imagenet(), data.picture("panda", 224)
-    quick, panda, segments = models.quick(net), net.index("giant panda"), explain.superpixels(image)
+    quick, panda, segments = models.quick(net), net.index("giant panda"), lime.superpixels(image)
     pixels, patches = image[0].permute(1, 2, 0).numpy().astype(np.float64), segments.numpy()
 
     def ours(model):
-        return lambda _, seed: explain.lime_picture(model, image, panda, segments, 250, seed).top(5)
+        return lambda _, seed: lime.lime_picture(model, image, panda, segments, 250, seed).top(5)
 
     def theirs(model, batch, cut=lambda _: patches):
         @torch.no_grad()
@@ -120,7 +121,7 @@ def pictures():
     timm = unfolded()
     told("picture", *turns({
         "trickkit, models.quick": ours(quick), "trickkit": ours(net), "lime, timm's network": theirs(timm, 10),
-        f"lime, timm's network, batch of {explain.BATCH}": theirs(timm, explain.BATCH), "lime, our network": theirs(net, 10),
+        f"lime, timm's network, batch of {lime.BATCH}": theirs(timm, lime.BATCH), "lime, our network": theirs(net, 10),
         "lime, timm's network, its own patches": theirs(timm, 10, None)}, [0], 2), ", 250")
 
 

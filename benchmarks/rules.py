@@ -16,7 +16,7 @@ import time
 import numpy as np
 import pandas as pd
 
-from trickkit import data, plots, rules, tables
+from trickkit import data, plots, rules
 
 CHAINS, STEPS, SEEDS = 3, 10_000, (1, 2, 3, 4, 5)
 
@@ -43,7 +43,7 @@ def ours(frame, labels, seed, chains=CHAINS):
 def theirs(frame, labels, seed, posterior):
     import imodels.rule_list.bayesian_rule_list.bayesian_rule_list as peer
 
-    parts = [part for name in frame for part in tables.parts_of(frame[name])]
+    parts = [part for name in frame for part in rules.parts_of(frame[name])]
     met = pd.DataFrame({f"c{i}": part.holds(frame).astype(int) for i, part in enumerate(parts)})
     seen, choose = {}, peer.get_point_estimate
 

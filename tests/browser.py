@@ -11,7 +11,8 @@ import time
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from trickkit import data, setup, studio
+from trickkit import data
+from trickkit.course import setup, studio
 
 PROGRAM = shutil.which("chromium") or shutil.which("google-chrome")
 

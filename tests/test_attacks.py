@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from trickkit import attacks, linear
+from trickkit import attacks, contract, linear
 
 
 def network(seed: int) -> nn.Module:
@@ -35,7 +35,7 @@ def test_fgsm_is_the_papers_formula(seed):
 
 def test_input_gradient_against_finite_differences():
     net, x, y = network(1).double(), pictures(2).double(), torch.tensor([3, 0])
-    gradient = attacks.input_gradient(net, x, y)
+    gradient = contract.input_gradient(net, x, y)
     for _ in range(20):
         n, c, h, w = (int(torch.randint(k, ())) for k in x.shape)
         if not 0.01 < x[n, c, h, w] < 0.99:
@@ -53,7 +53,7 @@ def test_one_step_raises_the_score_by_what_the_gradient_promises():
         eps = 1e-4
         gain = (net(attacks.one_step(net, x, 2, eps)) - net(x))[:, 2]
         inside = ((x > eps) & (x < 1 - eps)).float()
-        promised = eps * (attacks.input_gradient(net, x, 2).abs() * inside).flatten(1).sum(1)
+        promised = eps * (contract.input_gradient(net, x, 2).abs() * inside).flatten(1).sum(1)
         assert (gain > 0.9 * promised).all()
 
 

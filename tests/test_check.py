@@ -12,16 +12,15 @@ import torch
 from scipy.stats import binomtest, norm
 
 from trickkit import (
-    adversarial,
     attacks,
     backprop,
     check,
-    corels,
+    contract,
     data,
     defences,
     dreams,
-    explain,
     features,
+    lime,
     linear,
     plots,
     rules,
@@ -44,12 +43,13 @@ from trickkit.check import lime as liming
 from trickkit.check import matrices_and_filters as filtering
 from trickkit.check import model_explanation_system as explaining_systems
 from trickkit.check import saliency as looking
+from trickkit.papers import goodfellow2015
 
 MODULES = (start_here, linear_classifiers, panda_to_vulture, explaining_adversarial_examples, stronger_attacks, defending,
            backpropagation, filtering, looking, deep_dream, style_transfer, liming,
            explaining_systems, rule_lists)
 EXERCISES = [e for module in MODULES for e in vars(module).values() if isinstance(e, check.Exercise)]
-g = attacks.input_gradient
+g = contract.input_gradient
 
 
 def clipped_steps(size, once=False, way=1, ball=True):
@@ -89,7 +89,7 @@ def worst_case_wrong(reach=lambda w, e, s: e * w.abs().sum(), bias=1, way=-1, me
     return lambda w, b, x, s, e: mean(F.softplus(reach(w, e, s) + way * s * (x @ w + bias * b)))
 
 
-def mixed_wrong(clean, own, step=lambda m, x, y, e: adversarial.sign_step(m, x, y, e)):
+def mixed_wrong(clean, own, step=lambda m, x, y, e: goodfellow2015.sign_step(m, x, y, e)):
     return lambda m, x, y, e, a: clean(a) * F.cross_entropy(m(x), y) + own(a) * F.cross_entropy(m(step(m, x, y, e)), y)
 
 
@@ -106,7 +106,7 @@ def nothing(a):
 
 
 def cut_off(m, x, y, e, a):
-    stepped = adversarial.sign_step(m, x, y, e)
+    stepped = goodfellow2015.sign_step(m, x, y, e)
     return a * F.cross_entropy(m(x), y) + (1 - a) * F.cross_entropy(m(stepped), y).detach()
 
 
@@ -120,11 +120,11 @@ def outside(w, b, x, s, e):
 
 
 def mixed_pictures(m, x, y, e, a):
-    return F.cross_entropy(m(a * x + (1 - a) * adversarial.sign_step(m, x, y, e)), y)
+    return F.cross_entropy(m(a * x + (1 - a) * goodfellow2015.sign_step(m, x, y, e)), y)
 
 
 def gradient_of_loss(m, x, y):
-    return adversarial.sign_step(m, x, y, 1.0) - x
+    return goodfellow2015.sign_step(m, x, y, 1.0) - x
 
 
 def rights(model, attempts, labels):
@@ -309,7 +309,7 @@ def squares(weights):
 
 
 
-E = explain
+E = lime
 
 
 def nearness_wrong(distance=E.cosine, power=2, over=lambda width: width**2):
@@ -448,15 +448,15 @@ WRONG = [
     (explaining.sign_step, lambda m, x, y, e: attacks.fgsm(m, x, y, e), "kept the pixels in"),
     (explaining.sign_step, lambda m, x, y, e: x - e * gradient_of_loss(m, x, y), "the sign is flipped"),
     (explaining.sign_step, lambda m, x, y, e: e * gradient_of_loss(m, x, y), "the change alone"),
-    (explaining.sign_step, lambda m, x, y, e: x + e * attacks.loss_gradient(m, x, y), "use only the sign"),
+    (explaining.sign_step, lambda m, x, y, e: x + e * contract.loss_gradient(m, x, y), "use only the sign"),
     (explaining.sign_step, lambda m, x, y, e: x + 2 * e * gradient_of_loss(m, x, y), "Each should move by ε"),
     (explaining.sign_step, lambda m, x, y, e: x - e * g(m, x, y).sign(), "the score of the label alone"),
     (explaining.sign_step, lambda m, x, y, e: x + e * gradient_of_loss(m, x, (y + 1) % 5), "go the other way"),
-    (explaining.sign_step, lambda m, x, y, e: torch.cat([adversarial.sign_step(m, x[:1], y[:1], e), x[1:]]), "only the first"),
+    (explaining.sign_step, lambda m, x, y, e: torch.cat([goodfellow2015.sign_step(m, x[:1], y[:1], e), x[1:]]), "only the first"),
     (explaining.worst_case_loss, worst_case_wrong(lambda w, e, s: s * e * w.abs().sum()), "times y, as the paper prints"),
     (explaining.sign_step, adding_up, "right the first time"),
-    (explaining.sign_step, lambda m, x, y, e: adversarial.sign_step(m, x.requires_grad_(True), y, e), "for images itself"),
-    (explaining.sign_step, lambda m, x, y, e: adversarial.sign_step(m, x, y, 0.25), "is eps used"),
+    (explaining.sign_step, lambda m, x, y, e: goodfellow2015.sign_step(m, x.requires_grad_(True), y, e), "for images itself"),
+    (explaining.sign_step, lambda m, x, y, e: goodfellow2015.sign_step(m, x, y, 0.25), "is eps used"),
     (explaining.worst_case_loss, outside, "belongs inside"),
     (explaining.adversarial_loss, mixed_pictures, "mixed the \\*pictures"),
     (explaining.worst_case_loss, worst_case_wrong(lambda w, e, s: 0), "without an attacker"),
@@ -473,10 +473,10 @@ WRONG = [
     (explaining.adversarial_loss, mixed_wrong(nothing, lambda a: 1), "stepped images alone"),
     (explaining.adversarial_loss, mixed_wrong(lambda a: 1, lambda a: 1), "added as they are"),
     (explaining.adversarial_loss, mixed_wrong(lambda a: 0.5, lambda a: 0.5), "half and half"),
-    (explaining.adversarial_loss, mixed_wrong(as_is, rest, lambda m, x, y, e: adversarial.sign_step(m, x, y, -e)), "easier"),
+    (explaining.adversarial_loss, mixed_wrong(as_is, rest, lambda m, x, y, e: goodfellow2015.sign_step(m, x, y, -e)), "easier"),
     (explaining.adversarial_loss, mixed_wrong(as_is, rest, attacks.fgsm), "in \\[0, 1\\]"),
-    (explaining.adversarial_loss, lambda *a: adversarial.adversarial_loss(*a).item(), "a plain number"),
-    (explaining.adversarial_loss, lambda *a: adversarial.adversarial_loss(*a).detach(), "no gradient leads"),
+    (explaining.adversarial_loss, lambda *a: goodfellow2015.adversarial_loss(*a).item(), "a plain number"),
+    (explaining.adversarial_loss, lambda *a: goodfellow2015.adversarial_loss(*a).detach(), "no gradient leads"),
     (explaining.adversarial_loss, cut_off, "not its gradient"),
     (explaining.adversarial_loss, mixed_wrong(as_is, lambda a: a * a), "is wanted, from"),
     (stronger_attacks.lead, lead_wrong(hide=False), "the best \\*other\\* class"),
@@ -697,7 +697,7 @@ def yours(function):
     return lambda *args: function(*args)
 
 
-slope = attacks.score_gradient
+slope = contract.score_gradient
 
 
 def of_chance(m, x, y):
@@ -739,7 +739,7 @@ WRONG += [
     (looking.gradient, lambda m, x, y: slope(m, x, y).abs().mean(1), "mean of the channels"),
     (looking.gradient, lambda m, x, y: slope(m, x, y).sum(1).abs(), "channels cancel"),
     (looking.gradient, of_chance, "gradient of the probability"),
-    (looking.gradient, lambda m, x, y: attacks.loss_gradient(m, x, y).abs().amax(1), "gradient of the loss"),
+    (looking.gradient, lambda m, x, y: contract.loss_gradient(m, x, y).abs().amax(1), "gradient of the loss"),
     (looking.gradient, lambda m, x, y: (x * slope(m, x, y)).abs().amax(1), "multiplied with the picture"),
     (looking.gradient, lambda m, x, y: slope(m, x, m(x).argmax(1)).abs().amax(1), "the class the network says"),
     (looking.gradient, lambda m, x, y: slope(m, x, y[0]).abs().amax(1), "the first target"),
@@ -1068,14 +1068,14 @@ WRONG += [
     (rule_lists.unavoidable_errors, group_errors(lambda rows, y, rare: rows if 0 < y.mean() < 1 else []),
      "mark all rows of a mixed group"),
     (rule_lists.unavoidable_errors, group_errors(lambda rows, y, rare: rows[y != rare]), "the commoner label"),
-    (rule_lists.unavoidable_errors, lambda met, y: corels.unavoidable_errors(met[:1], y),
+    (rule_lists.unavoidable_errors, lambda met, y: rules.unavoidable_errors(met[:1], y),
      "alike in all of met|the commoner label of each"),
-    (rule_lists.unavoidable_errors, lambda met, y: int(corels.unavoidable_errors(met, y).sum()), "you return a number"),
+    (rule_lists.unavoidable_errors, lambda met, y: int(rules.unavoidable_errors(met, y).sum()), "you return a number"),
     (rule_lists.unavoidable_errors, lambda met, y: y == 1, "you mark"),
-    (rule_lists.unavoidable_errors, lambda met, y: 2 * corels.unavoidable_errors(met, y), "holds 2; each row is marked"),
+    (rule_lists.unavoidable_errors, lambda met, y: 2 * rules.unavoidable_errors(met, y), "holds 2; each row is marked"),
     (rule_lists.unavoidable_errors, group_errors(lambda rows, y, rare: rows[y == rare] if y.mean() != 0.5 else []),
      "In a tie too any one answer is wrong for half"),
-    (rule_lists.unavoidable_errors, lambda met, y: corels.unavoidable_errors(met, y)[:5], "has shape"),
+    (rule_lists.unavoidable_errors, lambda met, y: rules.unavoidable_errors(met, y)[:5], "has shape"),
 ]
 
 RIGHT = [
@@ -1086,7 +1086,7 @@ RIGHT = [
      - math.log(math.factorial(sum(counts) + len(counts) - 1))),
     (rule_lists.r_hat, lambda chains: float(torch.tensor(rules.r_hat(chains)))),
     (rule_lists.unavoidable_errors, group_errors(lambda rows, y, rare: rows[y == rare])),
-    (rule_lists.unavoidable_errors, lambda met, y: list(corels.unavoidable_errors(met, y))),
+    (rule_lists.unavoidable_errors, lambda met, y: list(rules.unavoidable_errors(met, y))),
     (style_transfer.gram, lambda x: torch.einsum("bchw,bdhw->cd", x, x) / x.shape[2] / x.shape[3]),
     (style_transfer.gram, lambda x: (x[0, :, None] * x[0]).mean((2, 3))),
     (style_transfer.gram, lambda x: style.gram(x.double())),

@@ -6,7 +6,8 @@ import torch
 from scipy.stats import beta, binom, norm
 from torch import nn
 
-from trickkit import attacks, data, defences, weights
+from trickkit import attacks, contract, data, defences
+from trickkit.course import weights
 from trickkit.models import accuracy
 
 DIGITS = data.digits()
@@ -118,7 +119,7 @@ def test_clouded_is_the_rounded_image_and_noise_of_that_spread():
     images = torch.rand(2, 1, 5, 5)
     seen = torch.stack([defences.clouded(images, 8, 0.5) for _ in range(4000)]) - defences.quantised(images, 8)
     assert seen.mean(0).abs().max() < 5 * 0.5 / math.sqrt(4000) and abs(seen.std() - 0.5) < 0.01
-    assert not attacks.loss_gradient(lambda x: defences.clouded(x).flatten(1), images, torch.tensor([0, 1])).any()
+    assert not contract.loss_gradient(lambda x: defences.clouded(x).flatten(1), images, torch.tensor([0, 1])).any()
     with pytest.raises(ValueError, match="sigma is 0"):
         defences.clouded(images, sigma=0)
 
@@ -128,10 +129,10 @@ def test_straight_through_keeps_the_output_and_passes_the_gradient(natural):
         return natural(defences.straight_through(defences.quantised)(x))
 
     assert torch.allclose(opened(X), natural(defences.quantised(X)), atol=1e-4)
-    hidden = attacks.loss_gradient(lambda x: natural(defences.quantised(x)), X, Y)
+    hidden = contract.loss_gradient(lambda x: natural(defences.quantised(x)), X, Y)
     assert not hidden.any()
-    behind = attacks.loss_gradient(natural, defences.quantised(X), Y)
-    assert torch.allclose(attacks.loss_gradient(opened, X, Y), behind, atol=1e-6)
+    behind = contract.loss_gradient(natural, defences.quantised(X), Y)
+    assert torch.allclose(contract.loss_gradient(opened, X, Y), behind, atol=1e-6)
 
 
 def test_averaged_is_the_log_of_the_mean_probability_and_so_is_its_gradient():

@@ -7,7 +7,7 @@ import torch
 from scipy import ndimage
 from torch import nn
 
-from trickkit import data, dreams, models, widgets
+from trickkit import activations, data, dreams, models, widgets
 from trickkit.dreams import dream, dreaming, guide, label, layer, unit, visualise, zoom
 
 NAMES = ("ant", "bee", "cat")
@@ -31,20 +31,20 @@ def photo():
 # Objectives.
 
 def test_the_four_objectives_by_their_definitions(net, photo):
-    maps, scores = models.read(net, photo, "network.2", "")
+    maps, scores = activations.read(net, photo, "network.2", "")
     assert torch.allclose(layer("network.2")(net, photo), maps.square().sum()[None] / 2, rtol=1e-5)
     assert torch.allclose(unit("network.2", 4)(net, photo), maps[0, 4].mean()[None], atol=1e-6)
     assert torch.allclose(unit("", 2)(net, photo), scores[:, 2])
     assert torch.allclose(label("bee")(net, photo), scores[:, 1]) and torch.allclose(label(1)(net, photo), scores[:, 1])
     other = torch.rand(1, 3, 40, 50)
-    y = models.read(net, other, "network.2")[0][0].flatten(1).numpy()
+    y = activations.read(net, other, "network.2")[0][0].flatten(1).numpy()
     best = sum((maps[0, :, i, j].numpy() @ y).max() for i, j in itertools.product(*map(range, maps.shape[2:])))
     assert guide(other, "network.2")(net, photo).item() == pytest.approx(float(best), rel=1e-4)
 
 
 def test_the_gradient_of_the_guide_is_googles(net, photo):
     # dst.diff[0].reshape(ch, -1)[:] = y[:, A.argmax(1)]
-    y = models.read(net, torch.rand(1, 3, 40, 50), "network.1")[0]
+    y = activations.read(net, torch.rand(1, 3, 40, 50), "network.1")[0]
     x = torch.randn(1, 8, 5, 7, requires_grad=True)
     objective = guide(torch.rand(1, 3, 40, 50), "network.1")
     objective.value(net, {"network.1": x}).sum().backward()
@@ -83,7 +83,7 @@ def test_the_forward_pass_ends_at_the_last_layer_that_is_read(net, photo):
 
 
 def test_what_follows_in_place_does_not_change_what_was_seen(net, photo):
-    assert (models.read(net, photo, "network.2", "network.4")[0] < 0).any()
+    assert (activations.read(net, photo, "network.2", "network.4")[0] < 0).any()
 
 
 def test_objectives_that_cannot_be(net, photo):
@@ -121,7 +121,7 @@ def googles(net, photo, end, octave_n, iter_n, octave_scale, jitter, step_size, 
             oy, ox = torch.randint(-jitter, jitter + 1, (2,), generator=dice).tolist()
             src = np.roll(np.roll(src, ox, -1), oy, -2)
             x = torch.tensor(src[None], dtype=torch.float32, requires_grad=True)
-            dst = models.read(net, x, end)[0]
+            dst = activations.read(net, x, end)[0]
             dst.backward(dst.detach())  # objective_L2: dst.diff[:] = dst.data
             g = x.grad[0].numpy()
             src = src + step_size / np.abs(g).mean() * g
@@ -298,7 +298,7 @@ def test_googlenet_would_dream_too():
     net = models.Classifier(network, (0.5,) * 3, (0.5,) * 3, [str(i) for i in range(1000)], 224).eval().requires_grad_(False)
     photo = torch.rand(1, 3, 96, 120)
     for name in ("network.inception4c", "network.inception3b.branch3.0"):  # inception_4c/output, inception_3b/5x5_reduce
-        assert name in models.layers(net)
+        assert name in activations.layers(net)
         out = dream(net, photo, layer(name), octaves=2, steps=2)
         assert layer(name)(net, out) > layer(name)(net, photo)
     dream(net, photo, guide(torch.rand(1, 3, 64, 64), "network.inception3b") + label("3"), octaves=2, steps=1)

@@ -8,7 +8,7 @@ import torch
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import Ridge
 
-from trickkit import data, explain, models, tables
+from trickkit import contract, data, lime, rules
 
 rng = np.random.default_rng
 
@@ -37,13 +37,13 @@ def table():
 def test_nearness_is_the_lime_packages_kernel_written_as_the_papers():
     z = rows(50, 7, 0)
     theirs = np.sqrt(np.exp(-np.linalg.norm(z - 1, axis=1) ** 2 / (0.75 * np.sqrt(7)) ** 2))
-    assert np.allclose(explain.nearness(z, np.sqrt(1.125 * 7), explain.euclidean), theirs)
+    assert np.allclose(lime.nearness(z, np.sqrt(1.125 * 7), lime.euclidean), theirs)
     z = z[z.any(1)]
     cosine = 1 - z.sum(1) / np.linalg.norm(z, axis=1) / np.sqrt(7)
-    assert np.allclose(explain.cosine(z), cosine)
+    assert np.allclose(lime.cosine(z), cosine)
     theirs = np.sqrt(np.exp(-((100 * cosine) ** 2) / 25**2))
-    assert np.allclose(explain.nearness(z, explain.COSINE_WIDTH), theirs)
-    assert explain.nearness(np.ones((1, 7)), 0.1) == 1 and explain.nearness(np.zeros((1, 7)), 0.1) < 1e-40
+    assert np.allclose(lime.nearness(z, lime.COSINE_WIDTH), theirs)
+    assert lime.nearness(np.ones((1, 7)), 0.1) == 1 and lime.nearness(np.zeros((1, 7)), 0.1) < 1e-40
 
 
 def test_fit_is_weighted_ridge_regression():
@@ -51,7 +51,7 @@ def test_fit_is_weighted_ridge_regression():
     z[:, 4] = 1  # never changes
     for penalty in (1, 0.01):
         ridge = Ridge(alpha=penalty).fit(z, answers, sample_weight=counts)
-        b = explain.fit(z, answers, counts, penalty)
+        b = lime.fit(z, answers, counts, penalty)
         assert np.allclose(b[1:], ridge.coef_) and np.isclose(b[0], ridge.intercept_)
         assert b[5] == 0
 
@@ -62,27 +62,27 @@ def test_intervals_hold_what_they_promise_where_the_box_is_crooked():
     def crooked(z):
         return 0.3 * z[:, 0] + z[:, 1] * z[:, 2] * (1 + 2 * z[:, 3])
 
-    limit = explain.fit(every, crooked(every), explain.nearness(every, 1.5, explain.euclidean), 1e-9)[1:]
+    limit = lime.fit(every, crooked(every), lime.nearness(every, 1.5, lime.euclidean), 1e-9)[1:]
     held = []
     for seed in range(400):
         z = rows(150, 4, seed)
-        counts = explain.nearness(z, 1.5, explain.euclidean)
-        b = explain.fit(z, crooked(z), counts, 1e-9)
-        low, high = explain.intervals(z, crooked(z), counts, b, 1e-9).T
+        counts = lime.nearness(z, 1.5, lime.euclidean)
+        b = lime.fit(z, crooked(z), counts, 1e-9)
+        low, high = lime.intervals(z, crooked(z), counts, b, 1e-9).T
         held.append((low <= limit) & (limit <= high))
     assert 0.92 < np.mean(held) < 0.975
 
 
 def test_even_points_are_even_and_seeded():
-    points = explain.even(64, 5, 0)
+    points = lime.even(64, 5, 0)
     assert all(sorted((64 * column).astype(int)) == list(range(64)) for column in points.T)
-    assert np.array_equal(points[:10], explain.even(10, 5, 0)) and not np.allclose(points, explain.even(64, 5, 1))
-    assert explain.even(1, 3, 0).shape == (1, 3) and explain.even(500, 3, 0).shape == (500, 3)
+    assert np.array_equal(points[:10], lime.even(10, 5, 0)) and not np.allclose(points, lime.even(64, 5, 1))
+    assert lime.even(1, 3, 0).shape == (1, 3) and lime.even(500, 3, 0).shape == (500, 3)
 
 
 def test_made_up_rows_hold_each_columns_values_as_often_as_the_table_and_nothing_else(table):
     train, _ = table
-    made = explain.around(train, explain.even(4096, 4, 0))
+    made = lime.around(train, lime.even(4096, 4, 0))
     assert list(made) == list(train) and (made.dtypes == train.dtypes).all()
     for name in train:
         assert set(made[name]) <= set(train[name])
@@ -90,7 +90,7 @@ def test_made_up_rows_hold_each_columns_values_as_often_as_the_table_and_nothing
         assert often.abs().max() < 2 / 512
     assert abs(made["a"].corr(made["b"])) < 0.05 < 0.8 < train["a"].corr(train["b"])
     with pytest.raises(ValueError, match="4 columns, and points of shape"):
-        explain.around(train, np.zeros((3, 2)))
+        lime.around(train, np.zeros((3, 2)))
 
 
 def test_a_table_is_explained_as_lime_does_in_the_limit(table):
@@ -99,27 +99,27 @@ def test_a_table_is_explained_as_lime_does_in_the_limit(table):
     draw, n = rng(5), 200_000  # an independent LIME: dice, sklearn's ridge, quarters by comparison
     made = pd.DataFrame({name: draw.choice(train[name], n) for name in train})
     z = np.column_stack([
-        *[np.searchsorted(tables.edges(train[k]), made[k]) == np.searchsorted(tables.edges(train[k]), row[k]) for k in "ab"],
+        *[np.searchsorted(rules.edges(train[k]), made[k]) == np.searchsorted(rules.edges(train[k]), row[k]) for k in "ab"],
         *[made[k] == row[k].iloc[0] for k in "cd"]])
     ridge = Ridge(alpha=1).fit(z, box(made)[:, 1], sample_weight=np.sqrt(np.exp(-(~z).sum(1) / (0.75**2 * 4))))
-    ours = explain.lime_table(box, row, train, samples=16384)
+    ours = lime.lime_table(box, row, train, samples=16384)
     assert np.allclose(ours.weights, ridge.coef_, atol=0.006)
     assert np.isclose(ours.intercept, ridge.intercept_, atol=0.006) and ours.answer == box(row)[0, 1]
-    assert ours.names == tuple(map(str, explain.parts(row, train)))
-    other = explain.lime_table(box, row, train, label=0, samples=16384)
+    assert ours.names == tuple(map(str, lime.parts(row, train)))
+    other = lime.lime_table(box, row, train, label=0, samples=16384)
     assert np.allclose(other.weights, -ours.weights)
 
 
 def test_a_line_is_found_exactly_and_its_r2_is_1(table):
     train, _ = table
     row = train.iloc[[0]]
-    conditions = explain.parts(row, train)
+    conditions = lime.parts(row, train)
 
     def straight(frame):
         p = 0.5 + sum(w * c.holds(frame) for w, c in zip((0.2, -0.1, 0.05, 0), conditions, strict=True))
         return np.column_stack([1 - p, p])
 
-    told = explain.lime_table(straight, row, train, samples=4096)
+    told = lime.lime_table(straight, row, train, samples=4096)
     assert np.allclose(told.weights, (0.2, -0.1, 0.05, 0), atol=1e-3) and told.r2 > 0.9999
     assert told.line == pytest.approx(told.answer, abs=1e-3) and told.top(2) == [str(conditions[0]), str(conditions[1])]
 
@@ -129,15 +129,15 @@ def test_the_same_seed_says_the_same_and_leaves_all_dice_alone(table):
     np.random.seed(3)
     torch.manual_seed(3)
     before = np.random.get_state()[1].copy(), torch.get_rng_state()
-    one, again, other = (explain.lime_table(box, train.iloc[[5]], train, samples=512, seed=s) for s in (0, 0, 1))
+    one, again, other = (lime.lime_table(box, train.iloc[[5]], train, samples=512, seed=s) for s in (0, 0, 1))
     assert np.array_equal(one.weights, again.weights) and not np.array_equal(one.weights, other.weights)
     assert np.array_equal(before[0], np.random.get_state()[1]) and torch.equal(before[1], torch.get_rng_state())
 
 
 def test_the_order_of_the_rows_columns_does_not_matter(table):
     train, box = table
-    one = explain.lime_table(box, train.iloc[[5]], train, samples=512)
-    other = explain.lime_table(box, train.iloc[[5]][["d", "a", "c", "b"]], train, samples=512)
+    one = lime.lime_table(box, train.iloc[[5]], train, samples=512)
+    other = lime.lime_table(box, train.iloc[[5]][["d", "a", "c", "b"]], train, samples=512)
     assert str(one) == str(other)
 
 
@@ -148,12 +148,12 @@ def test_even_points_are_steadier_than_dice():
     forest = RandomForestClassifier(30, random_state=0).fit(x, y)
 
     def by_dice(row, seed):
-        made = explain.around(x, rng(seed).random((2048, 30)))
-        z = np.column_stack([c.holds(made) for c in explain.parts(row, x)]).astype(float)
-        return explain.fit(z, forest.predict_proba(made)[:, 1], explain.nearness(z, np.sqrt(1.125 * 30), explain.euclidean))[1:]
+        made = lime.around(x, rng(seed).random((2048, 30)))
+        z = np.column_stack([c.holds(made) for c in lime.parts(row, x)]).astype(float)
+        return lime.fit(z, forest.predict_proba(made)[:, 1], lime.nearness(z, np.sqrt(1.125 * 30), lime.euclidean))[1:]
 
     for row in (x.iloc[[0]], x.iloc[[20]]):
-        ours = [explain.lime_table(forest.predict_proba, row, x, samples=2048, seed=s).weights for s in range(8)]
+        ours = [lime.lime_table(forest.predict_proba, row, x, samples=2048, seed=s).weights for s in range(8)]
         dice = [by_dice(row, s) for s in range(8)]
         assert np.std(ours, axis=0).mean() < 0.75 * np.std(dice, axis=0).mean()
         assert np.allclose(np.mean(ours, axis=0), np.mean(dice, axis=0), atol=0.01)
@@ -161,7 +161,7 @@ def test_even_points_are_steadier_than_dice():
 
 def test_it_goes_on_until_the_top_stands_and_says_so(table):
     train, box = table
-    told = explain.lime_table(box, train.iloc[[3]], train)
+    told = lime.lime_table(box, train.iloc[[3]], train)
     assert told.settled and told.samples in (512, 1024, 2048) and "both halves name the same top 2" in str(told)
 
     asked = []
@@ -170,7 +170,7 @@ def test_it_goes_on_until_the_top_stands_and_says_so(table):
         asked.append(len(points))
         return points < 0.5, rng(len(asked)).random(len(points)) + 0.1 * (points < 0.5).sum(1)
 
-    told = explain.lime(level, [f"w{i}" for i in range(40)], 0.5, 40, explain.cosine, 0.35, most=4096)
+    told = lime.lime(level, [f"w{i}" for i in range(40)], 0.5, 40, lime.cosine, 0.35, most=4096)
     assert sum(asked) == told.samples == 4096 and asked == [512, 512, 1024, 2048] and not told.settled
     assert "not settled" in str(told)
 
@@ -178,9 +178,9 @@ def test_it_goes_on_until_the_top_stands_and_says_so(table):
 def test_a_constant_column_gets_no_weight_and_a_constant_box_none_at_all(table):
     train, box = table
     wide = train.assign(same=7, word="w")
-    told = explain.lime_table(box, wide.iloc[[0]], wide, samples=512)
+    told = lime.lime_table(box, wide.iloc[[0]], wide, samples=512)
     assert np.abs(told.weights[4:]).max() < 1e-12 and told.names[4:] == ("same is 7", "word is w")
-    told = explain.lime_table(lambda frame: np.tile([0.25, 0.75], (len(frame), 1)), wide.iloc[[0]], wide)
+    told = lime.lime_table(lambda frame: np.tile([0.25, 0.75], (len(frame), 1)), wide.iloc[[0]], wide)
     assert np.allclose(told.weights, 0) and np.isnan(told.r2) and told.settled and told.samples == 512
     assert "no ups and downs" in str(told) and "R²" not in str(told)
 
@@ -190,12 +190,12 @@ def test_more_classes_than_two_and_a_forest_on_frames():
     y = (train["a"] * 3).astype(int)
     forest = RandomForestClassifier(20, random_state=0).fit(train, y)
     for label in range(3):
-        told = explain.lime_table(forest.predict_proba, train.iloc[[0]], train, label=label, samples=512)
+        told = lime.lime_table(forest.predict_proba, train.iloc[[0]], train, label=label, samples=512)
         assert told.top(1)[0] == told.names[0] and "a" in told.names[0] and told.names[1].startswith("yes is ")
     with pytest.raises(ValueError, match="classes are 0 to 2"):
-        explain.lime_table(forest.predict_proba, train.iloc[[0]], train, label=3)
+        lime.lime_table(forest.predict_proba, train.iloc[[0]], train, label=3)
     with pytest.raises(ValueError, match="predict_proba, not predict"):
-        explain.lime_table(forest.predict, train.iloc[[0]], train)
+        lime.lime_table(forest.predict, train.iloc[[0]], train)
 
 
 @pytest.mark.parametrize(("answer", "says"), [
@@ -206,9 +206,9 @@ def test_more_classes_than_two_and_a_forest_on_frames():
 def test_a_box_that_gives_no_probabilities_is_refused(table, answer, says):
     train, _ = table
     with pytest.raises(ValueError, match=says):
-        explain.lime_table(lambda frame: answer(len(frame)), train.iloc[[0]], train)
+        lime.lime_table(lambda frame: answer(len(frame)), train.iloc[[0]], train)
     with pytest.raises(ValueError, match=says):
-        explain.lime_text(lambda texts: answer(len(texts)), "two words")
+        lime.lime_text(lambda texts: answer(len(texts)), "two words")
 
 
 def test_a_row_that_cannot_be_is_refused(table):
@@ -218,18 +218,18 @@ def test_a_row_that_cannot_be_is_refused(table):
             (train.iloc[:2], "One row"), (train.iloc[:0], "0 rows"), (row.assign(c="w"), "no c in the table"),
             (row.drop(columns="a"), "Lacking: 'a'"), (row.assign(a=np.nan), "missing"), (row.to_numpy(), "DataFrame")):
         with pytest.raises(ValueError, match=says):
-            explain.lime_table(box, bad, train)
+            lime.lime_table(box, bad, train)
     with pytest.raises(ValueError, match="samples is 1"):
-        explain.lime_table(box, row, train, samples=1)
+        lime.lime_table(box, row, train, samples=1)
     with pytest.raises(ValueError, match="missing"):
-        explain.lime_table(box, row, train.assign(a=np.nan))
+        lime.lime_table(box, row, train.assign(a=np.nan))
 
 
 # Text
 
 
 def test_words_are_taken_away_as_often_as_the_lime_package_does():
-    z = explain.some_off(explain.even(2**14, 6, 0))
+    z = lime.some_off(lime.even(2**14, 6, 0))
     off = (~z).sum(1)
     assert np.allclose(np.bincount(off, minlength=6)[1:] / len(z), 1 / 5, atol=0.01) and off.min() == 1
     pairs = [tuple(np.flatnonzero(~row)) for row in z[off == 2]]
@@ -245,28 +245,28 @@ def says_so(word, gain=0.4):
 
 def test_the_word_that_decides_is_found_and_goes_everywhere_at_once():
     text = "the cat, the dog and the fish"
-    told = explain.lime_text(says_so("the"), text)
+    told = lime.lime_text(says_so("the"), text)
     assert told.top(1) == ["the"] and told.weights[0] == pytest.approx(0.4, abs=0.02) and told.answer == 0.5
     assert told.names == ("the", "cat", "dog", "and", "fish") and np.abs(told.weights[1:]).max() < 0.02
     seen = []
-    explain.lime_text(lambda texts: (seen.extend(texts), says_so("the")(texts))[1], text, samples=256)
+    lime.lime_text(lambda texts: (seen.extend(texts), says_so("the")(texts))[1], text, samples=256)
     assert " cat,  dog and  fish" in seen and all(t.count("the") in (0, 3) and "," in t for t in seen)
 
 
 def test_what_a_word_is_can_be_said():
-    told = explain.lime_text(says_so("{ping}"), "see {ping} for more", words=r"\w+|[{}]", samples=64)
+    told = lime.lime_text(says_so("{ping}"), "see {ping} for more", words=r"\w+|[{}]", samples=64)
     assert told.names == ("see", "{", "ping", "}", "for", "more")
     assert set(told.top(3)) == {"{", "ping", "}"}
     with pytest.raises(ValueError, match="no word in '!!'"):
-        explain.lime_text(says_so("a"), "!!")
+        lime.lime_text(says_so("a"), "!!")
     with pytest.raises(ValueError, match=r"\(\?:"):
-        explain.lime_text(says_so("a"), "a b", words=r"(\w+)")
+        lime.lime_text(says_so("a"), "a b", words=r"(\w+)")
     with pytest.raises(ValueError, match="a list came"):
-        explain.lime_text(says_so("a"), ["a b"])
+        lime.lime_text(says_so("a"), ["a b"])
 
 
 def test_one_word_alone_can_be_explained():
-    told = explain.lime_text(says_so("yes"), "yes")
+    told = lime.lime_text(says_so("yes"), "yes")
     assert told.names == ("yes",) and told.settled
 
 
@@ -285,20 +285,20 @@ def test_the_patch_that_a_model_looks_at_is_found(channels):
     image = torch.full((1, channels, 32, 32), 0.1)
     image[:, :, 8:16, 16:24] = 1
     squares = torch.arange(32)[:, None] // 8 * 4 + torch.arange(32) // 8
-    told = explain.lime_picture(looks_at(8, 16), image, 1, squares, cover=torch.zeros(1, 1, 1, 1))
+    told = lime.lime_picture(looks_at(8, 16), image, 1, squares, cover=torch.zeros(1, 1, 1, 1))
     assert told.top(1) == ["patch 6"] and told.weights[6] > 0.5 and np.abs(np.delete(told.weights, 6)).max() < 0.05
-    found = explain.superpixels(image, 16)
-    told = explain.lime_picture(looks_at(8, 16), image, 1, found, cover=torch.zeros(1, 1, 1, 1))
+    found = lime.superpixels(image, 16)
+    told = lime.lime_picture(looks_at(8, 16), image, 1, found, cover=torch.zeros(1, 1, 1, 1))
     best = torch.from_numpy(told.weights)[found].argmax().item()
     assert 8 <= best // 32 < 16 and 16 <= best % 32 < 24
 
 
 def test_superpixels_are_numbered_patches_of_any_picture():
     for image in (data.picture("panda", 96), torch.rand(1, 1, 28, 28), torch.zeros(1, 3, 20, 30), torch.ones(1, 1, 16, 16)):
-        patches = explain.superpixels(image)
+        patches = lime.superpixels(image)
         assert patches.shape == image.shape[2:] and patches.dtype == torch.int64
         assert patches.unique().tolist() == list(range(int(patches.max()) + 1))
-        mean = explain.blurred_out(image, patches)
+        mean = lime.blurred_out(image, patches)
         for p in patches.unique()[:5]:
             assert torch.allclose(mean[0][:, patches == p], image[0][:, patches == p].mean(1, keepdim=True), atol=1e-5)
 
@@ -307,10 +307,10 @@ def test_hide_covers_patch_by_patch():
     image, cover = torch.rand(1, 3, 6, 8), torch.rand(1, 3, 6, 8)
     segments = torch.randint(4, (6, 8))
     z = torch.rand(5, 4) < 0.5
-    hidden = explain.hide(image, segments, z, cover)
+    hidden = lime.hide(image, segments, z, cover)
     for n, i, j in itertools.product(range(5), range(6), range(8)):
         assert torch.equal(hidden[n, :, i, j], (image if z[n, segments[i, j]] else cover)[0, :, i, j])
-    assert torch.equal(explain.hide(image, segments, z.float(), cover), hidden)
+    assert torch.equal(lime.hide(image, segments, z.float(), cover), hidden)
 
 
 def test_pictures_that_cannot_be_explained_are_refused():
@@ -321,10 +321,10 @@ def test_pictures_that_cannot_be_explained_are_refused():
             (image, 2, squares, "from 0 to 1"), (image, 1, squares[:4], "shapes"), (image, 1, squares * 2, "none left out"),
             (image, 1, squares.float(), "whole numbers")):
         with pytest.raises(ValueError, match=says):
-            explain.lime_picture(model, bad, target, patches)
+            lime.lime_picture(model, bad, target, patches)
     with pytest.raises(ValueError, match="train mode"):
-        explain.lime_picture(torch.nn.Sequential(torch.nn.Dropout(), torch.nn.Flatten()).train(), image, 1, squares)
-    assert models.check_eval(model) is None
+        lime.lime_picture(torch.nn.Sequential(torch.nn.Dropout(), torch.nn.Flatten()).train(), image, 1, squares)
+    assert contract.check_eval(model) is None
 
 
 # Many explanations, and lies
@@ -337,24 +337,24 @@ def covered(weights, cases):
 def test_pick_is_greedy_and_within_its_guarantee_of_the_best():
     for seed in range(30):
         weights = rng(seed).normal(size=(8, 10)) * (rng(seed + 99).random((8, 10)) < 0.25)
-        chosen = explain.pick(weights, 3)
+        chosen = lime.pick(weights, 3)
         best = max(covered(weights, c) for c in itertools.combinations(range(8), 3))
         assert covered(weights, chosen) >= (1 - 1 / np.e) * best - 1e-9
         assert covered(weights, chosen[:1]) == pytest.approx(max(covered(weights, [i]) for i in range(8)))
-        assert len(set(explain.pick(weights, 8))) == 8 and explain.pick(-weights, 3) == chosen
+        assert len(set(lime.pick(weights, 8))) == 8 and lime.pick(-weights, 3) == chosen
     for budget in (0, 9):
         with pytest.raises(ValueError, match="goes from 1 to 8"):
-            explain.pick(weights, budget)
+            lime.pick(weights, budget)
 
 
 def test_the_liar_hangs_on_every_column_and_lime_sees_none():
     train = pd.DataFrame(np.array(list(itertools.product([0, 1], repeat=3))), columns=list("abc"))
     for i in range(8):
         row = train.iloc[[i]]
-        told = explain.lime_table(explain.liar, row, train, samples=4096)
+        told = lime.lime_table(lime.liar, row, train, samples=4096)
         assert np.abs(told.weights).max() < 0.05
         for name in train:
-            assert explain.liar(row.assign(**{name: 1 - row[name]}))[0, 1] == 1 - explain.liar(row)[0, 1]
+            assert lime.liar(row.assign(**{name: 1 - row[name]}))[0, 1] == 1 - lime.liar(row)[0, 1]
 
 
 def test_a_disguise_answers_people_one_way_and_lime_another(table):
@@ -363,9 +363,9 @@ def test_a_disguise_answers_people_one_way_and_lime_another(table):
     def says(column, value):
         return lambda frame: np.column_stack([frame[column] != value, frame[column] == value]).astype(float)
 
-    box = explain.disguised(train, says("d", "yes"), says("c", "x"))
+    box = lime.disguised(train, says("d", "yes"), says("c", "x"))
     people = (box(train)[:, 1] == says("d", "yes")(train)[:, 1]).mean()
-    made = explain.around(train, rng(8).random((1000, 4)))
+    made = lime.around(train, rng(8).random((1000, 4)))
     explainers = (box(made)[:, 1] == says("c", "x")(made)[:, 1]).mean()
     assert people > 0.9 and explainers > 0.7
-    assert explain.disguised(train, says("d", "yes"), says("c", "x"))(made).tolist() == box(made).tolist()
+    assert lime.disguised(train, says("d", "yes"), says("c", "x"))(made).tolist() == box(made).tolist()

@@ -8,7 +8,8 @@ from scipy.optimize import minimize
 from torch import nn
 from torch.nn import functional as F
 
-from trickkit import adversarial, attacks, data, models, papers
+from trickkit import attacks, contract, data, models, papers, training
+from trickkit.papers import goodfellow2015
 
 
 def bent(seed: int, classes: int = 4) -> tuple[nn.Module, torch.Tensor, torch.Tensor]:
@@ -20,7 +21,7 @@ def bent(seed: int, classes: int = 4) -> tuple[nn.Module, torch.Tensor, torch.Te
 @pytest.mark.parametrize("seed", range(5))
 def test_the_sign_step_follows_finite_differences_and_may_leave_the_box(seed):
     network, images, labels = bent(seed)
-    stepped = adversarial.sign_step(network, images, labels, 0.25)
+    stepped = goodfellow2015.sign_step(network, images, labels, 0.25)
     for place in range(9):
         nudged = torch.zeros(1, 1, 3, 3).double()
         nudged.view(-1)[place] = 1e-5
@@ -42,7 +43,7 @@ def test_no_change_within_eps_costs_a_logistic_regression_more_than_the_closed_f
         def loss(change, x=x, y=y):
             return -F.softplus(-y * (weights @ (x + torch.from_numpy(change)) + bias)).item()
         found.append(-minimize(loss, np.zeros(6), bounds=[(-eps, eps)] * 6).fun)
-    assert adversarial.worst_case_loss(weights, bias, images, signs, eps).item() == pytest.approx(np.mean(found), rel=1e-4)
+    assert goodfellow2015.worst_case_loss(weights, bias, images, signs, eps).item() == pytest.approx(np.mean(found), rel=1e-4)
 
 
 def test_the_printed_formula_is_the_worst_case_for_plus_one_only():
@@ -51,26 +52,26 @@ def test_the_printed_formula_is_the_worst_case_for_plus_one_only():
     for sign in (1.0, -1.0):
         signs = torch.full((4,), sign)
         printed = F.softplus(signs * (0.2 * weights.abs().sum() - images @ weights - bias)).mean()
-        agrees = torch.isclose(printed, adversarial.worst_case_loss(weights, bias, images, signs, 0.2))
+        agrees = torch.isclose(printed, goodfellow2015.worst_case_loss(weights, bias, images, signs, 0.2))
         assert agrees == (sign == 1)
 
 
 def test_the_adversarial_loss_without_a_step_is_the_plain_loss_and_its_gradient_leaves_the_sign_alone():
     network, images, labels = bent(0)
     plain = F.cross_entropy(network(images), labels)
-    assert torch.isclose(adversarial.adversarial_loss(network, images, labels, eps=0), plain)
-    assert torch.isclose(adversarial.adversarial_loss(network, images, labels, alpha=1), plain)
-    loss = adversarial.adversarial_loss(network, images, labels, 0.1, 0.3)
+    assert torch.isclose(goodfellow2015.adversarial_loss(network, images, labels, eps=0), plain)
+    assert torch.isclose(goodfellow2015.adversarial_loss(network, images, labels, alpha=1), plain)
+    loss = goodfellow2015.adversarial_loss(network, images, labels, 0.1, 0.3)
     weight = network[1].weight
     slope = torch.autograd.grad(loss, weight)[0]
     weight.data[0, 0] += 1e-6
-    higher = adversarial.adversarial_loss(network, images, labels, 0.1, 0.3)
+    higher = goodfellow2015.adversarial_loss(network, images, labels, 0.1, 0.3)
     assert (higher - loss).item() / 1e-6 == pytest.approx(slope[0, 0].item(), rel=1e-3, abs=1e-6)
 
 
 def test_one_thread_is_given_back_after_an_error_too():
     before = torch.get_num_threads()
-    with pytest.raises(KeyError), models.one_thread():
+    with pytest.raises(KeyError), training.one_thread():
         assert torch.get_num_threads() == 1
         raise KeyError
     assert torch.get_num_threads() == before
@@ -108,10 +109,10 @@ def test_the_losses_of_separate_questions_are_the_sums_of_binary_cross_entropies
     logits, labels = torch.randn(6, 4).double(), torch.tensor([0, 1, 2, 3, 0, 1])
     yes = F.one_hot(labels, 4).double()
     by_hand = F.binary_cross_entropy(logits.sigmoid(), yes, reduction="none").sum(1).mean()
-    assert torch.isclose(adversarial.sigmoid_loss(logits, labels), by_hand)
-    assert torch.isclose(adversarial.rbf_loss(F.logsigmoid(logits), labels), by_hand)
+    assert torch.isclose(goodfellow2015.sigmoid_loss(logits, labels), by_hand)
+    assert torch.isclose(goodfellow2015.rbf_loss(F.logsigmoid(logits), labels), by_hand)
     sure = torch.zeros(1, 4, requires_grad=True)  # p = 1 for every class: a large loss, but finite, with a gradient
-    value = adversarial.rbf_loss(sure, torch.tensor([0]))
+    value = goodfellow2015.rbf_loss(sure, torch.tensor([0]))
     assert value.isfinite() and torch.autograd.grad(value, sure)[0].isfinite().all()
 
 
@@ -120,10 +121,10 @@ def test_nothing_within_eps_makes_an_rbf_surer_of_a_wrong_class(seed):
     torch.manual_seed(seed)
     images, labels = torch.rand(30, 1, 3, 3), torch.arange(30) % 3
     net = models.rbf(images, labels, 3)
-    aimed = adversarial.sign_step(net, images, labels, 0.2)
+    aimed = goodfellow2015.sign_step(net, images, labels, 0.2)
     with torch.no_grad():
         net.log_widths += 0.5 * torch.randn(3, 9)
-        worst = adversarial.to_centre(net, images, labels, 0.2)
+        worst = goodfellow2015.to_centre(net, images, labels, 0.2)
         assert (worst - images).abs().max() <= 0.2 + 1e-6
 
         def surest(x):  # the largest p of a class that is not the label
@@ -142,15 +143,15 @@ def test_nothing_within_eps_gives_a_wrong_class_of_an_rbf_a_larger_lead(seed):
     net = models.rbf(images, labels, 3)
     with torch.no_grad():
         net.log_widths += torch.randn(3, 9)
-        worst = adversarial.past_border(net, images, labels, 0.2)
+        worst = goodfellow2015.past_border(net, images, labels, 0.2)
         assert (worst - images).abs().max() <= 0.2 + 1e-6
 
         def lead(x):  # of the best wrong class over the label
-            return -attacks.lead(net(x), labels)
+            return -contract.lead(net(x), labels)
 
         best = lead(worst)
         ends = (images + 0.2 * (torch.randint(2, images.shape) * 2 - 1) for _ in range(300))
-        for other in [adversarial.to_centre(net, images, labels, 0.2), *ends, images]:
+        for other in [goodfellow2015.to_centre(net, images, labels, 0.2), *ends, images]:
             assert (lead(other) <= best + 1e-4).all()
         box = [(p - 0.2, p + 0.2) for p in images[0].flatten().double().tolist()]
         found = -min(minimize(lambda x: -lead(torch.tensor(x).float().view(1, 1, 3, 3).expand(30, -1, -1, -1))[0].item(),
@@ -169,19 +170,19 @@ def test_an_ensemble_is_the_mean_of_its_members_probabilities():
 
 def test_mistakes_rubbish_and_agreement_by_hand():
     answers = torch.tensor([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.3, 0.7]])
-    error, sure = adversarial.mistakes(lambda _: answers.log(), torch.zeros(4, 1, 1, 1), torch.tensor([0, 0, 0, 0]))
+    error, sure = goodfellow2015.mistakes(lambda _: answers.log(), torch.zeros(4, 1, 1, 1), torch.tensor([0, 0, 0, 0]))
     assert error == 50 and sure == pytest.approx(75)
-    assert adversarial.mistakes(lambda _: answers.log(), torch.zeros(4, 1, 1, 1), answers.argmax(1)) == (0, 0)
+    assert goodfellow2015.mistakes(lambda _: answers.log(), torch.zeros(4, 1, 1, 1), answers.argmax(1)) == (0, 0)
 
     def says(images):  # sure of class 1 where the first pixel is positive, of nothing elsewhere
         first = images[:, 0, 0, 0] > 0
         return torch.where(first[:, None], torch.tensor([0.05, 0.9, 0.05]), torch.tensor([0.4, 0.3, 0.3])).log()
 
-    error, sure, favourite = adversarial.rubbish(says, count=2000)
+    error, sure, favourite = goodfellow2015.rubbish(says, count=2000)
     assert error == pytest.approx(50, abs=4) and sure == pytest.approx(90) and favourite == 100
-    assert adversarial.rubbish(lambda images: torch.zeros(len(images), 3), count=10) == (0, 0, 0)
+    assert goodfellow2015.rubbish(lambda images: torch.zeros(len(images), 3), count=10) == (0, 0, 0)
     reference, other, labels = torch.tensor([1, 1, 2, 0]), torch.tensor([1, 0, 1, 0]), torch.tensor([0, 0, 0, 0])
-    assert adversarial.agreement(reference, other, labels) == (pytest.approx(100 / 3), pytest.approx(50))
+    assert goodfellow2015.agreement(reference, other, labels) == (pytest.approx(100 / 3), pytest.approx(50))
 
 
 def test_a_straight_line_is_overtaken_where_geometry_says():
@@ -189,8 +190,8 @@ def test_a_straight_line_is_overtaken_where_geometry_says():
     layer[1].weight.data = torch.tensor([[1.0, 1.0], [0.0, 0.0]])  # class 0 leads by the sum of two pixels
     images = torch.tensor([[0.3, 0.2], [0.4, 0.4]]).view(2, 1, 1, 2)
     labels = torch.tensor([0, 0])
-    assert adversarial.overtaken(layer, images[:1], labels[:1]) == pytest.approx(0.26, abs=0.0101)  # 0.5 = 2 · 0.25
-    line = adversarial.along(layer, images[1:], 0, [-0.1, 0.0, 0.25])
+    assert goodfellow2015.overtaken(layer, images[:1], labels[:1]) == pytest.approx(0.26, abs=0.0101)  # 0.5 = 2 · 0.25
+    line = goodfellow2015.along(layer, images[1:], 0, [-0.1, 0.0, 0.25])
     assert torch.allclose(line.flatten(1), torch.tensor([[0.5, 0.5], [0.4, 0.4], [0.15, 0.15]]))
 
 
@@ -198,11 +199,11 @@ def test_a_linear_model_keeps_what_its_gradient_promises_and_a_bent_one_does_not
     torch.manual_seed(0)
     images, labels = torch.rand(6, 1, 3, 3), torch.tensor([0, 1, 1, 0, 1, 0])
     line = nn.Sequential(nn.Flatten(), nn.Linear(9, 2))
-    promised, found = adversarial.promised_and_found(line, images, labels, [0, 0.1, 0.5])
+    promised, found = goodfellow2015.promised_and_found(line, images, labels, [0, 0.1, 0.5])
     assert promised[0] == found[0] == 0 and found == pytest.approx(promised, rel=1e-3)
     weights = line[1].weight[0] - line[1].weight[1]
     assert promised[1] == pytest.approx(0.1 * weights.abs().sum().item(), rel=1e-3)
-    promised, found = adversarial.promised_and_found(nn.Sequential(line, nn.Tanh()), images, labels, [5.0])
+    promised, found = goodfellow2015.promised_and_found(nn.Sequential(line, nn.Tanh()), images, labels, [5.0])
     assert found[0] < 0.9 * promised[0]
 
 
@@ -215,12 +216,12 @@ def test_training_takes_another_loss():
 
     def counted(model, x, y):
         asked.append(len(x))
-        return adversarial.logistic_loss(model, x, y)
+        return goodfellow2015.logistic_loss(model, x, y)
 
-    models.train(models.linear(1), images, signs, 2, batch=32, loss=counted)
+    training.train(models.linear(1), images, signs, 2, batch=32, loss=counted)
     assert asked == [32, 32, 16] * 2
-    by_default, by_name = (models.train(models.maxout(4, 2), images, labels, 1, **options).logits.weight
-                           for options in ({}, {"loss": models.plain_loss}))
+    by_default, by_name = (training.train(models.maxout(4, 2), images, labels, 1, **options).logits.weight
+                           for options in ({}, {"loss": training.plain_loss}))
     assert torch.equal(by_default, by_name)
 
 
@@ -236,11 +237,11 @@ def test_the_experiment_runs_on_the_complete_digits_as_they_are_kept(tmp_path, m
         (raw / f"{part}-labels-idx1-ubyte").write_bytes(struct.pack(">II", 0x801, len(classes)) + classes.tobytes())
     split = data.digits(full=True)
     assert len(split.train_images) == 80 and torch.equal(split.test_images, few.test_images[:40])
-    nets, ours = adversarial.experiment(split, seeds=(0, 1), epochs=2)
+    nets, ours = goodfellow2015.experiment(split, seeds=(0, 1), epochs=2)
     assert len(nets) == 2 and set(nets[0]) == set(nets[1])
     wanted = {id_.removeprefix("goodfellow2015/") for id_ in papers.reported() if id_.startswith("goodfellow2015/")}
     assert set(ours) == wanted and all(len(runs) == 2 for runs in ours.values())
-    again = adversarial.measure(adversarial.networks(split, 1, epochs=2), split)
+    again = goodfellow2015.measure(goodfellow2015.networks(split, 1, epochs=2), split)
     assert again == {name: runs[1] for name, runs in ours.items()}
 
 

@@ -47,8 +47,8 @@ def test_crops_are_squares_of_the_photographs():
 
 
 def loss_of(net, photo, name, painted):
-    wanted, content = style.of(net, data.scaled(data.painting(name), 256)), style.activations(net, photo, [style.CONTENT])[0]
-    *now, here = style.activations(net, painted, [*style.STYLE, style.CONTENT])
+    wanted, content = style.of(net, data.scaled(data.painting(name), 256)), style.responses(net, photo, [style.CONTENT])[0]
+    *now, here = style.responses(net, painted, [*style.STYLE, style.CONTENT])
     return (2e-3 * style.content_loss(here, content) + style.style_loss([style.gram(a) for a in now], wanted)).item()
 
 

@@ -9,8 +9,9 @@ import torch
 from scipy.stats import binom
 from sklearn.metrics import mutual_info_score
 
-from trickkit import data, mes, tables
-from trickkit.tables import Condition
+from trickkit import data, mes
+from trickkit.rules import conditions
+from trickkit.rules.conditions import Condition
 
 BITS = pd.DataFrame(list(itertools.product([0, 1], repeat=4)), columns=list("abcd"))  # a small world, all of it
 WEIGHTS = np.random.default_rng(3).dirichlet(np.full(16, 2.0))
@@ -27,7 +28,7 @@ def rings(rows):
 
 def truth(rules, says=True):
     """The true shares caught and left alone in the small world, (rules,) each."""
-    fired, alarm = tables.fires(rules, BITS), rings(BITS) == says
+    fired, alarm = conditions.fires(rules, BITS), rings(BITS) == says
     return fired[:, alarm] @ WEIGHTS[alarm] / WEIGHTS[alarm].sum(), ~fired[:, ~alarm] @ WEIGHTS[~alarm] / WEIGHTS[~alarm].sum()
 
 
@@ -72,11 +73,11 @@ def test_the_tree_draws_what_it_learnt(loans):
     tree, dice = mes.Tree(loans), np.random.default_rng(0)
     drawn = tree(20_000, dice)
     assert list(drawn) == list(loans) and drawn.dtypes.equals(loans.dtypes)
-    parts = {name: tables.parts_of(loans[name], 8) for name in loans}
+    parts = {name: conditions.parts_of(loans[name], 8) for name in loans}
     for parent, child in tree.links:  # of linked columns, each pair of parts is as frequent as in the table
         for p, c in itertools.product(parts[parent], parts[child]):
-            both = tables.holds([p, c], loans).mean()
-            assert tables.holds([p, c], drawn).mean() == pytest.approx(both, abs=5 * math.sqrt(both / 20_000) + 1e-9)
+            both = conditions.holds([p, c], loans).mean()
+            assert conditions.holds([p, c], drawn).mean() == pytest.approx(both, abs=5 * math.sqrt(both / 20_000) + 1e-9)
     assert drawn.equals(tree(20_000, np.random.default_rng(0))) and not drawn.equals(tree(20_000, dice))
 
 
@@ -89,9 +90,9 @@ def test_a_tree_of_one_column_and_of_a_constant():
 
 def test_independent_columns_make_loans_that_cannot_be_and_a_tree_does_not(loans):
     large_and_short = [Condition("credit_amount", low=7000), Condition("duration", high=12)]
-    share = [tables.holds(large_and_short, world(20_000, np.random.default_rng(0))).mean()
+    share = [conditions.holds(large_and_short, world(20_000, np.random.default_rng(0))).mean()
              for world in (mes.independent(loans), mes.Tree(loans))]
-    real = tables.holds(large_and_short, loans).mean()
+    real = conditions.holds(large_and_short, loans).mean()
     assert abs(share[1] - real) < 0.003 and share[0] > 5 * real
 
 
@@ -169,9 +170,9 @@ def test_balanced_draws_are_the_worlds_own_of_each_kind():
 def test_candidates_hold_for_the_case_and_are_all_there_are(loans):
     case = loans.iloc[[7]]
     rules = mes.candidates(case, loans, most=3)
-    assert tables.fires(rules, case).all() and len(set(rules)) == len(rules)
-    single = [c for name in loans for c in (tables.parts_of(loans[name]) if not tables.is_number(loans[name]) else
-              [Condition(name, **{way: float(t)}) for t in tables.edges(loans[name]) for way in ("low", "high")])
+    assert conditions.fires(rules, case).all() and len(set(rules)) == len(rules)
+    single = [c for name in loans for c in (conditions.parts_of(loans[name]) if not conditions.is_number(loans[name]) else
+              [Condition(name, **{way: float(t)}) for t in conditions.edges(loans[name]) for way in ("low", "high")])
               if c.holds(case)[0]]
     for size in (1, 2, 3):
         wanted = [r for r in itertools.combinations(single, size)
@@ -182,9 +183,9 @@ def test_candidates_hold_for_the_case_and_are_all_there_are(loans):
 
 def test_every_rule_fires_where_its_conditions_hold(loans):
     rules = mes.candidates(loans.iloc[[3]], loans, most=3)
-    fired = tables.fires(rules, loans)
+    fired = conditions.fires(rules, loans)
     for i in range(0, len(rules), 37):
-        assert (fired[i] == tables.holds(rules[i], loans)).all()
+        assert (fired[i] == conditions.holds(rules[i], loans)).all()
 
 
 def test_scores():
@@ -263,7 +264,7 @@ def test_the_scores_of_hoeffding_hold_all_at_once():
     n = mes.draws_needed(eps, len(rules), 0.1)
     for seed in range(400):
         alarms, quiet, _ = mes.balanced(rings, bits, n // 2, np.random.default_rng(seed))
-        found = mes.score(tables.fires(rules, pd.concat([alarms, quiet])), np.arange(n // 2 * 2) < n // 2)
+        found = mes.score(conditions.fires(rules, pd.concat([alarms, quiet])), np.arange(n // 2 * 2) < n // 2)
         missed += bool((np.abs(found - true) > eps).any())
     assert missed / 400 <= 0.1 + 3 * math.sqrt(0.1 * 0.9 / 400)
 

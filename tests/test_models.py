@@ -3,7 +3,7 @@ import torch
 import torchvision
 from torch import nn
 
-from trickkit import attacks, data, models
+from trickkit import activations, attacks, contract, data, models, training
 
 
 @pytest.fixture(scope="module")
@@ -98,8 +98,8 @@ def test_damaged_weights_of_the_course_network(tmp_path, monkeypatch):
     (lambda n: n((torch.rand(1, 3, 224, 224) * 255).byte()), "images.float"),
     (lambda n: n(torch.rand(0, 3, 224, 224)), "empty"),
     (lambda n: n([[0.0]]), "a list came"),
-    (lambda n: models.read(n, torch.rand(1, 3, 224, 224), "network.blocks.44"), "no layer called .* Did you mean"),
-    (lambda n: models.train(models.linear(), torch.rand(4, 1, 28, 28) * 255, torch.zeros(4)), "Pixels are wanted"),
+    (lambda n: activations.read(n, torch.rand(1, 3, 224, 224), "network.blocks.44"), "no layer called .* Did you mean"),
+    (lambda n: training.train(models.linear(), torch.rand(4, 1, 28, 28) * 255, torch.zeros(4)), "Pixels are wanted"),
 ])
 def test_bad_input_is_answered(net, ask, says):
     with pytest.raises(ValueError, match=says):
@@ -109,15 +109,15 @@ def test_bad_input_is_answered(net, ask, says):
 def test_reading_layers_leaves_the_model_as_it_was(net):
     x = torch.rand(1, 3, 224, 224)
     before = net(x)
-    conv, blocks, logits = models.read(net, x, "network.conv_stem", "network.blocks.4", "network")
+    conv, blocks, logits = activations.read(net, x, "network.conv_stem", "network.blocks.4", "network")
     assert conv.shape == (1, 32, 112, 112) and blocks.shape[1] == 112 and torch.equal(logits, before)
     assert not any(m._forward_hooks for m in net.modules())
     with pytest.raises(ValueError):
-        models.read(net, x[:, :1], "network.conv_stem")
+        activations.read(net, x[:, :1], "network.conv_stem")
     assert not any(m._forward_hooks for m in net.modules())
     # what a layer gave is what it gave, though the next one works in place
     inplace = nn.Sequential(nn.Flatten(), nn.Linear(4, 4), nn.ReLU(inplace=True))
-    assert torch.equal(models.read(inplace, x[:, :1, :2, :2], "1")[0], inplace[1](x[:, :1, :2, :2].flatten(1)))
+    assert torch.equal(activations.read(inplace, x[:, :1, :2, :2], "1")[0], inplace[1](x[:, :1, :2, :2].flatten(1)))
 
 
 def test_a_layer_that_took_no_part():
@@ -130,7 +130,7 @@ def test_a_layer_that_took_no_part():
             return self.used(x)
 
     with pytest.raises(ValueError, match="'idle' took no part"):
-        models.read(Lazy(), torch.rand(1, 1, 2, 2), "idle")
+        activations.read(Lazy(), torch.rand(1, 1, 2, 2), "idle")
 
 
 def test_vgg_features_are_torchvisions_network(monkeypatch):
@@ -143,23 +143,23 @@ def test_vgg_features_are_torchvisions_network(monkeypatch):
     mean = torch.tensor([122.67892, 116.66877, 104.00699]).view(1, 3, 1, 1) / 255
     expected = plain.features((x.cpu() - mean) * 255)
     assert torch.allclose(vgg(x).cpu(), expected, rtol=1e-3, atol=1e-2)
-    assert models.read(vgg, x, "conv4_2")[0].shape == (1, 512, 8, 8)
+    assert activations.read(vgg, x, "conv4_2")[0].shape == (1, 512, 8, 8)
 
 
 def test_training_is_deterministic_and_learns():
     digits = data.digits()
     x, y = digits.train_images[:1000], digits.train_labels[:1000]
-    first, second = (models.train(models.convnet(), x, y, epochs=6) for _ in range(2))
+    first, second = (training.train(models.convnet(), x, y, epochs=6) for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
     assert not first.training and models.accuracy(first, digits.test_images, digits.test_labels) > 0.7
-    other = models.train(models.convnet(), x, y, epochs=6, seed=1)
+    other = training.train(models.convnet(), x, y, epochs=6, seed=1)
     assert not torch.equal(first.logits.weight, other.logits.weight)
 
 
 def test_the_penalty_is_half_lambda_w_squared():
     """One step of Adam's first moments is the gradient: compare the penalised gradient with autograd's of the whole loss."""
     x, y = torch.rand(10, 1, 28, 28), torch.arange(10)
-    trained = models.train(models.linear(), x, y, epochs=300, rate=0.05, decay=1.0, batch=10)
+    trained = training.train(models.linear(), x, y, epochs=300, rate=0.05, decay=1.0, batch=10)
     weights = trained.templates.weight
     loss = nn.functional.cross_entropy(trained(x), y) + 0.5 * weights.square().sum()
     gradient = torch.autograd.grad(loss, weights)[0]
@@ -168,12 +168,12 @@ def test_the_penalty_is_half_lambda_w_squared():
 
 def test_labels_follow_one_contract():
     x = torch.rand(3, 1, 2, 2)
-    assert models.one_each(2, x).tolist() == [2, 2, 2]
+    assert contract.one_each(2, x).tolist() == [2, 2, 2]
     for labels, says in ((torch.tensor([1, 2]), "One label an image"), (torch.tensor([0.5, 1, 2]), "whole numbers")):
         with pytest.raises(ValueError, match=says):
-            models.one_each(labels, x)
+            contract.one_each(labels, x)
     with pytest.raises(ValueError, match="from 0 to 4"):
-        models.check_labels(5, x, 5)
+        contract.check_labels(5, x, 5)
 
 
 def test_a_model_in_train_mode_is_refused():
@@ -196,9 +196,9 @@ class Lazy(torch.nn.Module):
 def test_reading_computes_nothing_after_the_last_layer_asked_for():
     model, images, ran = Lazy(), torch.rand(2, 3, 16, 16), []
     model.late.register_forward_hook(lambda *_: ran.append("late"))
-    assert torch.equal(models.read(model, images, "used")[0], model.used(images)) and not ran
-    late, used, again = models.read(model, images, "late", "used", "used")
+    assert torch.equal(activations.read(model, images, "used")[0], model.used(images)) and not ran
+    late, used, again = activations.read(model, images, "late", "used", "used")
     assert ran and torch.equal(late, model(images)) and torch.equal(used, again)
     with pytest.raises(ValueError, match="The layer 'idle' took no part"):
-        models.read(model, images, "used", "idle")
+        activations.read(model, images, "used", "idle")
     assert not model.used._forward_hooks

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from trickkit import plots
+from trickkit.plots import picture
 
 PICTURES = [
     plots.pictures(torch.rand(5, 3, 120, 120), list("abcde"), "five < six & seven"),
@@ -55,7 +56,7 @@ def test_colours_are_told_apart_by_lightness_or_hue():
         m = 0.29275 * r + 0.70725 * g
         return torch.tensor([m, m, -0.02234 * r + 0.02234 * g + b]).clamp(min=0) ** (1 / 2.2)
 
-    shades = [seen(c) for c in plots.COLOURS[:4]]
+    shades = [seen(c) for c in picture.COLOURS[:4]]
     assert all((a - b).norm() > 0.15 for i, a in enumerate(shades) for b in shades[:i])
 
 

@@ -9,7 +9,7 @@ import pytest
 from scipy import special, stats
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from trickkit import data, rules, tables
+from trickkit import data, rules
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def in_full(places, antecedents, frame, labels, length, width):
             chances = {c: stats.poisson.pmf(c, width) for c in had}
             total += np.log(chances[len(rule)] / sum(chances.values())) - np.log(had[len(rule)])
             used.append(place)
-        met = left & (tables.holds(antecedents[place], frame) if place is not None else True)
+        met = left & (rules.holds(antecedents[place], frame) if place is not None else True)
         counts = np.array([(labels[met] == kind).sum() for kind in kinds])
         total += special.gammaln(len(kinds)) - special.gammaln(counts.sum() + len(kinds)) + special.gammaln(counts + 1).sum()
         left &= ~met
@@ -54,10 +54,10 @@ def every_list(antecedents, most):
 
 def test_mined_are_all_that_are_frequent_in_a_class(titanic):
     frame, labels = titanic
-    parts = [c for name in frame for c in tables.parts_of(frame[name])]
+    parts = [c for name in frame for c in rules.parts_of(frame[name])]
     pairs = [pair for pair in itertools.combinations(parts, 2) if pair[0].column != pair[1].column]
     wanted = {rule for rule in [*((c,) for c in parts), *pairs]
-              if max(tables.holds(rule, frame)[labels == k].mean() for k in (0, 1)) >= 0.1}
+              if max(rules.holds(rule, frame)[labels == k].mean() for k in (0, 1)) >= 0.1}
     found = rules.mine(frame, labels)
     assert set(found) == wanted and len(found) == len(wanted) and [len(r) for r in found] == sorted(len(r) for r in found)
 

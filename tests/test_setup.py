@@ -1,4 +1,3 @@
-import json
 import pathlib
 import re
 import shutil
@@ -11,7 +10,8 @@ import pytest
 import yaml
 
 import trickkit
-from trickkit import data, setup
+from trickkit import data
+from trickkit.course import setup
 
 ROOT = data.ROOT
 
@@ -186,10 +186,10 @@ def test_importing_the_package_imports_nothing_heavy():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "set()"
 
 
-def test_a_room_that_does_not_exist():
-    assert set(trickkit.ROOMS) <= set(dir(trickkit))
-    with pytest.raises(AttributeError, match="no room called 'atacks'; its rooms are adversarial, attacks"):
+def test_a_module_that_does_not_exist():
+    assert set(trickkit.MODULES) <= set(dir(trickkit))
+    with pytest.raises(AttributeError, match="no module called 'atacks'; its modules are activations, attacks"):
         trickkit.atacks  # noqa: B018
-    flat = {p.stem for p in pathlib.Path(trickkit.__file__).parent.glob("*.py")} - {"__init__", "__main__"}
-    assert flat | {"check"} == set(trickkit.ROOMS)
-    assert json.dumps(sorted(flat))
+    home = pathlib.Path(trickkit.__file__).parent
+    there = {p.stem for p in home.glob("*.py")} | {p.parent.name for p in home.glob("*/__init__.py")}
+    assert there - {"__init__", "__main__"} == set(trickkit.MODULES)

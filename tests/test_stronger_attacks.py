@@ -6,7 +6,7 @@ import torch
 from test_attacks import network, pictures
 from torch import nn
 
-from trickkit import attacks, linear
+from trickkit import attacks, contract, linear
 
 
 def lines(seed: int, classes: int) -> tuple[nn.Module, torch.Tensor, torch.Tensor]:
@@ -165,7 +165,7 @@ def test_square_and_nes_lower_the_lead():
     net, x = network(5), pictures(10)
     y = net(x).argmax(1)
     for name in ("square", "nes"):
-        assert attacks.lead(net(BUDGET[name](net, x, y, 0.01)), y).mean() < attacks.lead(net(x), y).mean() - 0.1
+        assert contract.lead(net(BUDGET[name](net, x, y, 0.01)), y).mean() < contract.lead(net(x), y).mean() - 0.1
 
 
 def test_hop_skip_jump_needs_labels_only_and_more_questions_bring_it_nearer():
@@ -261,8 +261,8 @@ def test_border_is_where_it_is():
 def test_lead_and_sizes_by_hand():
     logits = torch.tensor([[1.0, 4.0, 2.0], [1.0, 4.0, 2.0], [0.0, 0.0, -1.0]])
     labels = torch.tensor([1, 2, 2])
-    assert attacks.lead(logits, labels).tolist() == [2.0, -2.0, -1.0]
-    assert attacks.lead(logits, labels, targeted=True).tolist() == [-2.0, 2.0, 1.0]
+    assert contract.lead(logits, labels).tolist() == [2.0, -2.0, -1.0]
+    assert contract.lead(logits, labels, targeted=True).tolist() == [-2.0, 2.0, 1.0]
     change = torch.zeros(1, 3, 4, 4)
     change[0, 0, 1, 1], change[0, 2, 1, 1], change[0, 1, 3, 3] = 0.3, 0.4, -1.2
     zero, two, most = attacks.sizes(change)

@@ -15,7 +15,8 @@ import pytest
 import torch
 from filelock import FileLock
 
-from trickkit import data, studio, style
+from trickkit import data, style
+from trickkit.course import studio
 
 DREAM = {"title": "a dream", "layer": "network.blocks.1", "octaves": 1, "steps": 1, "side": 128}
 PAINT = {"title": "Cat / Wave!", "ratio": 1e-4, "rough": 0.0, "colours": "photo", "side": 96, "minutes": 0.02}
@@ -91,7 +92,7 @@ def test_a_process_that_the_system_kills_is_told_as_want_of_memory():
 
 def test_the_process_ends_when_its_page_is_gone():
     job = a_dream(steps=10**6)
-    process = subprocess.Popen([sys.executable, "-m", "trickkit.studio", str(job.folder)], cwd=data.ROOT, stdin=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, "-m", "trickkit.course.studio", str(job.folder)], cwd=data.ROOT, stdin=subprocess.PIPE)
     deadline = time.monotonic() + 60
     while not (job.folder / "share").exists() and time.monotonic() < deadline:
         time.sleep(0.1)

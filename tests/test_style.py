@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from trickkit import data, models, style
+from trickkit import activations, data, models, style
 
 
 @pytest.fixture(scope="module")
@@ -84,47 +84,47 @@ def test_network_is_vgg_up_to_scale_and_every_layer_is_one_on_average(net, photo
         if isinstance(module, nn.MaxPool2d):
             setattr(plain, name, nn.AvgPool2d(2))
     names = ["relu1_1", "relu1_2", "relu3_3", "relu5_3"]
-    for a, b in zip(style.activations(plain, photo, names), style.activations(net, photo, names), strict=True):
+    for a, b in zip(style.responses(plain, photo, names), style.responses(net, photo, names), strict=True):
         scale = a.sum() / b.sum()
         assert torch.allclose(a, scale * b, rtol=1e-3, atol=1e-3 * a.max().item())
     assert not any(isinstance(m, nn.MaxPool2d) for m in net) and sum(isinstance(m, nn.AvgPool2d) for m in net) == 5
     photos = torch.cat([data.picture(name, 128) for name in data.pictures()])
-    for a in style.activations(net, photos, ["relu1_1", "relu2_2", "relu4_3"]):
+    for a in style.responses(net, photos, ["relu1_1", "relu2_2", "relu4_3"]):
         assert abs(a.mean().item() - 1) < 1e-3
 
 
 def test_activations_come_in_the_order_asked_for_and_stop_at_the_last(net, photo):
-    late, early = style.activations(net, photo, ["relu2_1", "relu1_1"])
+    late, early = style.responses(net, photo, ["relu2_1", "relu1_1"])
     assert late.shape[1] == 128 and early.shape[1] == 64
-    assert torch.equal(early, models.read(net, photo, "relu1_1")[0])
+    assert torch.equal(early, activations.read(net, photo, "relu1_1")[0])
     asked = []
-    with models.hooked(net, [net.conv2_2], lambda *_: asked.append(1)):
-        style.activations(net, photo, ["relu2_1"])
+    with activations.hooked(net, [net.conv2_2], lambda *_: asked.append(1)):
+        style.responses(net, photo, ["relu2_1"])
         assert not asked
-        style.activations(net, photo, ["relu2_2"])
+        style.responses(net, photo, ["relu2_2"])
     assert asked
-    quick = style.activations(net, photo, ["relu3_1"], quick=True)[0]
-    exact = style.activations(net, photo, ["relu3_1"])[0]
+    quick = style.responses(net, photo, ["relu3_1"], quick=True)[0]
+    exact = style.responses(net, photo, ["relu3_1"])[0]
     assert quick.dtype == torch.float32 and (quick - exact).norm() < 0.03 * exact.norm()
 
 
 def test_what_activations_refuse(net, photo):
     with pytest.raises(ValueError, match="Did you mean 'relu4_1'"):
-        style.activations(net, photo, ["relu41"])
+        style.responses(net, photo, ["relu41"])
     with pytest.raises(ValueError, match="32 pixels or more"):
-        style.activations(net, photo[..., :20], ["relu1_1"])
+        style.responses(net, photo[..., :20], ["relu1_1"])
     with pytest.raises(ValueError, match="largest here is 255"):
-        style.activations(net, torch.full((1, 3, 40, 40), 255.0), ["relu1_1"])
+        style.responses(net, torch.full((1, 3, 40, 40), 255.0), ["relu1_1"])
     with pytest.raises(ValueError, match="3 channels"):
-        style.activations(net, photo[:, :1], ["relu1_1"])
+        style.responses(net, photo[:, :1], ["relu1_1"])
     with pytest.raises(ValueError, match=r"style.network\(\) makes it"):
-        style.activations(models.convnet(), photo, ["relu1"])
+        style.responses(models.convnet(), photo, ["relu1"])
 
 
 def test_a_painting_has_its_own_style_at_any_size(net, wave):
     wanted = style.of(net, wave)
     assert [len(g) for g in wanted] == [64, 128, 256, 512, 512]
-    assert style.style_loss([style.gram(a) for a in style.activations(net, wave, style.STYLE)], wanted) == 0
+    assert style.style_loss([style.gram(a) for a in style.responses(net, wave, style.STYLE)], wanted) == 0
     larger, other = (style.of(net, x) for x in (data.scaled(data.painting("great_wave"), 96),
                                                 data.scaled(data.painting("auvers"), 64)))
     assert style.style_loss(larger, wanted) < style.style_loss(other, wanted)
@@ -134,10 +134,10 @@ def test_a_painting_has_its_own_style_at_any_size(net, wave):
 
 def test_paint_lowers_its_loss_and_stays_a_picture(net, photo, wave):
     wanted, before = style.of(net, wave), photo.clone()
-    [content] = style.activations(net, photo, [style.CONTENT])
+    [content] = style.responses(net, photo, [style.CONTENT])
 
     def loss(x):
-        here = style.activations(net, x, [style.CONTENT])[0]
+        here = style.responses(net, x, [style.CONTENT])[0]
         return 1e-4 * style.content_loss(here, content) + style.style_loss(style.of(net, x), wanted)
 
     x = style.paint(net, photo, wanted, looks=12)
@@ -154,7 +154,7 @@ def test_paint_lowers_its_loss_and_stays_a_picture(net, photo, wave):
 def test_the_content_as_a_sum_would_weigh_so_much_more(net):
     """Eq. 1 as printed is a sum over places: at 96 pixels the paper's 1e-3 is then our 0.1, and the photograph stays."""
     photo, wave = data.scaled(data.picture("macaw"), 96), data.scaled(data.painting("great_wave"), 96)
-    places = style.activations(net, photo, [style.CONTENT])[0][0, 0].numel()
+    places = style.responses(net, photo, [style.CONTENT])[0][0, 0].numel()
     assert places == 12 * 9
     wanted = style.of(net, wave, style.STYLE[:3])
     summed, ours = (style.paint(net, photo, wanted, r, looks=8) for r in (1e-3 * places, 1e-3))

@@ -1,30 +1,29 @@
 """trickkit: the helper package of the course *How to trick a neural network, and see inside one*.
 
-Each room is a module, imported when it is first used: `tk.data`, `tk.models`, `tk.attacks`, … (`ROOMS`).
+Each module is imported when it is first used: `tk.data`, `tk.models`, `tk.attacks`, … (`MODULES`).
 """
 import importlib
 import inspect
+import pkgutil
 
 __version__ = "0.1.0"
 
-ROOMS = ("adversarial", "attacks", "backprop", "characters", "check", "corels", "data", "defences", "dreams", "explain",
-         "fast_style", "features", "linear", "mes", "models", "papers", "plots", "rules", "saliency", "setup", "studio",
-         "studio_page", "style", "tables", "trust", "weights", "widgets")
+MODULES = tuple(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
 
 
 def __getattr__(name: str):
-    if name in ROOMS:
+    if name in MODULES:
         return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"trickkit has no room called {name!r}; its rooms are {', '.join(ROOMS)}")
+    raise AttributeError(f"trickkit has no module called {name!r}; its modules are {', '.join(MODULES)}")
 
 
 def __dir__():
-    return [*globals(), *ROOMS]
+    return [*globals(), *MODULES]
 
 
 def device():
     """The GPU where there is one, else the processor: where the course's pictures and networks are made."""
-    return importlib.import_module("trickkit.data").device()
+    return importlib.import_module("trickkit.contract").device()
 
 
 def show(thing) -> None:

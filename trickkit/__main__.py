@@ -1,3 +1,3 @@
-from trickkit.setup import main
+from trickkit.course.setup import main
 
 main()

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from trickkit import data, models
+from trickkit import data
+from trickkit.common import progress
 
 ALPHABET = "\n" + "".join(map(chr, range(32, 127)))  # what nearly all of Python is written in
 HIDDEN = 192
@@ -103,7 +104,7 @@ def train(model: Reader, texts: Sequence[str], steps: int, rate: float = 4e-3, s
     falling = torch.optim.lr_scheduler.CosineAnnealingLR(moves, steps)
     place, state = 0, None
     model.train()
-    for _ in models.progress(range(steps), "reading"):
+    for _ in progress(range(steps), "reading"):
         if place + length + 1 > len(tape):
             place, state = 0, None
         codes = tape[place:place + length + 1]

@@ -3,25 +3,35 @@
 Pictures are float32 tensors (N, 3, H, W) with values in [0, 1]; digits and clothes (N, 1, 28, 28). They live on `device()`.
 """
 import csv
-import difflib
 import functools
 import hashlib
 import io
 import os
 import pathlib
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from trickkit.common import unknown
+from trickkit.contract import device
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
 DATA = ROOT / "data"
+
+
 LARGEST_FILE = 40_000_000  # bytes
+
+
 LARGEST_PHOTO = 50_000_000  # pixels: a phone takes 12 to 48 million; a decompression bomb claims billions
 
+
 CLOTHES = ("t-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot")
+
+
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
@@ -33,21 +43,6 @@ class Split(NamedTuple):
     test_images: torch.Tensor
     test_labels: torch.Tensor
     names: tuple[str, ...]
-
-
-def device() -> torch.device:
-    """The GPU where there is one, else the processor. Pictures and networks of the course are made here."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def unknown(kind: str, name: object, names: Iterable[str]) -> ValueError:
-    """The error for a name that does not exist, with the nearest names that do."""
-    names = [str(n) for n in names]
-    near = difflib.get_close_matches(str(name).lower(), names, n=3, cutoff=0.5)
-    near += [n for n in names if str(name).lower() in n.lower() and n not in near][: 3 - len(near)]
-    shown = names if len(names) <= 20 else [*names[:8], f"… {len(names)} in all"]
-    hint = f"Did you mean {' or '.join(repr(n) for n in near)}?" if near else f"There are: {', '.join(shown)}."
-    return ValueError(f"There is no {kind} called {name!r}. {hint}")
 
 
 @functools.cache

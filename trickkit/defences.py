@@ -13,7 +13,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from trickkit import attacks, data
-from trickkit.models import accuracy, check_batch, check_eval, check_images, ensemble, one_each, progress
+from trickkit.common import check_count, progress
+from trickkit.contract import Model, check, check_batch, check_eval, check_images, device, loss_gradient, one_each, per_image
+from trickkit.models import accuracy, ensemble
 
 FILE = "weights/defended_digits.safetensors"
 RADII, NOISES = (0.0, 0.1, 0.2, 0.3), (0.25, 0.5)  # the ε and the σ that shipped networks were trained with
@@ -33,7 +35,7 @@ def network(seed: int = 0) -> nn.Sequential:
             conv1=nn.Conv2d(1, 16, 4, stride=2, padding=1), relu1=nn.ReLU(),
             conv2=nn.Conv2d(16, 32, 4, stride=2, padding=1), relu2=nn.ReLU(),
             flatten=nn.Flatten(), hidden=nn.Linear(32 * 7 * 7, 64), relu3=nn.ReLU(), logits=nn.Linear(64, 10),
-        )).to(data.device())
+        )).to(device())
 
 
 def adversarial(eps: float, steps: int = 7) -> Spoil:
@@ -124,7 +126,7 @@ def noise_trained(sigma: float) -> nn.Sequential:
 # Judging a defence by its worst case.
 
 @torch.no_grad()
-def held(model: attacks.Model, attempts: Sequence[torch.Tensor], labels: int | torch.Tensor) -> torch.Tensor:
+def held(model: Model, attempts: Sequence[torch.Tensor], labels: int | torch.Tensor) -> torch.Tensor:
     """Which images held out against every attempt: booleans (N,), True where the model reads all of them rightly.
 
     attempts: batches (N, C, H, W), the same images under one attack each (Carlini et al. 2019, arXiv:1902.06705: the
@@ -172,17 +174,17 @@ def straight_through(defence: Callable[[torch.Tensor], torch.Tensor]) -> Callabl
     return opened
 
 
-def averaged(model: attacks.Model, draws: int) -> attacks.Model:
+def averaged(model: Model, draws: int) -> Model:
     """A randomised model's expectation: the logarithm of its mean probabilities over `draws` fresh answers, (N, K).
 
     Its gradient is the gradient of the mean: EOT (Athalye et al. 2018, arXiv:1707.07397, §2.1).
     Raises ValueError for no draws.
     """
-    attacks.check_count(draws=draws)
+    check_count(draws=draws)
     return ensemble([model] * draws)
 
 
-def break_defence(model: attacks.Model, defence: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor,
+def break_defence(model: Model, defence: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor,
                   labels: int | torch.Tensor, eps: float) -> torch.Tensor:
     """Images within ε (ℓ∞) that model(defence(images)) reads wrongly, where the defence tosses coins and has no gradient.
 
@@ -196,21 +198,21 @@ SIGNS = ("gradients are zero", "one step beats many", "noise beats the gradient"
          "a borrowed attack beats the gradient", "without a limit some still hold")
 
 
-def symptoms(model: attacks.Model, images: torch.Tensor, labels: int | torch.Tensor, eps: float,
-             stand_in: attacks.Model) -> dict[str, float]:
+def symptoms(model: Model, images: torch.Tensor, labels: int | torch.Tensor, eps: float,
+             stand_in: Model) -> dict[str, float]:
     """What Athalye et al. 2018 (arXiv:1802.00420, §3.1) and Carlini et al. 2019 (arXiv:1902.06705) ask of a defence.
 
     Shares of the images, 0 to 1: those whose gradient is zero, and those read rightly under each attack within ε (ℓ∞).
     stand_in: another network, whose adversarial images are borrowed. `suspicious` reads the answer.
     """
-    attacks.check(model, images, eps)
+    check(model, images, eps)
 
     def right(x):
         return accuracy(model, x, labels)
 
-    radius = attacks.per_image(eps, images)
+    radius = per_image(eps, images)
     random = [(images + attacks.random_in_ball(images, radius, "linf", seed)).clamp(0, 1) for seed in range(20)]
-    return {"gradient zero": (attacks.loss_gradient(model, images, labels).flatten(1).abs().amax(1) == 0).float().mean().item(),
+    return {"gradient zero": (loss_gradient(model, images, labels).flatten(1).abs().amax(1) == 0).float().mean().item(),
             "one step": right(attacks.fgsm(model, images, labels, eps)),
             "many steps": right(attacks.pgd(model, images, labels, eps, 40)),
             "noise": held(model, random, labels).float().mean().item(),
@@ -228,7 +230,7 @@ def suspicious(found: dict[str, float], margin: float = 0.02) -> list[bool]:
 
 # Randomised smoothing.
 
-def with_noise(model: attacks.Model, sigma: float, seed: int = 0) -> attacks.Model:
+def with_noise(model: Model, sigma: float, seed: int = 0) -> Model:
     """The model looking through Gaussian noise of standard deviation σ (in brightness, 0 to 1) that is new at every call."""
     check_sigma(sigma)
     dice = torch.Generator().manual_seed(seed)
@@ -236,7 +238,7 @@ def with_noise(model: attacks.Model, sigma: float, seed: int = 0) -> attacks.Mod
 
 
 @torch.no_grad()
-def votes(model: attacks.Model, image: torch.Tensor, sigma: float, n: int, seed: int = 0) -> torch.Tensor:
+def votes(model: Model, image: torch.Tensor, sigma: float, n: int, seed: int = 0) -> torch.Tensor:
     """How often the model reads each class in n noisy copies of one image (1, C, H, W): counts (K,), int64, with sum n.
 
     SAMPLEUNDERNOISE (Cohen et al. 2019, arXiv:1902.02918, §3.2). The noise is not clipped to [0, 1].
@@ -245,7 +247,7 @@ def votes(model: attacks.Model, image: torch.Tensor, sigma: float, n: int, seed:
     if len(image) != 1:
         raise ValueError(f"One image is wanted, (1, C, H, W); {len(image)} came. Certify them one after another.")
     check_eval(model)
-    attacks.check_count(n=n)
+    check_count(n=n)
     noisy, counts = with_noise(model, sigma, seed), 0
     for size in [1000] * (n // 1000) + [n % 1000] * (n % 1000 > 0):
         logits = noisy(image.expand(size, -1, -1, -1))
@@ -268,7 +270,7 @@ def certificate(selection: torch.Tensor, counts: torch.Tensor, sigma: float, alp
     return (label, float(sigma * norm.ppf(p))) if p > 0.5 else (-1, 0.0)
 
 
-def certify(model: attacks.Model, image: torch.Tensor, sigma: float, n0: int = 100, n: int = 1000, alpha: float = 0.001,
+def certify(model: Model, image: torch.Tensor, sigma: float, n0: int = 100, n: int = 1000, alpha: float = 0.001,
             seed: int = 0) -> tuple[int, float]:
     """The class that the smoothed classifier gives one image (1, C, H, W), and the ℓ₂ radius within which nothing changes it.
 

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from trickkit import data, models
-from trickkit.attacks import check_count
-from trickkit.models import check_eval, check_one
+from trickkit import activations, data
+from trickkit.common import check_count
+from trickkit.contract import check_eval, check_one, device
 
 SMALLEST = 32  # pixels: where networks for photographs have one place left in their last layer
 
@@ -31,7 +31,7 @@ class Objective:
         self.layers, self.value = tuple(layers), value
 
     def __call__(self, model: nn.Module, images: torch.Tensor) -> torch.Tensor:
-        return self.value(model, dict(zip(self.layers, models.read(model, images, *self.layers), strict=True)))
+        return self.value(model, dict(zip(self.layers, activations.read(model, images, *self.layers), strict=True)))
 
     def __add__(self, other: "Objective") -> "Objective":
         if not isinstance(other, Objective):
@@ -82,7 +82,7 @@ def guide(photo: torch.Tensor, name: str) -> Objective:
     @functools.cache
     def features_of(model):
         with torch.no_grad():
-            return models.read(model, photo, name)[0][0].flatten(1)
+            return activations.read(model, photo, name)[0][0].flatten(1)
 
     return Objective([name], lambda model, out: (features_of(model).T @ out[name].flatten(2)).amax(1).sum(1))
 
@@ -219,7 +219,7 @@ def visualise(model: nn.Module, objective: Objective, size: int = 112, steps: in
     check_count(steps=steps)
     if size < SMALLEST:
         raise ValueError(f"A size of {SMALLEST} pixels or more is wanted; {size} came.")
-    dice, home = torch.Generator().manual_seed(seed), data.device()
+    dice, home = torch.Generator().manual_seed(seed), device()
     loud = loudness(size).to(home)
     shape = (1, 3, *loud.shape, 2) if fourier else (1, 3, size, size)
     knobs = torch.randn(shape, generator=dice).mul(0.01).to(home).requires_grad_(True)

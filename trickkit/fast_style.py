@@ -8,7 +8,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from trickkit import data, models, style
-from trickkit.models import check_images
+from trickkit.common import progress, unknown
+from trickkit.contract import check_images, device
 
 STYLES = ("great_wave", "auvers", "composition_viii")
 HELD_OUT = ("macaw", "cat", "astronaut")  # no training picture is cut from these
@@ -48,7 +49,7 @@ class Painter(nn.Module):
 
     def forward(self, photos: torch.Tensor, name: str) -> torch.Tensor:
         if name not in STYLES:
-            raise data.unknown("style that was trained", name, STYLES)
+            raise unknown("style that was trained", name, STYLES)
         check_images(photos)
         place, (height, width) = STYLES.index(name), photos.shape[2:]
         x = F.pad(photos - 0.5, (0, -width % 4, 0, -height % 4), mode="replicate")
@@ -89,13 +90,13 @@ def train(painter: Painter, steps: int = 3600, batch: int = 2, side: int = 128, 
     climb = torch.optim.Adam(painter.parameters(), rate)
     falling = torch.optim.lr_scheduler.CosineAnnealingLR(climb, steps)
     painter.train()
-    for step in models.progress(range(steps), "painter"):
+    for step in progress(range(steps), "painter"):
         place, x = step % len(STYLES), crops(dice, photos, batch, side)
         with torch.no_grad():
-            content = style.activations(net, x, [style.CONTENT], quick=True)[0]
+            content = style.responses(net, x, [style.CONTENT], quick=True)[0]
         with torch.autocast(x.device.type, torch.bfloat16, enabled=models.has_bfloat16(x.device)):
             painted = painter(x, STYLES[place])
-        *now, here = style.activations(net, painted, [*style.STYLE, style.CONTENT], quick=True)
+        *now, here = style.responses(net, painted, [*style.STYLE, style.CONTENT], quick=True)
         losses = [style.style_loss([style.gram(a[[one]]) for a in now], wanted[place]) for one in range(batch)]
         loss = (ratio * style.content_loss(here, content) + sum(losses)) / batch + rough * style.total_variation(painted)
         climb.zero_grad()
@@ -109,4 +110,4 @@ def painter() -> Painter:
     """The painter that came with the course, trained by `make weights`."""
     model = Painter()
     model.load_state_dict({k: v.float() for k, v in load_file(data.shipped(FILE)).items()})
-    return model.eval().requires_grad_(False).to(data.device())
+    return model.eval().requires_grad_(False).to(device())

@@ -1,6 +1,6 @@
 """Looking at weights and activations: what a filter, a unit and a weight matrix hold, and what chance would put there.
 
-Activations are what `models.read` returns, (N, C, H, W): a *unit* is one of the C channels, seen at every place of a picture.
+Activations are what `activations.read` returns, (N, C, H, W): a *unit* is one of the C channels, seen at every place of a picture.
 """
 import bisect
 import copy
@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision.utils import make_grid
 
-from trickkit import models
+from trickkit import activations
 
 # What chance would hold.
 
@@ -125,7 +125,7 @@ def field(model: nn.Module, images: torch.Tensor, layer: str) -> torch.Tensor:
     seen = torch.zeros(images.shape[2:], device=images.device)
     for image in images.detach().split(1):  # one at a time, for memory's sake
         x = image.clone().requires_grad_(True)
-        out = models.read(model, x, layer)[0]
+        out = activations.read(model, x, layer)[0]
         middle = out[..., out.shape[-2] // 2, out.shape[-1] // 2]
         seen += torch.autograd.grad(middle.square().sum(), x)[0].abs().sum((0, 1))
     return seen / seen.sum().clamp(min=1e-12)

@@ -5,7 +5,7 @@ their scores; an image is misread once some lead of its label is gone.
 """
 import torch
 
-from trickkit.models import check_norm
+from trickkit.contract import check_norm
 
 
 def nudge(x: torch.Tensor, weights: torch.Tensor, eps: float) -> torch.Tensor:

@@ -19,10 +19,10 @@ import torch
 from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 from torch.nn import functional as F
 
-from trickkit import tables
-from trickkit.attacks import check_count
-from trickkit.models import check_images
-from trickkit.tables import Condition, Rule
+from trickkit.common import check_count
+from trickkit.contract import check_images
+from trickkit.rules import conditions
+from trickkit.rules.conditions import Condition, Rule
 
 World = Callable[[int, np.random.Generator], pd.DataFrame | torch.Tensor]
 PATIENCE = 100  # inputs that may be drawn for each one that is wanted, before an alarm counts as too rare
@@ -32,10 +32,10 @@ BATCH = 2000  # inputs that a black box is asked about at once, so that pictures
 # Where inputs come from
 
 def cells(frame: pd.DataFrame, parts: int = 8) -> np.ndarray:
-    """Each column cut into parts, as `tables.parts_of` cuts it: (rows, columns), the number of the part."""
+    """Each column cut into parts, as `conditions.parts_of` cuts it: (rows, columns), the number of the part."""
     numbers = np.zeros(frame.shape, dtype=int)
     for column, name in enumerate(frame):
-        for place, part in enumerate(tables.parts_of(frame[name], parts)):
+        for place, part in enumerate(conditions.parts_of(frame[name], parts)):
             numbers[part.holds(frame), column] = place
     return numbers
 
@@ -55,11 +55,11 @@ class Tree:
     Best in likelihood, of all trees over the columns cut into parts: the spanning tree with the most mutual information
     (Chow and Liu 1968, IEEE Transactions on Information Theory 14:3). A world: tree(n, dice) -> a frame of n rows. Each value
     is that of a row of the table whose parent's value lies in the same part.
-    links: (parent, child) names, parents first. Raises ValueError for what `tables.check_frame` refuses.
+    links: (parent, child) names, parents first. Raises ValueError for what `conditions.check_frame` refuses.
     """
 
     def __init__(self, train: pd.DataFrame, parts: int = 8):
-        tables.check_frame(train)
+        conditions.check_frame(train)
         self.train, self.cells = train, cells(train, parts)
         columns = self.cells.T
         shared = np.array([[information(a, b) for a in columns] for b in columns])
@@ -81,7 +81,7 @@ class Tree:
 
 def independent(train: pd.DataFrame) -> World:
     """The input distribution that takes every column by itself, from the table's values. It makes rows that cannot be."""
-    tables.check_frame(train)
+    conditions.check_frame(train)
     return lambda n, dice: pd.DataFrame({name: dice.choice(train[name].to_numpy(), n) for name in train})
 
 
@@ -167,7 +167,7 @@ def balanced(box: Callable, world: World, n: int, dice: np.random.Generator,
                              "world for this black box? Choose a class or a threshold that divides it.")
         rows = world(min(2 * n, BATCH), dice)
         frame = rows if read is None else read(rows)
-        tables.check_frame(frame)
+        conditions.check_frame(frame)
         rings = ask(box, rows)
         for kind in (True, False):
             found[kind].append(frame[rings == kind])
@@ -185,16 +185,16 @@ def candidates(case: pd.DataFrame, train: pd.DataFrame, parts: int = 4, most: in
     column, of which one would follow from the other. case: one row. Raises ValueError for a case that does not fit the table,
     or where no column varies.
     """
-    case = tables.like(case, train)
+    case = conditions.like(case, train)
     if len(case) != 1:
         raise ValueError(f"One case is wanted, a frame of one row: frame.iloc[[i]]; {len(case)} rows came.")
     check_count(most=most)
     true = []
     for name in train:
-        if tables.is_number(train[name]):
-            ways = [Condition(name, **{way: float(t)}) for t in tables.edges(train[name], parts) for way in ("low", "high")]
+        if conditions.is_number(train[name]):
+            ways = [Condition(name, **{way: float(t)}) for t in conditions.edges(train[name], parts) for way in ("low", "high")]
         else:
-            ways = tables.parts_of(train[name])
+            ways = conditions.parts_of(train[name])
         true += [condition for condition in ways if condition.holds(case)[0]]
     if not true:
         raise ValueError("No column of the table varies, so no condition sets one row apart from another.")
@@ -300,7 +300,7 @@ class Explanation:
             low, high = self.interval(share)
             said.append(f"{share:.0%} ({100 * low:.0f} to {100 * high:.0f})")
         most = f" by more than {self.margin:.3f}" if self.margin > 0 else ""
-        return (f"{tables.english(self.rules[self.best])}\n  catches {said[0]} of the {kinds[0]}, leaves {said[1]} of the "
+        return (f"{conditions.english(self.rules[self.best])}\n  catches {said[0]} of the {kinds[0]}, leaves {said[1]} of the "
                 f"{kinds[1]} alone;\n  no other of {len(self.rules):,} candidates scores higher{most}, with probability "
                 f"{1 - self.delta:.0%}\n  ({self.n:,} draws of each kind)")
 
@@ -319,7 +319,7 @@ def explain(box: Callable, case: pd.DataFrame | torch.Tensor, world: World, trai
     for name, value in (("eps", eps), ("delta", delta)):
         if not 0 < value < 1:
             raise ValueError(f"{name} is {value!r}; a number between 0 and 1 is wanted.")
-    tables.check_frame(train)
+    conditions.check_frame(train)
     rules = candidates(case if read is None else read(case), train, parts, most)
     says, dice = bool(ask(box, case)[0]), np.random.default_rng(seed)
     sizes = [512 << k for k in range(max(1, (limit // 512).bit_length()))]
@@ -328,7 +328,7 @@ def explain(box: Callable, case: pd.DataFrame | torch.Tensor, world: World, trai
     for n in sizes:
         alarms, quiet, rate = balanced(box, world, n - sum(h.shape[1] for h, _ in held), dice, read)
         alarms, quiet = (alarms, quiet) if says else (quiet, alarms)
-        held.append((tables.fires(rules, tables.like(alarms, train)), ~tables.fires(rules, tables.like(quiet, train))))
+        held.append((conditions.fires(rules, conditions.like(alarms, train)), ~conditions.fires(rules, conditions.like(quiet, train))))
         caught, left = (np.concatenate(half, axis=1) for half in zip(*held, strict=True))
         agreed = (caught.astype(np.float32) + left) / 2  # a pair of draws, one of each kind: both right is 1
         best = int(agreed.mean(1, dtype=np.float64).argmax())

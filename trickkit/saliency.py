@@ -19,8 +19,19 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision.transforms.functional import gaussian_blur
 
-from trickkit.attacks import Model, answers, check_count, check_eps, check_positive, described, score_gradient
-from trickkit.models import check_eval, check_images, check_labels, hooked, layer, one_each, progress, read
+from trickkit.activations import hooked, layer, read
+from trickkit.common import check_count, check_positive, progress
+from trickkit.contract import (
+    Model,
+    answers,
+    check_eps,
+    check_eval,
+    check_images,
+    check_labels,
+    described,
+    one_each,
+    score_gradient,
+)
 
 BATCH = 16  # images at a time: more fill the memory and gain nothing
 GREY = 0.5  # what hides a pixel
@@ -106,7 +117,7 @@ def relus(model: nn.Module) -> list[nn.Module]:
 def grad_cam(model: nn.Module, images: torch.Tensor, targets: int | torch.Tensor, layer: str) -> torch.Tensor:
     """`cam` of a layer's maps and the score's gradient there, stretched to the image's size (Selvaraju et al. 2017).
 
-    layer: its name, as `models.layers` lists them; its output must be (N, channels, h, w). (N, H, W), 0 and above.
+    layer: its name, as `activations.layers` lists them; its output must be (N, channels, h, w). (N, H, W), 0 and above.
     """
     check_module(model)
     targets = start(model, images, targets)

@@ -12,8 +12,8 @@ from threadpoolctl import threadpool_limits
 from torch import nn
 from torch.nn import functional as F
 
-from trickkit import data, models
-from trickkit.models import check_images, check_one
+from trickkit import activations, data, models
+from trickkit.contract import check_batch, check_images, check_one
 
 STYLE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 CONTENT = "relu4_2"
@@ -49,20 +49,20 @@ def _check_style(wanted: Sequence[torch.Tensor]) -> None:
         raise ValueError("A style is a list of Gram matrices, one a layer. Make it from a painting: style.of(net, painting).")
 
 
-def activations(net: nn.Sequential, images: torch.Tensor, layers: Sequence[str], quick: bool = False) -> list[torch.Tensor]:
+def responses(net: nn.Sequential, images: torch.Tensor, layers: Sequence[str], quick: bool = False) -> list[torch.Tensor]:
     """What the named layers put out, (N, C, h, w) each, in the order asked for; no layer after the last of them is computed.
 
     images: (N, 3, H, W) in [0, 1]. quick: convolve in bfloat16 where the device can, twice as fast; the results are float32.
     Raises ValueError for an unknown layer, a network of another kind, or images smaller than its pooling can halve.
     """
-    models.check_batch(images, channels=3)
+    check_batch(images, channels=3)
     if not hasattr(net, "conv1_1"):
         raise ValueError(f"A network whose layers are called conv1_1, relu1_1 … is wanted, as style.network() makes it; this "
-                         f"{type(net).__name__} has {', '.join(models.layers(net)[:3])} …")
+                         f"{type(net).__name__} has {', '.join(activations.layers(net)[:3])} …")
     if min(images.shape[2:]) < 32:
         raise ValueError(f"Pictures of 32 pixels or more a side are wanted; these have {images.shape[2]} × {images.shape[3]}.")
     with torch.autocast(images.device.type, torch.bfloat16, enabled=quick and models.has_bfloat16(images.device)):
-        return [a.float() for a in models.read(net, images, *layers)]
+        return [a.float() for a in activations.read(net, images, *layers)]
 
 
 def gram(activation: torch.Tensor) -> torch.Tensor:
@@ -114,7 +114,7 @@ def of(net: nn.Sequential, painting: torch.Tensor, layers: Sequence[str] = STYLE
     Raises ValueError for anything but one colour picture in [0, 1].
     """
     check_one(painting, "painting")
-    return [gram(a) for a in activations(net, painting, layers)]
+    return [gram(a) for a in responses(net, painting, layers)]
 
 
 def descend(start: torch.Tensor, loss: Callable[[torch.Tensor], torch.Tensor], looks: int = 200,
@@ -160,10 +160,10 @@ def paint(net: nn.Sequential, photo: torch.Tensor, wanted: Sequence[torch.Tensor
         raise ValueError(f"The start is wanted in the photo's size, {tuple(photo.shape)}; its shape is {tuple(start.shape)}.")
     layers = STYLE[:len(wanted)]
     with torch.no_grad():
-        content = activations(net, photo, [CONTENT])[0]
+        content = responses(net, photo, [CONTENT])[0]
 
     def loss(x):
-        *now, here = activations(net, x, [*layers, CONTENT], quick=True)
+        *now, here = responses(net, x, [*layers, CONTENT], quick=True)
         return ratio * content_loss(here, content) + style_loss([gram(a) for a in now], wanted) + rough * total_variation(x)
 
     return descend(photo if start is None else start, loss, looks, watch)

@@ -8,7 +8,8 @@ import ipywidgets as w
 import torch
 from IPython.display import HTML, display
 
-from trickkit import attacks, data, dreams, features, models, plots
+from trickkit import activations, attacks, data, dreams, features, models, plots
+from trickkit.common import unknown
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PLAIN = "Live panel: run this cell in JupyterLab to move its controls."
@@ -74,7 +75,7 @@ class OwnPhoto:
     def __init__(self, model: models.Classifier, picture: str = "panda", target: str = "vulture",
                  levels: tuple[float, ...] = (0, 0.25, 0.5, 1, 2, 4), steps: int = 12):
         if picture not in data.pictures():
-            raise data.unknown("picture", picture, data.pictures())
+            raise unknown("picture", picture, data.pictures())
         model.index(target)
         self.model, self.levels, self.steps = model, levels, steps
         self.upload = w.FileUpload(accept="image/*", multiple=False, description="Your photo")
@@ -155,7 +156,7 @@ class Microscope:
         names = data.pictures()
         self.photos = {name: data.picture(name, model.size) for name in names}
         with torch.no_grad():
-            seen = models.read(model, torch.cat(list(self.photos.values())), *layers)
+            seen = activations.read(model, torch.cat(list(self.photos.values())), *layers)
         self.seen = {name: dict(zip(names, out[:, :units].cpu(), strict=True)) for name, out in zip(layers, seen, strict=True)}
         self.photo, self.layer = choice(names, "photo", photo), choice(list(layers), "layer", layer)
         self.unit = slider(list(range(units)), "unit", start=unit)
@@ -204,7 +205,7 @@ class DreamPanel:
 
     def __init__(self, model: models.Classifier, layers: list[str], picture: str, layer: str, side: int = 384,
                  octaves: int = 4, steps: int = 10):
-        models.layer(model, layer)
+        activations.layer(model, layer)
         self.model, self.side, self.task = model, side, None
         self.upload = w.FileUpload(accept="image/*", multiple=False, description="Your photo")
         self.shipped = choice(data.pictures(), "or one of ours", picture)

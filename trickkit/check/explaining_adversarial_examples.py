@@ -3,8 +3,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from trickkit import adversarial, attacks
 from trickkit.check import exercise, progress, tensor, untouched
+from trickkit.contract import input_gradient
+from trickkit.papers import goodfellow2015
 
 __all__ = ["adversarial_loss", "progress", "sign_step", "worst_case_loss"]
 LESSON = "04 explaining_adversarial_examples"
@@ -17,7 +18,7 @@ def small_network() -> tuple[nn.Module, torch.Tensor, torch.Tensor, float]:
     return network, images, torch.randint(5, (4,)), torch.empty(()).uniform_(0.05, 0.3).item()
 
 
-@exercise(LESSON, adversarial.sign_step,
+@exercise(LESSON, goodfellow2015.sign_step,
           "x = images.clone().requires_grad_(True), then J = F.cross_entropy(model(x), labels).",
           "torch.autograd.grad(J, x)[0] is ∇ₓJ, a number a pixel. Only its sign is used.",
           "images + eps * gradient.sign(), and nothing more: the paper's formula has no clamp.")
@@ -31,7 +32,7 @@ def sign_step(yours):
             return wrong
         if wrong := untouched(images.detach(), before):
             return wrong
-        images, stepped, right = images.detach(), stepped.detach(), adversarial.sign_step(network, images, labels, eps)
+        images, stepped, right = images.detach(), stepped.detach(), goodfellow2015.sign_step(network, images, labels, eps)
         if torch.allclose(stepped, right - images, atol=1e-5):
             return "you returned the change alone; x with the change added is wanted."
         if torch.allclose(stepped, right.clamp(0, 1), atol=1e-6):
@@ -49,7 +50,7 @@ def sign_step(yours):
         if high > 1.001 or low < 0.999:
             return (f"your pixels move by {low:.2g}·ε to {high:.2g}·ε. Each should move by ε: of the gradient, use only the "
                     "sign, and clamp nothing.")
-        score = attacks.input_gradient(network, images, labels).sign()
+        score = input_gradient(network, images, labels).sign()
         if torch.allclose(change, -score, atol=1e-3) and not torch.allclose(stepped, right, atol=1e-5):
             return "you lower the score of the label alone. J is the cross-entropy, in which every class's score takes part."
         if not torch.allclose(stepped, right, atol=1e-5):
@@ -57,7 +58,7 @@ def sign_step(yours):
             return f"{share:.0%} of your pixels go the other way from the sign of ∇ₓJ. Is J the cross-entropy with the labels?"
         other = small_network()[0]  # a .grad that was kept would add up
         again = yours(other, given, labels, eps)
-        if not torch.allclose(again.detach(), adversarial.sign_step(other, images, labels, eps), atol=1e-5):
+        if not torch.allclose(again.detach(), goodfellow2015.sign_step(other, images, labels, eps), atol=1e-5):
             return ("right the first time; but called again on the same images with another network, it goes astray. "
                     "backward() adds to the .grad that the first call left. Work on images.clone().")
         if given.requires_grad:
@@ -66,7 +67,7 @@ def sign_step(yours):
     return None
 
 
-@exercise(LESSON, adversarial.worst_case_loss,
+@exercise(LESSON, goodfellow2015.worst_case_loss,
           "Without an attacker the loss is ζ(−y(w·x + b)). How far down can ε per pixel push y(w·x + b)? Lesson 02 knows.",
           "By ε times the sum of |w|, whichever y is. So the attacker's share does not get multiplied by y.",
           "F.softplus(eps * weights.abs().sum() - signs * (images @ weights + bias)).mean()")
@@ -99,7 +100,7 @@ def worst_case_loss(yours):
             "the labels' signs seem to be turned round: ζ(−y(w·x + b)) is small where y and w·x + b agree.":
                 F.softplus(reach + margins).mean(),
         }
-        right = adversarial.worst_case_loss(weights, bias, images, signs, eps)
+        right = goodfellow2015.worst_case_loss(weights, bias, images, signs, eps)
         if not torch.isclose(value, right, rtol=1e-4):
             for sentence, other in near.items():
                 if torch.isclose(value, other, rtol=1e-5):
@@ -111,7 +112,7 @@ def worst_case_loss(yours):
     return None
 
 
-@exercise(LESSON, adversarial.adversarial_loss,
+@exercise(LESSON, goodfellow2015.adversarial_loss,
           "First make the examples: stepped = sign_step(model, images, labels, eps).",
           "Then alpha times the cross-entropy on images, and 1 − alpha times the cross-entropy on stepped.",
           "Return the number itself, not its .item(): training follows its gradient back to the weights.")
@@ -128,7 +129,7 @@ def adversarial_loss(yours):
             return wrong
         if not value.requires_grad:
             return "no gradient leads from your loss back to the weights. Compute it without detach, .item() or no_grad."
-        stepped, back = (adversarial.sign_step(network, images, labels, e) for e in (eps, -eps))
+        stepped, back = (goodfellow2015.sign_step(network, images, labels, e) for e in (eps, -eps))
         plain, own, easy, clipped = (F.cross_entropy(network(z), labels) for z in (images, stepped, back, stepped.clamp(0, 1)))
         right = alpha * plain + (1 - alpha) * own
         near = {

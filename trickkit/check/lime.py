@@ -5,14 +5,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from trickkit import explain
+from trickkit import lime
 from trickkit.check import array, as_array, dice, exercise, kept, progress, tensor
 
 __all__ = ["fit", "hide", "liar", "nearness", "pick", "progress"]
 LESSON = "16 lime"
 
 
-@exercise(LESSON, explain.nearness,
+@exercise(LESSON, lime.nearness,
           "The cosine of the angle between a row of k ones among d and the row of all ones is k / (√k · √d).",
           "So D = 1 - np.sqrt(z.mean(1)), and a row counts np.exp(-D**2 / width**2).")
 def nearness(yours):
@@ -22,7 +22,7 @@ def nearness(yours):
         d, share, width = int(draw.integers(4, 12)), draw.uniform(0.3, 0.9), draw.uniform(0.2, 0.45)
         z = (draw.random((30, d)) < share).astype(float)
         z[0], z[1:, 0] = 1, np.maximum(z[1:, 0], ~z[1:].any(1))  # a row without ones has no angle
-        before, right = z.copy(), explain.nearness(z, width)
+        before, right = z.copy(), lime.nearness(z, width)
         found = as_array(yours(z, width))
         if wrong := array(found, (30,), "result"):
             return wrong
@@ -37,21 +37,21 @@ def nearness(yours):
             continue
         if like(lambda z: np.sqrt(z.mean(1))):
             return "the case itself, all ones, counts least. You took the cosine; the distance is 1 − cosine."
-        if like(explain.euclidean):
+        if like(lime.euclidean):
             return "that is the distance by Pythagoras, √(number of zeros). Here the cosine distance is asked for."
         if like(lambda z: 1 - z.mean(1)):
             return "D is 1 − the share of ones; in the cosine stands the *root* of that share."
-        if like(explain.cosine, exponent=width):
+        if like(lime.cosine, exponent=width):
             return "the width is not squared: D² / width²."
-        if like(explain.cosine, power=1):
+        if like(lime.cosine, power=1):
             return "D is not squared: D² / width²."
-        if like(explain.cosine, exponent=2 * width**2):
+        if like(lime.cosine, exponent=2 * width**2):
             return "there is a 2 or a root too many: exp(−D² / width²), as in the paper (the lime package takes its root)."
         return (f"a row with {z[2].mean():.0%} ones counts {found[2]:.3f} with width {width:.2f}; {right[2]:.3f} is right.")
     return None
 
 
-@exercise(LESSON, explain.fit,
+@exercise(LESSON, lime.fit,
           "Take away from every column its weighted mean (np.average(…, weights=counts)), and from the answers theirs: then no "
           "intercept is needed while you solve.",
           "b solves (Zᵀ C Z + penalty · 1) b = Zᵀ C y, where C holds the counts on its diagonal: np.linalg.solve.",
@@ -63,7 +63,7 @@ def fit(yours):
         d = int(draw.integers(3, 7))
         z, counts = (draw.random((40, d)) < 0.6).astype(float), draw.random(40) ** 2
         answers = 0.5 + z @ draw.normal(size=d) + 2 * z[:, 0] * z[:, 1] + draw.normal(size=40)
-        given, right = {"z": z, "answers": answers, "counts": counts}, explain.fit(z, answers, counts)
+        given, right = {"z": z, "answers": answers, "counts": counts}, lime.fit(z, answers, counts)
         before = {name: values.copy() for name, values in given.items()}
         found = as_array(yours(z, answers, counts))
         if wrong := array(found, (1 + d,), "result"):
@@ -102,7 +102,7 @@ def fit(yours):
     return None
 
 
-@exercise(LESSON, explain.hide,
+@exercise(LESSON, lime.hide,
           "z[:, segments] looks up, for every pixel of every copy, whether its patch is kept: (n, H, W).",
           "torch.where(keep[:, None], image, cover), where keep is of bool; None makes room for the channels.")
 def hide(yours):
@@ -114,7 +114,7 @@ def hide(yours):
         z = torch.rand(n, d) < 0.5
         z[0], z[1] = True, torch.arange(d) < 3
         given = {"image": image, "segments": segments, "z": z, "cover": cover}
-        before, right = {name: values.clone() for name, values in given.items()}, explain.hide(image, segments, z, cover)
+        before, right = {name: values.clone() for name, values in given.items()}, lime.hide(image, segments, z, cover)
         found = yours(image, segments, z, cover)
         if wrong := tensor(found, right, "batch"):
             return wrong
@@ -124,20 +124,20 @@ def hide(yours):
         found = found.to(image)
         if torch.allclose(found, right, atol=1e-6):
             continue
-        if torch.allclose(found, explain.hide(image, segments, ~z, cover), atol=1e-6):
+        if torch.allclose(found, lime.hide(image, segments, ~z, cover), atol=1e-6):
             return "the other way round: you cover the patches that are to be kept."
-        if torch.allclose(found, explain.hide(image, segments, z, torch.zeros_like(cover)), atol=1e-6):
+        if torch.allclose(found, lime.hide(image, segments, z, torch.zeros_like(cover)), atol=1e-6):
             return "what you hide is black. It is to show the cover."
         if torch.allclose(found, found[:1].expand_as(found)):
             return "all your copies are alike. Copy i follows row i of z."
-        if torch.allclose(found, explain.hide(image, segments, z, (image + cover) / 2), atol=1e-6):
+        if torch.allclose(found, lime.hide(image, segments, z, (image + cover) / 2), atol=1e-6):
             return "the image shines through. A pixel is either the image's or the cover's."
         off = (found - right).abs().amax(1).gt(1e-6).float().mean()
         return f"{off:.0%} of the pixels are wrong. A pixel's patch is segments[row, column]; z[i, patch] says if it is kept."
     return None
 
 
-@exercise(LESSON, explain.pick,
+@exercise(LESSON, lime.pick,
           "First the importance of each part: np.sqrt(np.abs(weights).sum(0)).",
           "Keep a mask of the parts still open. A case gains the importance of its open parts: (weights != 0) @ (I * open).",
           "After taking a case, its parts are no longer open, and the case itself may not come again.")
@@ -148,7 +148,7 @@ def pick(yours):
         draw = dice()
         loud, budget = np.exp(1.5 * draw.normal(size=12)), 4
         weights = draw.normal(size=(9, 12)) * (draw.random((9, 12)) < 0.35) * loud
-        before, right = weights.copy(), explain.pick(weights, budget)
+        before, right = weights.copy(), lime.pick(weights, budget)
         found = as_array(yours(weights, budget))
         if wrong := array(found, (budget,), "choice"):
             return wrong
@@ -211,7 +211,7 @@ def worth(weights: np.ndarray, cases: list[int]) -> float:
     return np.sqrt(np.abs(weights).sum(0))[(weights[cases] != 0).any(0)].sum()
 
 
-@exercise(LESSON, explain.liar,
+@exercise(LESSON, lime.liar,
           "A weight is the mean answer with the part kept, less the mean with it changed. Let other columns turn the sign.",
           "Two columns: 1 where exactly one of them is 1. And with more?",
           "Whether the number of ones is odd: frame.to_numpy().sum(1) % 2.")
@@ -239,7 +239,7 @@ def liar(yours):
                 return (f"with {d} columns, the answer does not change by 0.8 when {name} alone does, in {still.sum()} of "
                         f"{len(table)} rows. It is to hang on every column.")
         row = table.iloc[[torch.randint(len(table), ()).item()]]
-        told = explain.lime_table(lambda frame: np.asarray(yours(frame), dtype=float), row, table, samples=2048)
+        told = lime.lime_table(lambda frame: np.asarray(yours(frame), dtype=float), row, table, samples=2048)
         if np.abs(told.weights).max() > 0.05:
             most = told.weights[np.abs(told.weights).argmax()]
             return f"with {d} columns, LIME sees it: weight {most:+.2f} for {told.top(1)[0]}."

@@ -4,6 +4,7 @@ from torch import nn
 
 from trickkit import attacks, data
 from trickkit.check import exercise, progress, tensor, untouched
+from trickkit.contract import input_gradient
 
 __all__ = ["as_saved", "many_steps", "one_step", "progress"]
 LESSON = "03 panda_to_vulture"
@@ -29,7 +30,7 @@ def stays(moved: torch.Tensor, images: torch.Tensor, eps: float) -> str | None:
 
 
 @exercise(LESSON, attacks.one_step,
-          "attacks.input_gradient(net, x, target) says, for every pixel, how fast the target's score rises.",
+          "contract.input_gradient(net, x, target) says, for every pixel, how fast the target's score rises.",
           "You need only the direction: .sign() of the gradient, times eps, added to x.",
           "Last, .clamp(0, 1): a picture has no pixels blacker than black.")
 def one_step(yours):
@@ -44,7 +45,7 @@ def one_step(yours):
             return wrong
         if wrong := untouched(images, before):
             return wrong
-        if torch.allclose(moved, eps * attacks.input_gradient(network, images, target).sign(), atol=1e-7):
+        if torch.allclose(moved, eps * input_gradient(network, images, target).sign(), atol=1e-7):
             return "you returned the change alone; x with the change added is wanted."
         if torch.equal(moved[1], images[1]) and not torch.equal(moved[0], images[0]):
             return "only the first picture of the batch moved. Sum the target's scores over all: net(x)[:, target].sum()."

@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 
-from trickkit import corels, rules
+from trickkit import rules
 from trickkit.check import array, as_array, dice, exercise, kept, progress, recognised, same
 
 __all__ = ["evidence", "first_that_holds", "progress", "r_hat", "unavoidable_errors"]
@@ -125,7 +125,7 @@ def r_hat(yours):
     return None
 
 
-@exercise(LESSON, corels.unavoidable_errors,
+@exercise(LESSON, rules.unavoidable_errors,
           "Rows with the same column of met look the same to every list. np.unique(met, axis=1, return_inverse=True) numbers "
           "such groups.",
           "In each group, count the labels. A list gives them all one answer, so the rarer label is wrong.")

@@ -2,8 +2,9 @@
 import torch
 from torch import nn
 
-from trickkit import attacks, saliency
+from trickkit import saliency
 from trickkit.check import NotWritten, exercise, progress, tensor, untouched
+from trickkit.contract import loss_gradient, score_gradient
 
 __all__ = ["cam", "gradient", "highest", "integrated_gradients", "progress"]
 LESSON = "08 saliency"
@@ -20,7 +21,7 @@ def first_match(said: torch.Tensor, sentences: dict[str, torch.Tensor]) -> str |
 
 
 @exercise(LESSON, saliency.gradient,
-          "attacks.score_gradient(model, images, targets) is ∂score/∂pixel, a number for each channel: (N, 3, H, W).",
+          "contract.score_gradient(model, images, targets) is ∂score/∂pixel, a number for each channel: (N, 3, H, W).",
           "How much a pixel matters has no sign: .abs() first.",
           "Then one number a pixel, the largest of its channels: .amax(1).")
 def gradient(yours):
@@ -36,11 +37,11 @@ def gradient(yours):
             return wrong
         if x.requires_grad:
             return "your function left its input asking for gradients. Work on a copy: images.clone().requires_grad_(True)."
-        slope, score = attacks.score_gradient(model, x, t), saliency.gradient(model, x, t)
+        slope, score = score_gradient(model, x, t), saliency.gradient(model, x, t)
         if torch.allclose(said.detach(), score, rtol=1e-3, atol=1e-6):
             continue
-        chance = attacks.score_gradient(lambda z, m=model: m(z).softmax(1), x, t)
-        own = attacks.score_gradient(model, x, model(x).argmax(1))
+        chance = score_gradient(lambda z, m=model: m(z).softmax(1), x, t)
+        own = score_gradient(model, x, model(x).argmax(1))
         found = first_match(said.detach(), {
             "a pixel that lowers the score matters as much as one that raises it: .abs() before the largest.": slope.amax(1),
             "the absolute value comes first: of −3 and 1, the largest is −3's.": slope.amax(1).abs(),
@@ -49,14 +50,14 @@ def gradient(yours):
             "added up with their signs, channels cancel. Take .abs() first, then the largest.": slope.sum(1).abs(),
             "that is the gradient of the probability. Take the score itself, the target's logit.": chance.abs().amax(1),
             "that is the gradient of the loss, which is about all classes. Take the target's score.":
-                attacks.loss_gradient(model, x, t).abs().amax(1),
+                loss_gradient(model, x, t).abs().amax(1),
             "you multiplied with the picture. Here the gradient alone is wanted.": (slope * x).abs().amax(1),
             "you took the length over the channels; this map keeps the largest of them, .amax(1).": slope.norm(dim=1),
             "every picture was asked about the targets of all. Each has its own: .gather(1, targets[:, None]).":
-                sum(attacks.score_gradient(model, x, k) for k in t).abs().amax(1),
+                sum(score_gradient(model, x, k) for k in t).abs().amax(1),
             "that is the map of the class the network says. Take the target's.": own.abs().amax(1),
             "that is the map of the first target, for every picture. Each has its own.":
-                attacks.score_gradient(model, x, t[0]).abs().amax(1),
+                score_gradient(model, x, t[0]).abs().amax(1),
         })
         return found or (f"off by up to {((said - score).abs().max() / score.max()).item():.0%} of the largest value. "
                          "Wanted is |∂score/∂pixel|, then the largest of the channels.")
@@ -65,7 +66,7 @@ def gradient(yours):
 
 @exercise(LESSON, saliency.integrated_gradients,
           "The way is images - baseline. A point on it: baseline + share * way, share from 0 to 1.",
-          "At each of `steps` shares ask attacks.score_gradient(model, point, targets), and take the mean of the answers.",
+          "At each of `steps` shares ask contract.score_gradient(model, point, targets), and take the mean of the answers.",
           "(way * mean).sum(1). For the middles of the pieces, share = (k + 0.5) / steps.")
 def integrated_gradients(yours):
     """(x − x') times the mean gradient on the straight way from x' to x."""
@@ -95,9 +96,9 @@ def integrated_gradients(yours):
             "you multiplied with the picture. Multiply with the way to it: images - baseline.": (x * mean).sum(1),
             "that starts from black, whatever the baseline says.": saliency.integrated_gradients(model, x, t, 300, 0.0),
             "you asked for the gradient at the picture alone. Ask all along the way, and take the mean.":
-                (way * attacks.score_gradient(model, x, t)).sum(1),
+                (way * score_gradient(model, x, t)).sum(1),
             "you asked for the gradient at the baseline alone. Ask all along the way, and take the mean.":
-                (way * attacks.score_gradient(model, torch.full_like(x, grey), t)).sum(1),
+                (way * score_gradient(model, torch.full_like(x, grey), t)).sum(1),
             "300 times too large: take the mean of the gradients, not their sum.": right * 300,
             "the other way round: the way goes from the baseline to the picture, images - baseline.": -right,
             "your map has lost its signs. A pixel that speaks against the target is below 0.": right.abs(),

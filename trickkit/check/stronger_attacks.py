@@ -3,14 +3,14 @@ import math
 
 import torch
 
-from trickkit import attacks
+from trickkit import attacks, contract
 from trickkit.check import exercise, progress, tensor, untouched
 
 __all__ = ["border", "guess_gradient", "lead", "progress"]
 LESSON = "05 stronger_attacks"
 
 
-@exercise(LESSON, attacks.lead,
+@exercise(LESSON, contract.lead,
           "logits.gather(1, labels[:, None])[:, 0] is each image's logit for its own label.",
           "For the best other class, hide the label first: logits.scatter(1, labels[:, None], -torch.inf).amax(1).",
           "The lead is own - other: above 0 while the label still wins.")
@@ -20,7 +20,7 @@ def lead(yours):
         logits, labels = 3 * torch.randn(12, 5), torch.randint(5, (12,))
         labels[:6] = logits[:6].argmax(1)
         labels[6:8] = logits[6:8].argmin(1)
-        before, right = logits.clone(), attacks.lead(logits, labels)
+        before, right = logits.clone(), contract.lead(logits, labels)
         said = yours(logits, labels)
         if wrong := tensor(said, (12,), "lead"):
             return wrong

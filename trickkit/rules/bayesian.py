@@ -1,25 +1,25 @@
-"""Rule lists: if, else if, else. Bayesian Rule Lists after Letham, Rudin, McCormick and Madigan (2015, arXiv:1511.01644):
-antecedents are mined, a posterior says how good a list of them is, and Metropolis-Hastings walks from list to list.
+"""Bayesian Rule Lists after Letham, Rudin, McCormick and Madigan (2015, arXiv:1511.01644): antecedents are mined, a posterior
+says how good a list of them is, and Metropolis-Hastings walks from list to list.
 """
 import collections
 import functools
 import math
 import operator
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from mlxtend.frequent_patterns import fpgrowth
-from scipy import special, stats
+from scipy import special
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from trickkit import data, tables
-from trickkit.models import progress
-from trickkit.tables import Rule
+from trickkit.common import progress, unknown
+from trickkit.rules import conditions
+from trickkit.rules.conditions import Rule
+from trickkit.rules.rule_list import RuleList, first_that_holds
 
 MIXED = 1.05  # R-hat of walks that agree
 
@@ -30,86 +30,15 @@ def mine(frame: pd.DataFrame, labels: np.ndarray, support: float = 0.1, largest:
     frame: (rows, columns); labels: (rows,), any values; parts: how many parts a column of numbers is cut into. Short ones
     first, in the order of the columns. Raises ValueError for a frame that cannot be used, or if none is frequent enough.
     """
-    tables.check_frame(frame)
-    conditions = [condition for name in frame for condition in tables.parts_of(frame[name], parts)]
-    met = pd.DataFrame(np.stack([c.holds(frame) for c in conditions], 1) if conditions else np.ones((len(frame), 0), bool))
+    conditions.check_frame(frame)
+    every = [condition for name in frame for condition in conditions.parts_of(frame[name], parts)]
+    met = pd.DataFrame(np.stack([c.holds(frame) for c in every], 1) if every else np.ones((len(frame), 0), bool))
     found = {items for label in np.unique(labels)
-             for items in fpgrowth(met[labels == label], support, max_len=largest)["itemsets"]} if conditions else set()
+             for items in fpgrowth(met[labels == label], support, max_len=largest)["itemsets"]} if every else set()
     if not found:
         raise ValueError(f"No condition holds for {support:.0%} of the rows of a class. Columns that vary, more rows, or a "
                          "smaller support are wanted.")
-    return [tuple(conditions[i] for i in sorted(items)) for items in sorted(found, key=lambda i: (len(i), sorted(i)))]
-
-
-# A list, and what it says.
-
-@dataclass(frozen=True)
-class RuleList:
-    """A rule list: the first antecedent that holds for a row decides; if none does, the last line.
-
-    rules: m antecedents, in order; counts: (m + 1, classes), the training rows that each line decides, by class;
-    classes: their names. Prints as English, with the posterior mean of the last class's chance and its 95 % credible interval.
-    """
-
-    rules: tuple[Rule, ...]
-    counts: np.ndarray
-    classes: tuple
-
-    def decided_by(self, frame: pd.DataFrame) -> np.ndarray:
-        """The line that decides each row: (rows,) from 0 to m."""
-        return first_that_holds([tables.holds(rule, frame) for rule in self.rules], len(frame))
-
-    def chances(self) -> np.ndarray:
-        """The posterior mean of each class's chance, a row a line: (m + 1, classes), under a Dirichlet prior of ones."""
-        return (self.counts + 1) / (self.counts + 1).sum(1, keepdims=True)
-
-    def intervals(self, share: float = 0.95) -> np.ndarray:
-        """Credible intervals of the last class's chance, low and high, a row a line: (m + 1, 2)."""
-        yes = self.counts[:, -1] + 1
-        others = (self.counts[:, :-1] + 1).sum(1)
-        return np.stack([stats.beta.ppf((1 + side * share) / 2, yes, others) for side in (-1, 1)], 1)
-
-    def predict_proba(self, frame: pd.DataFrame) -> np.ndarray:
-        """The chance of each class: (rows, classes)."""
-        return self.chances()[self.decided_by(frame)]
-
-    def lines(self) -> list[str]:
-        """What each line asks, in words: (m + 1,)."""
-        asked = [("else if " if place else "if ") + tables.english(rule) for place, rule in enumerate(self.rules)]
-        return [*asked, "else" if self.rules else "always"]
-
-    def __str__(self):
-        wide = max(map(len, self.lines()))
-        return "\n".join(
-            f"{line:<{wide}}  {self.classes[-1]}: {chance:.0%} ({low:.0%} to {high:.0%})  of {count:,}"
-            for line, chance, (low, high), count in
-            zip(self.lines(), self.chances()[:, -1], self.intervals(), self.counts.sum(1), strict=True))
-
-
-def evidence(counts: Sequence[int]) -> float:
-    """log p(labels of the rows that one line decides), the classes' chances being unknown, all as likely beforehand.
-
-    counts: (K,), the rows of each class. log of (K − 1)! ∏ n_k! / (Σ n_k + K − 1)!, the Dirichlet-multinomial with α = 1
-    (Letham 2015, Section 2, the likelihood).
-    """
-    k = len(counts)
-    return math.lgamma(k) + sum(math.lgamma(n + 1) for n in counts) - math.lgamma(sum(counts) + k)
-
-
-def first_that_holds(met: Sequence[np.ndarray], rows: int) -> np.ndarray:
-    """The place of the first rule that holds for each row, len(met) if none does: (rows,). met: bools (rows,), one a rule."""
-    first = np.full(rows, len(met))
-    for place in reversed(range(len(met))):
-        first[met[place]] = place
-    return first
-
-
-def listed(rules: Sequence[Rule], frame: pd.DataFrame, labels: np.ndarray) -> RuleList:
-    """A rule list of your own choosing, its counts taken from labelled rows. labels: (rows,), any values."""
-    classes, labels = np.unique(labels, return_inverse=True)
-    empty = RuleList(tuple(rules), np.zeros((len(rules) + 1, len(classes)), dtype=int), tuple(classes.tolist()))
-    np.add.at(empty.counts, (empty.decided_by(frame), labels), 1)
-    return empty
+    return [tuple(every[i] for i in sorted(items)) for items in sorted(found, key=lambda i: (len(i), sorted(i)))]
 
 
 # The posterior.
@@ -183,10 +112,10 @@ class Posterior:
 
         Raises ValueError for words that are none of the antecedents, with the nearest.
         """
-        words = [tables.english(rule) for rule in self.antecedents]
+        words = [conditions.english(rule) for rule in self.antecedents]
         for rule in rules:
             if rule not in words:
-                raise data.unknown("antecedent", rule, words)
+                raise unknown("antecedent", rule, words)
         return tuple(words.index(rule) for rule in rules)
 
     def list(self, rules: Sequence[int]) -> RuleList:
@@ -298,7 +227,7 @@ class BayesianRuleList(ClassifierMixin, BaseEstimator):
         Raises ValueError for anything missing, for one class only, and where no condition is frequent enough.
         """
         if isinstance(X, pd.DataFrame):
-            tables.check_frame(X)
+            conditions.check_frame(X)
             validate_data(self, X, skip_check_array=True)
             y = column_or_1d(y, warn=True)
             check_consistent_length(X, y)
@@ -312,7 +241,7 @@ class BayesianRuleList(ClassifierMixin, BaseEstimator):
         if len(self.classes_) < 2:
             raise ValueError(f"The labels hold one class only, {self.classes_[0]!r}; two classes or more are wanted.")
         self.posterior_ = Posterior(mine(X, y, self.support, self.largest, self.parts), X, y, self.length, self.width)
-        self.seen_ = tables.brief(X)
+        self.seen_ = conditions.brief(X)
         dice = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
         chains = []
         for _ in progress(range(self.chains), "walking", self.chains):
@@ -332,12 +261,12 @@ class BayesianRuleList(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         if isinstance(X, pd.DataFrame):
             validate_data(self, X, skip_check_array=True, reset=False)
-            X = tables.like(X, self.seen_)
+            X = conditions.like(X, self.seen_)
         else:
             X = pd.DataFrame(validate_data(self, X, reset=False), columns=list(self.seen_))
         if not self.average:
             return self.list_.predict_proba(X)
-        met = tables.fires(self.posterior_.antecedents, X)
+        met = conditions.fires(self.posterior_.antecedents, X)
         total = np.zeros((len(X), len(self.classes_)))
         for rules, visits in self.visits_.items():
             total += visits * self.posterior_.list(rules).chances()[first_that_holds([met[r] for r in rules], len(X))]

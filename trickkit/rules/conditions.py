@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-from trickkit import data
+from trickkit.common import unknown
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def like(frame: pd.DataFrame, train: pd.DataFrame) -> pd.DataFrame:
             known = set(train[name].unique())
             for word in frame[name].unique():
                 if word not in known:
-                    raise data.unknown(f"{name} in the table before", word, sorted(map(str, known)))
+                    raise unknown(f"{name} in the table before", word, sorted(map(str, known)))
     return frame[list(train.columns)]
 
 

@@ -7,7 +7,8 @@ import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from trickkit import data
+from trickkit import common, data
+from trickkit.common import unknown
 
 MIME = "application/vnd.trickkit.papers+json"
 
@@ -71,7 +72,7 @@ def compare(*rows: Row) -> Comparison:
     out, astray = [], []
     for row in rows:
         if row.id not in reported():
-            raise data.unknown("paper's number", row.id, reported())
+            raise unknown("paper's number", row.id, reported())
         runs = list(map(float, row.ours)) if isinstance(row.ours, list | tuple) else [float(row.ours)]
         paper, ours = reported()[row.id], statistics.fmean(runs)
         said = verdict(paper["value"], ours)
@@ -103,7 +104,3 @@ def gather(folder: pathlib.Path = data.ROOT / "notebooks") -> str:
         if rows:
             parts += ["", f"## [{lesson.stem}](notebooks/{lesson.name})", "", table(rows)]
     return "\n".join(parts) + "\n"
-
-
-if __name__ == "__main__":
-    (data.ROOT / "PAPERS.md").write_text(gather(), encoding="utf-8")

@@ -1,7 +1,7 @@
 """The studio behind `make studio`: paint and dream larger pictures of your own, in a page that this computer serves to itself.
 
 A picture is a `Job`: a process of its own, so that one that fails takes nothing with it. Only one works at a time; what all
-open pages ask for waits in one queue. `trickkit.studio_page` is the page.
+open pages ask for waits in one queue. `trickkit.course.studio_page` is the page.
 """
 import asyncio
 import contextlib
@@ -142,7 +142,7 @@ class Job:
         # The open pipe tells the process that its page's kernel lives. Threads that wait are to sleep: on a busy computer those
         # that spin instead make a dream many times slower.
         with open(self.folder / "errors.txt", "wb") as errors:
-            self.process = subprocess.Popen([sys.executable, "-m", "trickkit.studio", str(self.folder)], cwd=data.ROOT,
+            self.process = subprocess.Popen([sys.executable, "-m", "trickkit.course.studio", str(self.folder)], cwd=data.ROOT,
                                             env={"OMP_WAIT_POLICY": "passive"} | os.environ,
                                             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors)
         try:

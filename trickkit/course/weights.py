@@ -1,10 +1,11 @@
-"""Make anew what the course trained itself: `make weights`, or python -m trickkit.weights. Same machine, same bytes."""
+"""Make anew what the course trained itself: `make weights`, or python -m trickkit.course.weights. Same machine, same bytes."""
 import hashlib
 
 import torch
 from safetensors.torch import save
 
-from trickkit import attacks, characters, data, defences, fast_style, models
+from trickkit import attacks, characters, data, defences, fast_style, models, training
+from trickkit.common import progress
 
 STICKER = "stickers/toaster.png"
 
@@ -12,7 +13,7 @@ STICKER = "stickers/toaster.png"
 def networks() -> None:
     """Every network of `defences.RECIPES`, trained on the course's 4,000 digits and kept as float16: nine minutes."""
     digits, weights = data.digits(), {}
-    for name, (spoil, epochs) in models.progress(defences.RECIPES.items(), "networks"):
+    for name, (spoil, epochs) in progress(defences.RECIPES.items(), "networks"):
         model = defences.train(defences.network(), digits.train_images, digits.train_labels, spoil, epochs)
         right = models.accuracy(model, digits.test_images, digits.test_labels)
         print(f"{name:<10} reads {right:.1%} of the test digits", flush=True)
@@ -31,7 +32,7 @@ def sticker() -> None:
 
 def reader() -> None:
     """The reader of lesson 07, on this Python's own standard library: seven minutes. Another Python, other bytes."""
-    with models.one_thread():
+    with training.one_thread():
         model = characters.train(characters.untrained(), characters.library(), steps=9000)
         print(f"a character of the modules held out costs {characters.bits(model, characters.library(held_out=True)):.2f} bits")
     keep(characters.FILE, save({k: v.half().contiguous() for k, v in model.state_dict().items()}))
@@ -39,7 +40,7 @@ def reader() -> None:
 
 def painter() -> None:
     """The painter of lesson 15, three styles in one network: twenty-three minutes."""
-    with models.one_thread():
+    with training.one_thread():
         model = fast_style.train(fast_style.Painter())
     keep(fast_style.FILE, save({k: v.half().contiguous() for k, v in model.state_dict().items()}))
 

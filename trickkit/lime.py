@@ -16,9 +16,8 @@ import torch
 from scipy.stats import qmc
 from sklearn.ensemble import RandomForestClassifier
 
-from trickkit import tables
-from trickkit.attacks import Model
-from trickkit.models import check_eval, check_images, check_labels
+from trickkit.contract import Model, check_eval, check_images, check_labels
+from trickkit.rules import conditions
 
 FIRST, LAST = 512, 16384  # answers to begin with, and the most; powers of two, since `even` is evenest there
 TOP = 5  # weights that must stand before we stop
@@ -207,17 +206,17 @@ def around(train: pd.DataFrame, points: np.ndarray) -> pd.DataFrame:
     made = {}
     for name, place in zip(train.columns, points.T, strict=True):
         column = train[name]
-        order = np.argsort(column.to_numpy() if tables.is_number(column) else column.astype(str).to_numpy(), kind="stable")
+        order = np.argsort(column.to_numpy() if conditions.is_number(column) else column.astype(str).to_numpy(), kind="stable")
         made[name] = column.array.take(order[(place * len(train)).astype(int)])
     return pd.DataFrame(made)
 
 
-def parts(row: pd.DataFrame, train: pd.DataFrame) -> list[tables.Condition]:
+def parts(row: pd.DataFrame, train: pd.DataFrame) -> list[conditions.Condition]:
     """What LIME says of a row: for each column its word, or the quarter of the table's values that its number lies in."""
     found = []
     for name in train.columns:
-        own = [condition for condition in tables.parts_of(train[name]) if condition.holds(row)[0]]
-        found += own or [tables.Condition(name, row[name].iloc[0])]
+        own = [condition for condition in conditions.parts_of(train[name]) if condition.holds(row)[0]]
+        found += own or [conditions.Condition(name, row[name].iloc[0])]
     return found
 
 
@@ -228,21 +227,21 @@ def lime_table(box: TableBox, row: pd.DataFrame, train: pd.DataFrame, label: int
     box: a frame with train's columns -> (rows, K) probabilities, as sklearn's predict_proba; row: one row; label: the class.
     Made-up rows (`around`) keep a part where its condition holds for them; a row counts by exp(−zeros / 1.125 d), as in the
     lime package. They are drawn around the table, not the case, and count nearly alike. samples: None asks until the top
-    stands, and draw gives the points, see `lime`. Raises ValueError for what `tables.like` refuses, for more rows than one, and
+    stands, and draw gives the points, see `lime`. Raises ValueError for what `conditions.like` refuses, for more rows than one, and
     for a box that does not answer in probabilities.
     """
-    tables.check_frame(train)
-    row = tables.like(row, train)
+    conditions.check_frame(train)
+    row = conditions.like(row, train)
     if len(row) != 1:
         raise ValueError(f"One row is explained at a time; {len(row)} came. Take one with frame.iloc[[i]].")
-    conditions = parts(row, train)
+    own = parts(row, train)
 
     def ask(points):
         frame = around(train, points)
-        return np.column_stack([c.holds(frame) for c in conditions]), chances(box(frame), len(frame), label)
+        return np.column_stack([c.holds(frame) for c in own]), chances(box(frame), len(frame), label)
 
     [answer] = chances(box(row), 1, label)
-    return lime(ask, list(map(str, conditions)), answer, train.shape[1], euclidean, math.sqrt(1.125 * train.shape[1]), samples,
+    return lime(ask, list(map(str, own)), answer, train.shape[1], euclidean, math.sqrt(1.125 * train.shape[1]), samples,
                 seed, draw=draw)
 
 
@@ -384,7 +383,7 @@ def disguised(train: pd.DataFrame, biased: TableBox, innocent: TableBox, seed: i
     made = around(train, even(len(train), train.shape[1], seed))
 
     def coded(frame):
-        return pd.DataFrame({name: frame[name] if tables.is_number(train[name])
+        return pd.DataFrame({name: frame[name] if conditions.is_number(train[name])
                              else pd.Categorical(frame[name], sorted(train[name].unique(), key=str)).codes for name in train})
 
     guard = RandomForestClassifier(100, min_samples_leaf=2, random_state=seed)

@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_extraction.text import CountVectorizer
 
-from trickkit import data, explain
+from trickkit import data, lime
 
 K = 10  # words that an explanation shows
 NOISE = 10  # words added that mean nothing, the last columns (§5.4)
@@ -24,16 +24,16 @@ Box = Callable[[csr_array | np.ndarray], np.ndarray]
 # How steady --------------------------------------------------------------------------------------------------------------
 
 
-def by_dice(box: explain.TableBox, row: pd.DataFrame, train: pd.DataFrame, samples: int, seed: int) -> explain.Explanation:
-    """`explain.lime_table` with its made-up rows drawn by dice, as the lime package does, and not evenly."""
+def by_dice(box: lime.TableBox, row: pd.DataFrame, train: pd.DataFrame, samples: int, seed: int) -> lime.Explanation:
+    """`lime.lime_table` with its made-up rows drawn by dice, as the lime package does, and not evenly."""
     def dice(n, dimensions, seed):
         return np.random.default_rng(seed).random((n, dimensions))
 
-    return explain.lime_table(box, row, train, samples=samples, seed=seed, draw=dice)
+    return lime.lime_table(box, row, train, samples=samples, seed=seed, draw=dice)
 
 
-def again(explainer: Callable[..., explain.Explanation], box: explain.TableBox, cases: pd.DataFrame, train: pd.DataFrame,
-          samples: int | None = None, runs: int = 10) -> list[list[explain.Explanation]]:
+def again(explainer: Callable[..., lime.Explanation], box: lime.TableBox, cases: pd.DataFrame, train: pd.DataFrame,
+          samples: int | None = None, runs: int = 10) -> list[list[lime.Explanation]]:
     """Each case, a row of a table, explained again and again, with seeds 0, 1, …; explainer: `lime_table` or `by_dice`."""
     return [[explainer(box, cases.iloc[[i]], train, samples=samples, seed=seed) for seed in range(runs)]
             for i in range(len(cases))]
@@ -88,16 +88,16 @@ def asking(box: Box, row: csr_array) -> Callable[[np.ndarray], np.ndarray]:
     return ask
 
 
-def lime(box: Box, row: csr_array, samples: int = 512) -> explain.Explanation:
-    """LIME for one document (1, words), as `explain.lime_text` asks: some words deleted, nearness by cosine."""
+def explain_document(box: Box, row: csr_array, samples: int = 512) -> lime.Explanation:
+    """LIME for one document (1, words), as `lime.lime_text` asks: some words deleted, nearness by cosine."""
     ask, d = asking(box, row), row.nnz
 
     def perturbed(points):
-        z = explain.some_off(points)
+        z = lime.some_off(points)
         return z, ask(z)
 
     [answer] = ask(np.ones((1, d)))
-    return explain.lime(perturbed, list(map(str, row.indices)), answer, d + 1, explain.cosine, explain.COSINE_WIDTH, samples)
+    return lime.lime(perturbed, list(map(str, row.indices)), answer, d + 1, lime.cosine, lime.COSINE_WIDTH, samples)
 
 
 def greedy(box: Box, row: csr_array, k: int = K) -> tuple[list[int], bool]:
@@ -145,8 +145,8 @@ def recall(found: Sequence[Sequence[int]], gold: Sequence[np.ndarray]) -> float:
 def recalls(box: Box, known: csr_array, new: csr_array, gold: Sequence[np.ndarray], seed: int = 0) -> dict[str, float]:
     """The `recall` of four explainers that name ten words each (figure 6). gold: what `held` gives for new."""
     said, rows, dice = box(known)[:, 1], documents(new), np.random.default_rng(seed)
-    return {"LIME": recall([explain.loudest(lime(box, row).weights, K) for row in rows], gold),
-            "parzen": recall([explain.loudest(parzen(known, said, row)[1], K) for row in rows], gold),
+    return {"LIME": recall([lime.loudest(explain_document(box, row).weights, K) for row in rows], gold),
+            "parzen": recall([lime.loudest(parzen(known, said, row)[1], K) for row in rows], gold),
             "greedy": recall([greedy(box, row)[0] for row in rows], gold),
             "random": float(np.mean([recall([dice.permutation(row.nnz)[:K] for row in rows], gold) for _ in range(20)]))}
 
@@ -162,7 +162,7 @@ def f1(trusted: np.ndarray, deserved: np.ndarray) -> float:
 
 def stays(line: float, weights: np.ndarray, bad: np.ndarray) -> bool:
     """Whether a line keeps its side of ½ when the bad words among its ten loudest are taken out. weights, bad: (words,)."""
-    shown = explain.loudest(weights, K)
+    shown = lime.loudest(weights, K)
     return bool((line > 0.5) == (line - weights[shown][bad[shown]].sum() > 0.5))
 
 
@@ -175,7 +175,7 @@ def trusts(box: Box, known: csr_array, new: csr_array, share: float = 0.25, runs
     """
     rows, dice, scores, doubts = documents(new), np.random.default_rng(seed), [], []
     said, yes = box(known)[:, 1], box(new)[:, 1] > 0.5
-    told, smooth = [lime(box, row) for row in rows], [parzen(known, said, row) for row in rows]
+    told, smooth = [explain_document(box, row) for row in rows], [parzen(known, said, row) for row in rows]
     gone = [greedy(box, row)[0] for row in rows]
     for _ in range(runs):
         bad = dice.random(new.shape[1]) < share
@@ -237,7 +237,7 @@ def stories(box: Box, rows: np.ndarray, samples: int = 256) -> tuple[np.ndarray,
     if not rows.any(1).all():
         raise ValueError("A row without words cannot be explained; leave such out with rows[rows.any(1)].")
     held, asked = [np.flatnonzero(row) for row in rows], []
-    drawn = [np.unique(np.vstack([explain.some_off(explain.even(samples, len(h) + 1, 0)), np.ones((1, len(h)), dtype=bool)]),
+    drawn = [np.unique(np.vstack([lime.some_off(lime.even(samples, len(h) + 1, 0)), np.ones((1, len(h)), dtype=bool)]),
                        axis=0, return_inverse=True) for h in held]
     for h, (different, _) in zip(held, drawn, strict=True):
         asked.append(np.zeros((len(different), rows.shape[1]), dtype=np.float32))
@@ -246,8 +246,8 @@ def stories(box: Box, rows: np.ndarray, samples: int = 256) -> tuple[np.ndarray,
     table, lines = np.zeros(rows.shape), np.zeros(len(rows))
     for i, (h, (different, place), answers) in enumerate(zip(held, drawn, said, strict=True)):
         z, place = different[place.ravel()], place.ravel()
-        b = explain.fit(z[:-1].astype(float), answers[place[:-1]], explain.nearness(z[:-1], explain.COSINE_WIDTH))
-        top = explain.loudest(b[1:], K)
+        b = lime.fit(z[:-1].astype(float), answers[place[:-1]], lime.nearness(z[:-1], lime.COSINE_WIDTH))
+        top = lime.loudest(b[1:], K)
         table[i, h[top]], lines[i] = b[1:][top], b.sum()
     return table, lines
 
@@ -263,7 +263,7 @@ def doubtful(table: np.ndarray, lines: np.ndarray, cases: Sequence[int]) -> int:
 
 
 def chosen(words: np.ndarray, labels: np.ndarray, seeds: Sequence[int], budgets: Sequence[int], apart: float = 5,
-           count: int = 60, pick: Callable = explain.pick) -> tuple[list[float], dict[str, np.ndarray]]:
+           count: int = 60, pick: Callable = lime.pick) -> tuple[list[float], dict[str, np.ndarray]]:
     """How often a user who sees few explanations of each of two forests takes the better one (figure 8).
 
     Of the pairs by these seeds only those `apart` points or more apart later. The user takes the forest with fewer doubtful

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from trickkit import attacks, data, models
+from trickkit import data, models, training
+from trickkit.contract import device, lead
 
 EPS = 0.25
 
@@ -42,7 +43,7 @@ def adversarial_loss(model: nn.Module, images: torch.Tensor, labels: torch.Tenso
                      alpha: float = 0.5) -> torch.Tensor:
     """α J(x, y) + (1 − α) J(x + ε · sign(∇ₓ J(x, y)), y), with the step taken anew from the model as it is now (§6).
 
-    For `models.train(…, loss=adversarial_loss)`. No gradient flows through the sign.
+    For `training.train(…, loss=adversarial_loss)`. No gradient flows through the sign.
     """
     stepped = sign_step(model, images, labels, eps)
     return alpha * F.cross_entropy(model(images), labels) + (1 - alpha) * F.cross_entropy(model(stepped), labels)
@@ -90,7 +91,7 @@ def rubbish(model: Callable, chances: Callable = softmax, count: int = 10_000, s
     most often given (all in %).
     """
     dice = torch.Generator().manual_seed(seed)
-    sure, read = chances(model(torch.randn(count, 1, 28, 28, generator=dice).to(data.device()))).max(1)
+    sure, read = chances(model(torch.randn(count, 1, 28, 28, generator=dice).to(device()))).max(1)
     alarm = sure > 0.5
     if not alarm.any():
         return 0.0, 0.0, 0.0
@@ -125,13 +126,13 @@ def promised_and_found(model: Callable, images: torch.Tensor, labels: torch.Tens
 
     The lead is the label's logit less the largest of the others; both are means over the images. Promised is ε‖∇‖₁ (§3).
     """
-    def lead(x):
-        return attacks.lead(model(x), labels).mean()
+    def ahead(x):
+        return lead(model(x), labels).mean()
 
     x = images.clone().requires_grad_(True)
-    slope = torch.autograd.grad(lead(x), x)[0]
+    slope = torch.autograd.grad(ahead(x), x)[0]
     with torch.no_grad():
-        found = [(lead(images) - lead(images - eps * slope.sign())).item() for eps in sizes]
+        found = [(ahead(images) - ahead(images - eps * slope.sign())).item() for eps in sizes]
     return [eps * slope.abs().sum().item() for eps in sizes], found
 
 
@@ -179,7 +180,7 @@ def three_or_seven(images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Te
     return images[rows], (labels[rows] == 7).to(images) * 2 - 1
 
 
-@models.one_thread()
+@training.one_thread()
 def networks(split: data.Split, seed: int = 0, epochs: int = 15, members: int = 3) -> dict[str, nn.Module]:
     """Every network of the paper that digits permit, trained alike; a name each.
 
@@ -191,15 +192,15 @@ def networks(split: data.Split, seed: int = 0, epochs: int = 15, members: int = 
     longer = epochs + epochs // 3  # for the shallow ones
 
     def noisy(noise):
-        return lambda m, x, y: models.plain_loss(m, x + EPS * noise(torch.rand(x.shape, generator=dice).to(x) * 2 - 1), y)
+        return lambda m, x, y: training.plain_loss(m, x + EPS * noise(torch.rand(x.shape, generator=dice).to(x) * 2 - 1), y)
 
     def decayed(m, x, y):
-        return models.plain_loss(m, x, y) + 0.0025 * m.maxout1.linear.weight.abs().sum()
+        return training.plain_loss(m, x, y) + 0.0025 * m.maxout1.linear.weight.abs().sum()
 
-    def fit(model, loss=models.plain_loss, x=images, y=labels, rate=0.002, epochs=epochs, seed=seed):
-        return models.train(model, x, y, epochs, rate, seed=seed, loss=loss)
+    def fit(model, loss=training.plain_loss, x=images, y=labels, rate=0.002, epochs=epochs, seed=seed):
+        return training.train(model, x, y, epochs, rate, seed=seed, loss=loss)
 
-    def maxout(loss=models.plain_loss, seed=seed):
+    def maxout(loss=training.plain_loss, seed=seed):
         return fit(models.maxout(seed=seed), loss, seed=seed)
 
     return {

@@ -1,4 +1,4 @@
-"""The studio's page: two tabs to ask for pictures, the queue, and the gallery. `trickkit.studio` makes them."""
+"""The studio's page: two tabs to ask for pictures, the queue, and the gallery. `trickkit.course.studio` makes them."""
 import asyncio
 import base64
 import functools
@@ -13,7 +13,8 @@ import ipywidgets as w
 import torch
 from IPython.display import HTML, display
 
-from trickkit import data, studio, widgets
+from trickkit import data, widgets
+from trickkit.course import studio
 
 STYLE = """<style>
 .studio img { max-width: 100%; height: auto; display: block; }

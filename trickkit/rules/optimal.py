@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from trickkit import tables
-from trickkit.rules import RuleList, listed
-from trickkit.tables import Rule
+from trickkit.rules import conditions
+from trickkit.rules.conditions import Rule
+from trickkit.rules.rule_list import RuleList, listed
 
 TINY = 1e-9  # fees add up with rounding
 
@@ -63,7 +63,7 @@ def search(antecedents: Sequence[Rule], frame: pd.DataFrame, labels: np.ndarray,
     if not 0 < cost < 1:
         raise ValueError(f"A rule's cost is a share of the rows, between 0 and 1; {cost} came.")
     rows, fee = len(y), cost * len(y)
-    met = tables.fires(antecedents, frame)
+    met = conditions.fires(antecedents, frame)
     holds, yes, unavoidable = pack(met), pack(y == 1), pack(unavoidable_errors(met, y))
     everyone = pack(np.ones(rows, dtype=bool))
     best, rules = min(y.sum(), rows - y.sum()), ()

@@ -1,0 +1,70 @@
+"""What the layers of a network put out: their names, and how to read them.
+"""
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+
+import torch
+from torch import nn
+
+from trickkit.common import unknown
+
+
+def layers(model: nn.Module) -> list[str]:
+    """The dotted names of a model's layers, in their order."""
+    return [name for name, _ in model.named_modules() if name]
+
+
+def layer(model: nn.Module, name: str) -> nn.Module:
+    """A model's layer by its dotted name; "" is the model itself. ValueError for an unknown one, with the nearest there are."""
+    try:
+        return model.get_submodule(name)
+    except AttributeError:
+        raise unknown("layer", name, layers(model)) from None
+
+
+@contextlib.contextmanager
+def hooked(model: nn.Module, modules: Iterable[nn.Module], hook: Callable) -> Iterator[None]:
+    """PyTorch's forward hooks, (module, inputs, output) -> a new output or None, inside the `with` only, errors or not.
+
+    Layers that work in place put their result elsewhere meanwhile, so that a hook can tell before from after.
+    """
+    inplace = [m for m in model.modules() if getattr(m, "inplace", False)]
+    handles = [m.register_forward_hook(hook) for m in modules]
+    try:
+        for module in inplace:
+            module.inplace = False
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+        for module in inplace:
+            module.inplace = True
+
+
+class _AllRead(Exception):
+    """Every layer asked for has put out what it puts out; the rest of the forward pass would be wasted."""
+
+
+def read(model: nn.Module, images: torch.Tensor, *names: str) -> list[torch.Tensor]:
+    """What the named layers put out while the model looks at images: a tensor a name. The model is left as it was.
+
+    names: dotted, as `layers` lists them; "" is the model itself. With autograd on, the outputs are part of its graph. Of the
+    forward pass, nothing after the last of them is computed; a layer that works more than once is read the first time.
+    Raises ValueError for an unknown name, with the nearest that exist, and for a layer that took no part.
+    """
+    modules, seen = {name: layer(model, name) for name in names}, {}
+    asked = set(modules.values())
+
+    def keep(module, _, out):
+        seen.setdefault(module, out)
+        if len(seen) == len(asked):
+            raise _AllRead
+        return out.clone()  # what follows may work in place, and is to leave what was read alone
+
+    try:
+        with hooked(model, asked, keep):
+            model(images)
+    except _AllRead:
+        return [seen[modules[name]] for name in names]
+    missing = next(name for name in names if modules[name] not in seen)
+    raise ValueError(f"The layer {missing!r} took no part in the forward pass, so there is nothing to read.")

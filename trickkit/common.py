@@ -1,0 +1,39 @@
+"""What every module may need and what wants no torch: errors for unknown names, counts that are checked, progress bars.
+"""
+import difflib
+import os
+from collections.abc import Iterable
+
+from tqdm.auto import tqdm
+
+
+def check_count(**counts: int) -> None:
+    """Raise ValueError unless each is a whole number of at least 1."""
+    for name, count in counts.items():
+        if not isinstance(count, int) or count < 1:
+            raise ValueError(f"{name} is {count!r}; a whole number of at least 1 is wanted.")
+
+
+def check_positive(**numbers: float) -> None:
+    """Raise ValueError unless each is a number above 0."""
+    for name, number in numbers.items():
+        if not number > 0:
+            raise ValueError(f"{name} is {number!r}; a number above 0 is wanted.")
+
+
+def progress(steps: Iterable, label: str, total: int | None = None) -> Iterable:
+    """A progress bar that goes away when the work is done; none where TQDM_DISABLE is set.
+
+    total: how many steps there are, where they cannot tell.
+    """
+    return tqdm(steps, desc=label, total=total, leave=False, disable=bool(os.environ.get("TQDM_DISABLE")))
+
+
+def unknown(kind: str, name: object, names: Iterable[str]) -> ValueError:
+    """The error for a name that does not exist, with the nearest names that do."""
+    names = [str(n) for n in names]
+    near = difflib.get_close_matches(str(name).lower(), names, n=3, cutoff=0.5)
+    near += [n for n in names if str(name).lower() in n.lower() and n not in near][: 3 - len(near)]
+    shown = names if len(names) <= 20 else [*names[:8], f"… {len(names)} in all"]
+    hint = f"Did you mean {' or '.join(repr(n) for n in near)}?" if near else f"There are: {', '.join(shown)}."
+    return ValueError(f"There is no {kind} called {name!r}. {hint}")

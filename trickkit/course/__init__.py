@@ -1,0 +1,1 @@
+"""The house: install, the learner's copy, the shipped weights, the studio."""
