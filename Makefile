@@ -38,6 +38,7 @@ test-portable: $(STAMP)  ## the lessons as on an older processor, one thread; th
 
 lint: $(STAMP)    ## ruff on the package, the tests and the lessons
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 
 bench: $(STAMP)   ## the same work by us and by other libraries (they are installed first)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $$($(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["bench"])')

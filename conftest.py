@@ -1,4 +1,6 @@
-"""For every test run, the notebooks' included: no bars, no learner's progress touched, one thread a worker, a line a lesson."""
+"""For every test run, the notebooks' included: no bars, no learner's progress touched, one thread a
+worker, a line a lesson."""
+
 import os
 import time
 
@@ -9,7 +11,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_collectstart(collector):
-    if hasattr(collector, "skip_compare"):  # nbval's: a film, and a picture's HTML twin, hold bytes; alt text is compared
+    if hasattr(
+        collector, "skip_compare"
+    ):  # nbval's: a film, and a picture's HTML twin, hold bytes; alt text is compared
         collector.skip_compare += ("text/html", "image/gif")
 
 
@@ -45,5 +49,8 @@ def pytest_runtest_logreport(report):
         if LEFT[file] == 0:
             start, count = STARTED[file]
             state = f"{FAILED[file]} FAILED" if FAILED[file] else "passed"
-            print(f"\n{file:<44} {count:>3} {'cells' if file.endswith('.ipynb') else 'tests'} {state}, "
-                  f"{time.monotonic() - start:5.1f} s", flush=True)
+            print(
+                f"\n{file:<44} {count:>3} {'cells' if file.endswith('.ipynb') else 'tests'}"
+                f" {state}, {time.monotonic() - start:5.1f} s",
+                flush=True,
+            )

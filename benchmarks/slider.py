@@ -1,4 +1,7 @@
-"""From a key on a panel's slider to the new picture on the screen, in a real browser: python benchmarks/slider.py"""
+"""From a key on a panel's slider to the new picture on the screen, in a real browser: python
+benchmarks/slider.py
+"""
+
 import pathlib
 import statistics
 import sys
@@ -9,16 +12,23 @@ from browser import chromium, copy_of, jupyterlab, run_all
 
 WATCH = """alt => new Promise(done => {
     const start = performance.now(), seen = () => {
-        const picture = [...document.querySelectorAll('.jp-OutputArea img')].find(i => i.alt.startsWith(alt));
-        if (picture && picture.complete) requestAnimationFrame(() => done(performance.now() - start));
-        else requestAnimationFrame(seen);
+        const pictures = [...document.querySelectorAll('.jp-OutputArea img')];
+        const picture = pictures.find(i => i.alt.startsWith(alt));
+        const shown = () => done(performance.now() - start);
+        requestAnimationFrame(picture && picture.complete ? shown : seen);
     };
     requestAnimationFrame(seen);
 })"""
-PANELS = {"02_linear_classifiers.ipynb": [f"boot + {i / 50:g} of" for i in range(21, 29)],
-          "03_panda_to_vulture.ipynb": [f"ε = {levels} of" for levels in ("2", "4", "2", "1", "0.5", "0.25", "0")]}
-KEYS = {"02_linear_classifiers.ipynb": ["ArrowRight"] * 8,
-        "03_panda_to_vulture.ipynb": ["ArrowRight"] * 2 + ["ArrowLeft"] * 5}
+PANELS = {
+    "02_linear_classifiers.ipynb": [f"boot + {i / 50:g} of" for i in range(21, 29)],
+    "03_panda_to_vulture.ipynb": [
+        f"ε = {levels} of" for levels in ("2", "4", "2", "1", "0.5", "0.25", "0")
+    ],
+}
+KEYS = {
+    "02_linear_classifiers.ipynb": ["ArrowRight"] * 8,
+    "03_panda_to_vulture.ipynb": ["ArrowRight"] * 2 + ["ArrowLeft"] * 5,
+}
 
 for lesson, pictures in PANELS.items():
     with tempfile.TemporaryDirectory() as folder:
@@ -32,4 +42,7 @@ for lesson, pictures in PANELS.items():
                 page.evaluate(f"void (window.drawn = ({WATCH})({alt!r}))")
                 page.keyboard.press(key)
                 times.append(page.evaluate("window.drawn"))
-    print(f"{lesson}: median {statistics.median(times):.0f} ms, longest {max(times):.0f} ms, of {len(times)} moves")
+    print(
+        f"{lesson}: median {statistics.median(times):.0f} ms, longest {max(times):.0f} ms, of"
+        f" {len(times)} moves"
+    )

@@ -1,4 +1,6 @@
-"""A lesson in a real JupyterLab, or the studio in Voilà, in a real browser that reaches this machine only."""
+"""A lesson in a real JupyterLab, or the studio in Voilà, in a real browser that reaches this
+machine only."""
+
 import contextlib
 import json
 import os
@@ -19,13 +21,29 @@ PROGRAM = shutil.which("chromium") or shutil.which("google-chrome")
 
 @contextlib.contextmanager
 def jupyterlab(folder: pathlib.Path):
-    """A JupyterLab server on loopback over a folder: its address with the token. It and its kernels are ended afterwards."""
-    env = {**os.environ, "JUPYTER_RUNTIME_DIR": str(folder / ".runtime"), "JUPYTER_CONFIG_DIR": str(folder / ".config"),
-           "JUPYTER_DATA_DIR": str(folder / ".data"), "IPYTHONDIR": str(folder / ".ipython")}
+    """A JupyterLab server on loopback over a folder: its address with the token. It and its kernels
+    are ended afterwards."""
+    env = {
+        **os.environ,
+        "JUPYTER_RUNTIME_DIR": str(folder / ".runtime"),
+        "JUPYTER_CONFIG_DIR": str(folder / ".config"),
+        "JUPYTER_DATA_DIR": str(folder / ".data"),
+        "IPYTHONDIR": str(folder / ".ipython"),
+    }
     log = folder / ".log"
     with open(log, "w") as out:
-        server = subprocess.Popen([*setup.jupyterlab(folder), "--no-browser", "--allow-root", "--ip=127.0.0.1", "--port=0"],
-                                  env=env, stdout=out, stderr=out)
+        server = subprocess.Popen(
+            [
+                *setup.jupyterlab(folder),
+                "--no-browser",
+                "--allow-root",
+                "--ip=127.0.0.1",
+                "--port=0",
+            ],
+            env=env,
+            stdout=out,
+            stderr=out,
+        )
     try:
         deadline = time.monotonic() + 60
         while not (found := list((folder / ".runtime").glob("jpserver-*.json"))):
@@ -42,15 +60,21 @@ def jupyterlab(folder: pathlib.Path):
 
 @contextlib.contextmanager
 def the_studio(folder: pathlib.Path):
-    """The studio on loopback, keeping its pictures in a folder: its address, and that with the token."""
+    """The studio on loopback, keeping its pictures in a folder: its address, and that with the
+    token."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = folder / ".log"
     with open(log, "w") as out:
-        server = subprocess.Popen(studio.voila(port, "token"), env={**os.environ, "TRICKKIT_STUDIO": str(folder)},
-                                  stdout=out, stderr=out)
-    address, deadline = f"http://127.0.0.1:{port}/", time.monotonic() + 60
+        server = subprocess.Popen(
+            studio.voila(port, "token"),
+            env={**os.environ, "TRICKKIT_STUDIO": str(folder)},
+            stdout=out,
+            stderr=out,
+        )
+    address = f"http://127.0.0.1:{port}/"
+    deadline = time.monotonic() + 60
     try:
         while True:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
@@ -68,7 +92,9 @@ def the_studio(folder: pathlib.Path):
 def chromium():
     """A page of Debian's Chromium that can reach this machine only."""
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=PROGRAM, args=["--no-sandbox", "--disable-gpu"])
+        browser = play.chromium.launch(
+            executable_path=PROGRAM, args=["--no-sandbox", "--disable-gpu"]
+        )
         try:
             yield another(browser)
         finally:
@@ -78,16 +104,21 @@ def chromium():
 def another(browser: Browser) -> Page:
     """A page that shares no cookies with the others."""
     page = browser.new_context(viewport={"width": 1300, "height": 1600}).new_page()
-    page.route(lambda url: not url.startswith(("http://127.0.0.1", "data:", "blob:")), lambda route: route.abort())
+    page.route(
+        lambda url: not url.startswith(("http://127.0.0.1", "data:", "blob:")),
+        lambda route: route.abort(),
+    )
     return page
 
 
 def copy_of(lesson: str, folder: pathlib.Path) -> None:
-    """A lesson for the browser to run, with outputs left out, so that what is seen there was made there."""
+    """A lesson for the browser to run, with outputs left out, so that what is seen there was made
+    there."""
     book = json.loads((data.ROOT / "notebooks" / lesson).read_text(encoding="utf-8"))
     for cell in book["cells"]:
         if cell["cell_type"] == "code":
-            cell["outputs"], cell["execution_count"] = [], None
+            cell["outputs"] = []
+            cell["execution_count"] = None
     (folder / lesson).write_text(json.dumps(book), encoding="utf-8")
 
 
@@ -95,7 +126,8 @@ def run_all(page: Page, address: str) -> None:
     """Open a lesson and run all its cells; returns when the last has run."""
     page.goto(address, wait_until="domcontentloaded")
     page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=60_000)
-    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)  # before that, Lab asks which kernel
+    # Before that, Lab asks which kernel.
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     last = page.locator(".jp-Notebook .jp-CodeCell").last.locator(".jp-InputPrompt")

@@ -2,8 +2,10 @@
 
     python tests/refresh.py notebooks/03_panda_to_vulture.ipynb …
 
-What only a live kernel can use is left out (widgets, the HTML twin of a picture), so that GitHub and paper show the picture.
+What only a live kernel can use is left out (widgets, the HTML twin of a picture), so that GitHub
+and paper show the picture.
 """
+
 import base64
 import os
 import pathlib
@@ -17,17 +19,27 @@ QUIET = {"TQDM_DISABLE": "1", "TRICKKIT_PROGRESS": ""}  # no bars, and no learne
 
 
 def run(book: nbformat.NotebookNode, folder: pathlib.Path) -> nbformat.NotebookNode:
-    """Execute a notebook from a fresh kernel in a folder, which fills in its outputs. Raises CellExecutionError."""
+    """Execute a notebook from a fresh kernel in a folder, which fills in its outputs. Raises
+    CellExecutionError."""
     os.environ.update(QUIET)
-    client = NotebookClient(book, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(folder)}},
-                            store_widget_state=False, record_timing=False, coalesce_streams=True)
+    client = NotebookClient(
+        book,
+        timeout=600,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
+        store_widget_state=False,
+        record_timing=False,
+        coalesce_streams=True,
+    )
     return client.execute()
 
 
 def tidy(book: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """A notebook as it is committed."""
-    book.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-                     "language_info": {"name": "python"}}
+    book.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
     for place, cell in enumerate(book.cells):
         cell.id = f"cell-{place:02d}"
         cell.metadata = {"tags": cell.metadata.tags} if cell.metadata.get("tags") else {}
@@ -42,7 +54,11 @@ def tidy(book: nbformat.NotebookNode) -> nbformat.NotebookNode:
 def show_off(book: nbformat.NotebookNode) -> None:
     """Keep the README's picture, which is lesson 03's own."""
     outputs = [output for cell in book.cells for output in cell.get("outputs", [])]
-    picture = next(o.data["image/jpeg"] for o in outputs if "No pixel changed" in o.get("data", {}).get("text/plain", ""))
+    picture = next(
+        o.data["image/jpeg"]
+        for o in outputs
+        if "No pixel changed" in o.get("data", {}).get("text/plain", "")
+    )
     (ROOT / "panda_to_vulture.jpg").write_bytes(base64.b64decode(picture))
 
 

@@ -9,8 +9,9 @@ from trickkit import backprop
 def problem(seed):
     """A small network with random biases too, five images, their labels, and dice to go on with."""
     dice = np.random.default_rng(seed)
-    net = backprop.start(12, 8, 4, seed)
-    net[1], net[3] = dice.normal(size=8), dice.normal(size=4)
+    net = backprop.init(pixels=12, hidden=8, classes=4, seed=seed)
+    net[1] = dice.normal(size=8)
+    net[3] = dice.normal(size=4)
     return net, dice.random((5, 12)), dice.integers(0, 4, 5), dice
 
 
@@ -34,36 +35,52 @@ def test_backward_against_finite_differences(seed, capsys):
     net, x, y, _ = problem(seed)
     gx, gradients = backprop.backward(net, x, y)
     for place, mine in enumerate([gx, *gradients]):
+
         def loss(value, place=place):
             parts = [x, *net]
             parts[place] = value
             return backprop.cross_entropy(backprop.forward(parts[1:], parts[0])[2], y)
 
-        assert backprop.compare("part", mine, backprop.finite_differences(loss, [x, *net][place]))
+        assert backprop.compare_gradients(
+            "part", mine, backprop.finite_differences(loss, [x, *net][place])
+        )
 
 
 def test_loss_and_softmax_against_torch_also_far_out():
     for size in (1, 1000):
-        scores, y = size * np.random.default_rng(size).normal(size=(6, 4)), np.array([0, 1, 2, 3, 0, 1])
+        scores = size * np.random.default_rng(size).normal(size=(6, 4))
+        y = np.array([0, 1, 2, 3, 0, 1])
         assert np.allclose(backprop.softmax(scores), torch.tensor(scores).softmax(1).numpy())
-        assert backprop.cross_entropy(scores, y) == pytest.approx(cross_entropy(torch.tensor(scores), torch.tensor(y)).item())
+        assert backprop.cross_entropy(scores, y) == pytest.approx(
+            cross_entropy(torch.tensor(scores), torch.tensor(y)).item()
+        )
         g = backprop.cross_entropy_backward(scores, y)
-        assert np.isfinite(g).all() and np.allclose(g.sum(axis=1), 0)  # all scores up together change nothing
+        # all scores up together change nothing
+        assert np.isfinite(g).all() and np.allclose(g.sum(axis=1), 0)
 
 
 def test_a_layers_gradient_is_a_sum_of_outer_products():
     _, x, _, dice = problem(0)
-    g, W = dice.normal(size=(5, 8)), dice.normal(size=(12, 8))
+    g = dice.normal(size=(5, 8))
+    W = dice.normal(size=(12, 8))
     gx, gW, gb = backprop.layer_backward(g, x, W)
-    assert np.allclose(gW, sum(np.outer(a, b) for a, b in zip(x, g, strict=True))) and np.allclose(gb, sum(g))
-    assert [np.linalg.matrix_rank(backprop.layer_backward(g[:n], x[:n], W)[1]) for n in (1, 2, 5)] == [1, 2, 5]
+    assert np.allclose(gW, sum(np.outer(a, b) for a, b in zip(x, g, strict=True))) and np.allclose(
+        gb, sum(g)
+    )
+    assert [
+        np.linalg.matrix_rank(backprop.layer_backward(g[:n], x[:n], W)[1]) for n in (1, 2, 5)
+    ] == [1, 2, 5]
     # the loss is linear in each factor, so the gradient foretells any change exactly
-    dx, dW = dice.normal(size=x.shape), dice.normal(size=W.shape)
-    assert np.isclose((gx * dx).sum(), (g * (dx @ W)).sum()) and np.isclose((gW * dW).sum(), (g * (x @ dW)).sum())
+    dx = dice.normal(size=x.shape)
+    dW = dice.normal(size=W.shape)
+    assert np.isclose((gx * dx).sum(), (g * (dx @ W)).sum()) and np.isclose(
+        (gW * dW).sum(), (g * (x @ dW)).sum()
+    )
 
 
 def test_relu_stops_what_was_off():
-    g, a = np.array([[1.0, -2.0, 3.0]]), np.array([[0.5, 2.0, -1.0]])
+    g = np.array([[1.0, -2.0, 3.0]])
+    a = np.array([[0.5, 2.0, -1.0]])
     assert (backprop.relu_backward(g, a) == [[1, -2, 0]]).all()
 
 
@@ -80,12 +97,19 @@ def test_a_step_against_the_gradient_lowers_the_loss():
 def test_fool_raises_the_target_within_bounds_and_touches_nothing_else():
     for seed in range(10):
         net, x, y, _ = problem(seed)
-        kept, target = [part.copy() for part in (x, *net)], (y + 1) % 4
-        moved = backprop.fool(net, x, target, 0.5, 30)
+        kept = [part.copy() for part in (x, *net)]
+        target = (y + 1) % 4
+        moved = backprop.fool(net, x, target, step_size=0.5, steps=30)
         losses = [backprop.cross_entropy(backprop.forward(net, z)[2], target) for z in (x, moved)]
         assert losses[1] < losses[0] and moved.min() >= 0 and moved.max() <= 1
         assert all(np.array_equal(a, b) for a, b in zip((x, *net), kept, strict=True))
-        two = backprop.fool(net, backprop.fool(net, x, target, 0.5, 10), target, 0.5, 20)
+        two = backprop.fool(
+            net,
+            backprop.fool(net, x, target, step_size=0.5, steps=10),
+            target,
+            step_size=0.5,
+            steps=20,
+        )
         assert np.array_equal(moved, two)
 
 
@@ -97,12 +121,20 @@ def test_finite_differences_of_a_square_and_of_whole_numbers():
 
 def test_compare_tells_exact_from_close_from_wrong(capsys):
     right = np.array([1.0, -2.0])
-    assert backprop.compare("same", right, right) and backprop.compare("near", right + 1e-9, right)
-    assert not backprop.compare("off", right + 1e-5, right) and not backprop.compare("nan", right * np.nan, right)
+    assert backprop.compare_gradients("same", right, right) and backprop.compare_gradients(
+        "near", right + 1e-9, right
+    )
+    assert not backprop.compare_gradients(
+        "off", right + 1e-5, right
+    ) and not backprop.compare_gradients("nan", right * np.nan, right)
     lines = capsys.readouterr().out.splitlines()
-    assert "exact yes   close yes" in lines[0] and "exact no    close yes" in lines[1] and "close no" in lines[2]
+    assert (
+        "exact yes   close yes" in lines[0]
+        and "exact no    close yes" in lines[1]
+        and "close no" in lines[2]
+    )
     with pytest.raises(ValueError, match="has the shape of what it is the gradient of"):
-        backprop.compare("side", np.zeros((2, 3)), np.zeros((3, 2)))
+        backprop.compare_gradients("side", np.zeros((2, 3)), np.zeros((3, 2)))
 
 
 def test_images_and_labels_of_another_shape_are_refused():
@@ -118,7 +150,10 @@ def test_images_and_labels_of_another_shape_are_refused():
 
 
 def test_a_fresh_network_keeps_the_size_of_its_sums():
-    net = backprop.start(400, 300, 10)
+    net = backprop.init(pixels=400, hidden=300, classes=10)
     a, _, scores = backprop.forward(net, np.random.default_rng(1).normal(size=(200, 400)))
     assert 0.9 < a.std() < 1.1 and 0.4 < scores.std() < 1.1
-    assert all((p == q).all() for p, q in zip(net, backprop.start(400, 300, 10), strict=True))
+    assert all(
+        (p == q).all()
+        for p, q in zip(net, backprop.init(pixels=400, hidden=300, classes=10), strict=True)
+    )

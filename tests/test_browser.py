@@ -1,4 +1,6 @@
-"""Lesson 03's panel as a learner uses it: run all cells, move the slider by keyboard, upload a photo and a bad file."""
+"""Lesson 03's panel as a learner uses it: run all cells, move the slider by keyboard, upload a
+photo and a bad file."""
+
 import io
 import os
 import re
@@ -29,7 +31,12 @@ def picture(page):
 
 
 def test_every_cell_ran(page):
-    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+    assert (
+        page.locator(
+            ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']"
+        ).count()
+        == 0
+    )
     assert page.locator(".jp-RenderedText[data-mime-type*='error']").count() == 0
     assert page.locator(".jp-OutputArea img:not([alt])").count() == 0
     expect(picture(page)).to_have_attribute("alt", re.compile("ε = 1 of 255: vulture"))
@@ -45,7 +52,11 @@ def test_the_slider_moves_the_picture_and_the_prediction_by_keyboard(page):
     assert picture(page).get_attribute("src") != before
     page.keyboard.press("ArrowRight")
     expect(picture(page)).to_have_attribute("alt", re.compile("ε = 0.25 of 255"))
-    assert page.get_by_role("link", name="Download this picture").get_attribute("href").startswith("data:image/png;base64,")
+    assert (
+        page.get_by_role("link", name="Download this picture")
+        .get_attribute("href")
+        .startswith("data:image/png;base64,")
+    )
 
 
 def upload(page, name, content):
@@ -73,7 +84,9 @@ def test_an_uploaded_photo_is_tricked(page):
     handle.focus()
     page.keyboard.press("Home")
     upload(page, "bird.jpg", out.getvalue())
-    expect(picture(page)).to_have_attribute("alt", re.compile("ε = 0 of 255: macaw"), timeout=30_000)
+    expect(picture(page)).to_have_attribute(
+        "alt", re.compile("ε = 0 of 255: macaw"), timeout=30_000
+    )
     handle.focus()
     page.keyboard.press("End")
     expect(picture(page)).to_have_attribute("alt", re.compile("ε = 4 of 255: vulture"))
@@ -86,4 +99,6 @@ def test_any_class_can_be_typed_and_a_wrong_one_gets_the_nearest(page):
     expect(page.get_by_role("status").last).to_contain_text("Did you mean 'teapot'")
     box.fill("teapot")
     box.press("Enter")
-    expect(picture(page)).to_have_attribute("alt", re.compile("ε = 4 of 255: teapot"), timeout=30_000)
+    expect(picture(page)).to_have_attribute(
+        "alt", re.compile("ε = 4 of 255: teapot"), timeout=30_000
+    )

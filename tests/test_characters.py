@@ -42,24 +42,36 @@ def test_bits_of_a_model_that_knows_nothing_and_of_one_that_knows():
     model = characters.untrained()
     torch.nn.init.zeros_(model.out.weight)
     torch.nn.init.zeros_(model.out.bias)
-    assert characters.bits(model, ["some text", CODE]) == pytest.approx(torch.tensor(96.0).log2().item(), abs=1e-4)
+    assert characters.bits_per_character(model, ["some text", CODE]) == pytest.approx(
+        torch.tensor(96.0).log2().item(), abs=1e-4
+    )
     model.out.bias.data[characters.encode("a")] = 50
-    assert characters.bits(model, ["aaaaaa"]) == pytest.approx(0, abs=1e-6)
+    assert characters.bits_per_character(model, ["aaaaaa"]) == pytest.approx(0, abs=1e-6)
 
 
 def test_the_trained_reader_guesses_modules_it_never_saw():
     texts = [text[:3000] for text in characters.library(held_out=True)]
     assert len(texts) == len(characters.HELD_OUT)
-    assert characters.bits(characters.trained(), texts) < 2.4
+    assert characters.bits_per_character(characters.trained(), texts) < 2.4
 
 
 def test_training_lowers_the_cost_and_repeats_itself():
     texts = ["for i in range(10):\n    print(i)\n" * 60]
-    models = [characters.train(characters.untrained(hidden=24), texts, 150, rate=0.03, streams=4, length=30) for _ in range(2)]
-    assert characters.bits(models[0], texts) < 0.5 * characters.bits(characters.untrained(hidden=24), texts)
-    assert all(torch.equal(a, b) for a, b in zip(models[0].parameters(), models[1].parameters(), strict=True))
+    models = [
+        characters.train(
+            characters.untrained(hidden=24), texts, steps=150, lr=0.03, streams=4, length=30
+        )
+        for _ in range(2)
+    ]
+    assert characters.bits_per_character(models[0], texts) < 0.5 * characters.bits_per_character(
+        characters.untrained(hidden=24), texts
+    )
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(models[0].parameters(), models[1].parameters(), strict=True)
+    )
     with pytest.raises(ValueError, match="too few"):
-        characters.train(characters.untrained(hidden=4), ["short"], 1)
+        characters.train(characters.untrained(hidden=4), ["short"], steps=1)
 
 
 def test_marks_by_hand():
@@ -76,16 +88,21 @@ def test_marks_by_hand():
 def test_marks_against_pythons_own_tokenizer(name):
     place = characters.HELD_OUT.index(name)
     text = characters.library(held_out=True)[place]
-    text = re.sub(r"(?i)(?<![\w'\"])(f|rf|fr)(?=['\"])", lambda found: " " * len(found[0]), text)  # 3.12 takes f-strings apart
+    # 3.12 takes f-strings apart
+    text = re.sub(r"(?i)(?<![\w'\"])(f|rf|fr)(?=['\"])", lambda found: " " * len(found[0]), text)
     starts = [0]
     for line in text.splitlines(keepends=True):
         starts.append(starts[-1] + len(line))
-    strings, comments, depth, now = torch.zeros(len(text)), torch.zeros(len(text)), torch.zeros(len(text)), 0
+    strings = torch.zeros(len(text))
+    comments = torch.zeros(len(text))
+    depth = torch.zeros(len(text))
+    now = 0
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        begin, end = starts[token.start[0] - 1] + token.start[1], starts[token.end[0] - 1] + token.end[1]
+        begin = starts[token.start[0] - 1] + token.start[1]
+        end = starts[token.end[0] - 1] + token.end[1]
         if token.type == tokenize.STRING:
             prefix = len(token.string) - len(token.string.lstrip("rbufRBUF"))
-            strings[begin + prefix:end - 1] = 1
+            strings[begin + prefix : end - 1] = 1
         elif token.type == tokenize.COMMENT:
             comments[begin:end] = 1
         elif token.type == tokenize.OP and token.string in "()[]{}":

@@ -19,48 +19,64 @@ def file_of(image: Image.Image, form: str, **options) -> bytes:
 
 
 def test_every_file_is_listed_and_as_shipped():
-    there = {str(p.relative_to(data.DATA)) for p in data.DATA.rglob("*") if p.is_file()} - {"SOURCES.csv", "papers.csv"}
+    there = {str(p.relative_to(data.DATA)) for p in data.DATA.rglob("*") if p.is_file()} - {
+        "SOURCES.csv",
+        "papers.csv",
+    }
     assert there == set(data.sources())
     for file, row in data.sources().items():
         assert hashlib.sha256((data.DATA / file).read_bytes()).hexdigest() == row["sha256"], file
         assert row["author"] and row["licence"] and row["source"], file
 
 
-@pytest.mark.parametrize("name", data.pictures())
+@pytest.mark.parametrize("name", data.picture_names())
 def test_pictures(name):
-    image, whole = data.picture(name, 224), data.picture(name)
+    image = data.picture(name, size=224)
+    whole = data.picture(name)
     assert image.shape == (1, 3, 224, 224) and image.dtype == torch.float32
     assert 0 <= image.min() and image.max() <= 1 and image.std() > 0.1
     assert f"{whole.shape[3]}x{whole.shape[2]}" == data.sources()[f"pictures/{name}.jpg"]["size"]
 
 
 def test_paintings_and_their_makers():
-    assert len(data.paintings()) == 6 and data.painting("great_wave", 64).shape == (1, 3, 64, 64)
+    assert len(data.painting_names()) == 6 and data.painting("great_wave", size=64).shape == (
+        1,
+        3,
+        64,
+        64,
+    )
     assert "Hokusai" in data.attribution("great_wave")
     assert data.attribution("panda", "moose").count(";") == 1
     with pytest.raises(ValueError, match="'panda'"):
         data.attribution("pnda")
 
 
-@pytest.mark.parametrize(("ask", "says"), [
-    (lambda: data.picture("pandas"), "picture called 'pandas'. Did you mean 'panda'"),
-    (lambda: data.painting("great wave"), "Did you mean 'great_wave'"),
-    (lambda: data.picture("panda", size=0), "whole number of pixels"),
-    (lambda: data.picture("panda", size=1.5), "whole number of pixels"),
-    (lambda: data.photo(b"no picture at all"), "not a picture that can be read"),
-    (lambda: data.photo(file_of(Image.new("RGB", (300, 200), "red"), "JPEG")[:-400]), "damaged or cut short"),
-    (lambda: data.photo(b"x" * 40_000_001), "larger than 40 MB"),
-    (lambda: data.photo(file_of(Image.new("1", (9000, 6000)), "PNG")), "9000 × 6000 pixels"),
-    (lambda: data.shipped("pictures/nothing.jpg"), "There is no file in data/"),
-    (lambda: data.to_bytes(torch.rand(2, 3, 4, 4)), "One image is wanted"),
-])
+@pytest.mark.parametrize(
+    ("ask", "says"),
+    [
+        (lambda: data.picture("pandas"), "picture called 'pandas'. Did you mean 'panda'"),
+        (lambda: data.painting("great wave"), "Did you mean 'great_wave'"),
+        (lambda: data.picture("panda", size=0), "whole number of pixels"),
+        (lambda: data.picture("panda", size=1.5), "whole number of pixels"),
+        (lambda: data.photo(b"no picture at all"), "not a picture that can be read"),
+        (
+            lambda: data.photo(file_of(Image.new("RGB", (300, 200), "red"), "JPEG")[:-400]),
+            "damaged or cut short",
+        ),
+        (lambda: data.photo(b"x" * 40_000_001), "larger than 40 MB"),
+        (lambda: data.photo(file_of(Image.new("1", (9000, 6000)), "PNG")), "9000 × 6000 pixels"),
+        (lambda: data.shipped("pictures/nothing.jpg"), "There is no file in data/"),
+        (lambda: data.to_bytes(torch.rand(2, 3, 4, 4)), "One image is wanted"),
+    ],
+)
 def test_bad_input_is_answered(ask, says):
     with pytest.raises(ValueError, match=says):
         ask()
 
 
 def test_a_decompression_bomb_is_refused_from_its_header():
-    size = struct.pack(">II", 100_000, 100_000)  # a PNG of a few bytes that claims ten thousand million pixels
+    # a PNG of a few bytes that claims ten thousand million pixels
+    size = struct.pack(">II", 100_000, 100_000)
     head = b"IHDR" + size + b"\x08\x02\x00\x00\x00"
     bomb = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + head + struct.pack(">I", zlib.crc32(head))
     bomb += struct.pack(">I", 0) + b"IEND" + struct.pack(">I", zlib.crc32(b"IEND"))
@@ -123,7 +139,12 @@ def test_what_a_file_keeps(tmp_path):
 
 def test_digits_and_clothes():
     for split, train, test in ((data.digits(), 4000, 1000), (data.clothes(), 10000, 2000)):
-        assert split.train_images.shape == (train, 1, 28, 28) and split.test_images.shape == (test, 1, 28, 28)
+        assert split.train_images.shape == (train, 1, 28, 28) and split.test_images.shape == (
+            test,
+            1,
+            28,
+            28,
+        )
         assert split.train_images.min() == 0 and split.train_images.max() == 1
         assert split.train_labels.dtype == torch.int64 and len(split.names) == 10
         counts = torch.cat([split.train_labels, split.test_labels]).bincount()
@@ -140,7 +161,9 @@ def test_the_complete_sets_offline_end_in_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(mnist, "download_and_extract_archive", nowhere)
     monkeypatch.setattr(utils, "_urlretrieve", nowhere)
     for ask in (lambda: data.digits(full=True), lambda: data.clothes(full=True), data.cifar10):
-        with pytest.raises(FileNotFoundError, match="could not be downloaded. Connect to the network once"):
+        with pytest.raises(
+            FileNotFoundError, match="could not be downloaded. Connect to the network once"
+        ):
             ask()
 
 
@@ -150,12 +173,21 @@ def test_the_complete_digits_are_read_from_their_own_format(tmp_path, monkeypatc
     raw.mkdir(parents=True)
     dice = np.random.default_rng(0)
     for part, n in (("train", 7), ("t10k", 3)):
-        pixels, labels = dice.integers(0, 256, (n, 28, 28), np.uint8), dice.integers(0, 10, n).astype(np.uint8)
-        (raw / f"{part}-images-idx3-ubyte").write_bytes(struct.pack(">IIII", 0x803, n, 28, 28) + pixels.tobytes())
-        (raw / f"{part}-labels-idx1-ubyte").write_bytes(struct.pack(">II", 0x801, n) + labels.tobytes())
+        pixels = dice.integers(0, 256, (n, 28, 28), np.uint8)
+        labels = dice.integers(0, 10, n).astype(np.uint8)
+        (raw / f"{part}-images-idx3-ubyte").write_bytes(
+            struct.pack(">IIII", 0x803, n, 28, 28) + pixels.tobytes()
+        )
+        (raw / f"{part}-labels-idx1-ubyte").write_bytes(
+            struct.pack(">II", 0x801, n) + labels.tobytes()
+        )
     split = data.digits(full=True)
-    assert split.train_images.shape == (7, 1, 28, 28) and split.test_labels.tolist() == labels.tolist()
-    assert torch.equal((split.test_images.cpu() * 255).round().byte().squeeze(1), torch.from_numpy(pixels))
+    assert (
+        split.train_images.shape == (7, 1, 28, 28) and split.test_labels.tolist() == labels.tolist()
+    )
+    assert torch.equal(
+        (split.test_images.cpu() * 255).round().byte().squeeze(1), torch.from_numpy(pixels)
+    )
     assert not data.cache().is_relative_to(data.ROOT)
 
 
@@ -174,8 +206,10 @@ def test_the_data_fit_the_repository():
 def test_tic_tac_toe_ends_as_it_does():
     boards = data.tic_tac_toe()
     marks = boards.drop(columns="x_wins")
-    assert len(boards) == 958 and boards.x_wins.sum() == 626 and not marks.duplicated().any()  # Aha 1991
+    # Aha 1991
+    assert len(boards) == 958 and boards.x_wins.sum() == 626 and not marks.duplicated().any()
     ahead = (marks == "x").sum(axis=1) - (marks == "o").sum(axis=1)
     assert ahead.isin([0, 1]).all() and (ahead[boards.x_wins == 1] == 1).all()
     full = (marks != "empty").all(axis=1)
-    assert ((boards.x_wins == 1) | full | (ahead == 0)).all()  # x has won, the board is full, or o has just won
+    # x has won, the board is full, or o has just won
+    assert ((boards.x_wins == 1) | full | (ahead == 0)).all()

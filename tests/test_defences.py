@@ -1,4 +1,6 @@
-"""Trained networks hold, certificates tell the truth, broken defences break, and bad input is told what is wanted."""
+"""Trained networks hold, certificates tell the truth, broken defences break, and bad input is told
+what is wanted."""
+
 import math
 
 import pytest
@@ -6,12 +8,13 @@ import torch
 from scipy.stats import beta, binom, norm
 from torch import nn
 
-from trickkit import attacks, contract, data, defences
+from trickkit import attacks, contract, data, defences, training
 from trickkit.course import weights
 from trickkit.models import accuracy
 
 DIGITS = data.digits()
-X, Y = DIGITS.test_images[:60], DIGITS.test_labels[:60]
+X = DIGITS.test_images[:60]
+Y = DIGITS.test_labels[:60]
 
 
 @pytest.fixture(scope="module")
@@ -21,46 +24,68 @@ def natural():
 
 # Training.
 
-@pytest.mark.parametrize("spoil", [defences.adversarial(0.2, steps=2), defences.noise(0.5), None])
-def test_training_is_the_same_twice_and_learns(spoil):
-    images, labels = DIGITS.train_images[:200], DIGITS.train_labels[:200]
-    once, twice = (defences.train(defences.network(), images, labels, spoil, 4, batch=20) for _ in range(2))
+
+@pytest.mark.parametrize(
+    "augment", [defences.pgd_examples(0.2, steps=2), defences.gaussian_noise(0.5), None]
+)
+def test_training_is_the_same_twice_and_learns(augment):
+    images = DIGITS.train_images[:200]
+    labels = DIGITS.train_labels[:200]
+    once, twice = (
+        training.train(
+            defences.digit_network(),
+            images,
+            labels,
+            epochs=4,
+            lr=2e-3,
+            batch_size=20,
+            augment=defences.shifts(augment),
+            schedule=training.cosine_decay,
+        )
+        for _ in range(2)
+    )
     assert not once.training
-    assert all(torch.equal(a, b) for a, b in zip(once.parameters(), twice.parameters(), strict=True))
-    start = nn.functional.cross_entropy(defences.network()(images), labels)
+    assert all(
+        torch.equal(a, b) for a, b in zip(once.parameters(), twice.parameters(), strict=True)
+    )
+    start = nn.functional.cross_entropy(defences.digit_network()(images), labels)
     assert nn.functional.cross_entropy(once(images), labels) < start - 0.02
 
 
 def test_adversarial_spoils_up_to_an_eps_that_grows(natural):
     dice = torch.Generator().manual_seed(0)
     for done, eps in ((0.1, 0.075), (0.4, 0.3), (1.0, 0.3)):
-        spoilt = defences.adversarial(0.3)(natural, X, Y, done, dice)
+        spoilt = defences.pgd_examples(0.3)(natural, X, Y, done, dice)
         assert math.isclose((spoilt - X).abs().max(), eps, rel_tol=1e-4)
-        assert nn.functional.cross_entropy(natural(spoilt), Y) > nn.functional.cross_entropy(natural(X), Y)
+        assert nn.functional.cross_entropy(natural(spoilt), Y) > nn.functional.cross_entropy(
+            natural(X), Y
+        )
 
 
 def test_shifted_moves_each_image_its_own_way_with_black_at_the_rim():
     images = torch.zeros(300, 1, 9, 7)
     images[:, 0, 4, 3] = 1
-    moved = defences.shifted(images, 2, torch.Generator().manual_seed(1))
+    moved = defences.shifted(images, max_shift=2, generator=torch.Generator().manual_seed(1))
     assert moved.shape == images.shape and (moved.sum((1, 2, 3)) == 1).all()
     places = moved.flatten(1).argmax(1)
     assert set(places.tolist()) == {(4 + i) * 7 + 3 + j for i in range(-2, 3) for j in range(-2, 3)}
-    assert torch.equal(defences.shifted(X, 0, torch.Generator()), X)
+    assert torch.equal(defences.shifted(X, max_shift=0, generator=torch.Generator()), X)
 
 
 def test_the_shipped_networks_do_what_they_were_trained_for(natural):
     robust = defences.robust(0.3)
     assert accuracy(natural, X, Y) > 0.9 and accuracy(robust, X, Y) > 0.9
-    assert accuracy(natural, attacks.pgd(natural, X, Y, 0.3, 20), Y) < 0.1
-    assert accuracy(robust, attacks.pgd(robust, X, Y, 0.3, 20), Y) > 0.8
+    assert accuracy(natural, attacks.pgd(natural, X, Y, eps=0.3, steps=20), Y) < 0.1
+    assert accuracy(robust, attacks.pgd(robust, X, Y, eps=0.3, steps=20), Y) > 0.8
     noisy = X + 0.5 * torch.randn(X.shape, generator=torch.Generator().manual_seed(0)).to(X)
     assert accuracy(defences.noise_trained(0.5), noisy, Y) > accuracy(natural, noisy, Y) + 0.1
     assert (data.DATA / defences.FILE).stat().st_size < 2e6
 
 
 def test_a_network_that_does_not_exist_or_weights_that_are_gone(monkeypatch, tmp_path):
-    with pytest.raises(ValueError, match="no network trained with eps = 0.25; there are 0, 0.1, 0.2, 0.3"):
+    with pytest.raises(
+        ValueError, match="no network trained with eps = 0.25; there are 0, 0.1, 0.2, 0.3"
+    ):
         defences.robust(0.25)
     with pytest.raises(ValueError, match="no network trained with sigma = 1; there are 0.25, 0.5"):
         defences.noise_trained(1)
@@ -77,28 +102,37 @@ def test_made_weights_are_written_whole_and_their_checksum_recorded(monkeypatch,
     (tmp_path / "weights").mkdir()
     (tmp_path / "SOURCES.csv").write_bytes((data.DATA / "SOURCES.csv").read_bytes())
     before = (tmp_path / "SOURCES.csv").read_bytes().decode().splitlines(keepends=True)
-    few = DIGITS._replace(train_images=DIGITS.train_images[:100], train_labels=DIGITS.train_labels[:100])
+    few = DIGITS._replace(
+        train_images=DIGITS.train_images[:100], train_labels=DIGITS.train_labels[:100]
+    )
     monkeypatch.setattr(data, "digits", lambda: few)
     monkeypatch.setattr(data, "DATA", tmp_path)
     monkeypatch.setattr(defences, "RECIPES", {name: (None, 1) for name in defences.RECIPES})
     try:
-        weights.networks()
+        weights.train_networks()
         assert accuracy(defences.robust(0.3), X, Y) >= 0
         after = (tmp_path / "SOURCES.csv").read_bytes().decode().splitlines(keepends=True)
         changed = [a for a, b in zip(after, before, strict=True) if a != b]
         assert len(changed) == 1 and changed[0].startswith(defences.FILE)
-        assert changed[0].count('"') == next(row for row in before if row.startswith(defences.FILE)).count('"')
+        assert changed[0].count('"') == next(
+            row for row in before if row.startswith(defences.FILE)
+        ).count('"')
     finally:
         data.sources.cache_clear()
 
 
 # The worst case, and gradients that hide.
 
+
 def test_held_is_the_worst_case_of_each_image(natural):
-    attempts = [X, attacks.fgsm(natural, X, Y, 0.1), attacks.pgd(natural, X, Y, 0.1, 5)]
-    found = defences.held(natural, attempts, Y)
+    attempts = [
+        X,
+        attacks.fgsm(natural, X, Y, eps=0.1),
+        attacks.pgd(natural, X, Y, eps=0.1, steps=5),
+    ]
+    found = defences.withstood(natural, attempts, Y)
     for i in range(len(X)):
-        assert found[i] == all(natural(x[i:i + 1]).argmax() == Y[i] for x in attempts)
+        assert found[i] == all(natural(x[i : i + 1]).argmax() == Y[i] for x in attempts)
     assert found.float().mean() <= min(accuracy(natural, x, Y) for x in attempts)
 
 
@@ -106,9 +140,12 @@ def test_quantised_and_dithered_keep_few_levels_and_dithered_is_right_on_average
     images = torch.rand(3, 1, 5, 5)
     for levels in (2, 4, 7):
         grid = torch.arange(levels) / (levels - 1)
-        near = defences.quantised(images, levels)
-        assert torch.equal(defences.quantised(near, levels), near) and (near - images).abs().max() <= 0.5 / (levels - 1) + 1e-6
-        tossed = torch.stack([defences.dithered(images, levels) for _ in range(4000)])
+        near = defences.quantised(images, levels=levels)
+        assert (
+            torch.equal(defences.quantised(near, levels=levels), near)
+            and (near - images).abs().max() <= 0.5 / (levels - 1) + 1e-6
+        )
+        tossed = torch.stack([defences.dithered(images, levels=levels) for _ in range(4000)])
         assert set(tossed.unique().tolist()) <= set(grid.tolist())
         assert (tossed - images).abs().max() < 1 / (levels - 1) + 1e-6
         assert (tossed.mean(0) - images).abs().max() < 5 * 0.5 / (levels - 1) / math.sqrt(4000)
@@ -117,9 +154,13 @@ def test_quantised_and_dithered_keep_few_levels_and_dithered_is_right_on_average
 
 def test_clouded_is_the_rounded_image_and_noise_of_that_spread():
     images = torch.rand(2, 1, 5, 5)
-    seen = torch.stack([defences.clouded(images, 8, 0.5) for _ in range(4000)]) - defences.quantised(images, 8)
+    seen = torch.stack(
+        [defences.clouded(images, levels=8, sigma=0.5) for _ in range(4000)]
+    ) - defences.quantised(images, levels=8)
     assert seen.mean(0).abs().max() < 5 * 0.5 / math.sqrt(4000) and abs(seen.std() - 0.5) < 0.01
-    assert not contract.loss_gradient(lambda x: defences.clouded(x).flatten(1), images, torch.tensor([0, 1])).any()
+    assert not contract.loss_gradient(
+        lambda x: defences.clouded(x).flatten(1), images, torch.tensor([0, 1])
+    ).any()
     with pytest.raises(ValueError, match="sigma is 0"):
         defences.clouded(images, sigma=0)
 
@@ -137,9 +178,11 @@ def test_straight_through_keeps_the_output_and_passes_the_gradient(natural):
 
 def test_averaged_is_the_log_of_the_mean_probability_and_so_is_its_gradient():
     answers = iter(list(torch.randn(6, 4, 5)) * 2)
-    mean = defences.averaged(lambda x: next(answers), 6)(X)
+    mean = defences.averaged(lambda x: next(answers), draws=6)(X)
     again = torch.stack([next(answers).softmax(1) for _ in range(6)]).mean(0)
-    assert torch.allclose(mean.exp(), again, atol=1e-6) and torch.allclose(mean.exp().sum(1), torch.ones(4))
+    assert torch.allclose(mean.exp(), again, atol=1e-6) and torch.allclose(
+        mean.exp().sum(1), torch.ones(4)
+    )
     weights = torch.randn(784, 3)
     signs = torch.tensor([1.0, -1.0])
     tosses = iter([0, 1, 0, 1])
@@ -148,7 +191,7 @@ def test_averaged_is_the_log_of_the_mean_probability_and_so_is_its_gradient():
         return signs[next(tosses)] * (x.flatten(1) @ weights)
 
     x = X[:2].clone().requires_grad_(True)
-    found = torch.autograd.grad(defences.averaged(model, 2)(x)[:, 1].exp().sum(), x)[0]
+    found = torch.autograd.grad(defences.averaged(model, draws=2)(x)[:, 1].exp().sum(), x)[0]
     exact = torch.autograd.grad(sum(model(x).softmax(1)[:, 1].sum() for _ in range(2)) / 2, x)[0]
     assert torch.allclose(found, exact, atol=1e-6)
 
@@ -157,55 +200,75 @@ def test_a_defence_that_hides_its_gradient_shows_it_and_falls(natural):
     def broken(x):
         return natural(defences.quantised(x))
 
-    found = defences.symptoms(broken, X, Y, 0.2, natural)
+    found = defences.symptoms(broken, X, Y, eps=0.2, stand_in=natural)
     signs = dict(zip(defences.SIGNS, defences.suspicious(found), strict=True))
     assert signs["gradients are zero"] and signs["a query attack beats the gradient"]
-    assert signs["a borrowed attack beats the gradient"] and signs["without a limit some still hold"]
-    assert not any(defences.suspicious(defences.symptoms(natural, X, Y, 0.2, defences.robust(0.1))))
-    x = defences.break_defence(natural, defences.dithered, X, Y, 0.2)
+    assert (
+        signs["a borrowed attack beats the gradient"] and signs["without a limit some still hold"]
+    )
+    assert not any(
+        defences.suspicious(
+            defences.symptoms(natural, X, Y, eps=0.2, stand_in=defences.robust(0.1))
+        )
+    )
+    x = defences.break_defence(natural, defences.dithered, X, Y, eps=0.2)
     assert (x - X).abs().max() < 0.2001 and x.min() >= 0 and x.max() <= 1
     assert accuracy(lambda z: natural(defences.dithered(z)), x, Y) < 0.1
 
 
 # Randomised smoothing.
 
+
 @pytest.mark.parametrize("alpha", [0.001, 0.05])
 def test_the_bound_is_clopper_and_pearsons(alpha):
     selection = torch.tensor([3, 90, 7])
     for n in (20, 500, 10_000):
         for hits in {n // 2 + 1, int(0.8 * n), n - 1, n}:
-            label, radius = defences.certificate(selection, torch.tensor([n - hits, hits, 0]), 0.5, alpha)
+            label, radius = defences.certificate(
+                selection, torch.tensor([n - hits, hits, 0]), sigma=0.5, alpha=alpha
+            )
             p = beta.ppf(alpha, hits, n - hits + 1)
-            assert (label, radius) == ((-1, 0.0) if p <= 0.5 else (1, pytest.approx(0.5 * norm.ppf(p), rel=1e-6)))
+            assert (label, radius) == (
+                (-1, 0.0) if p <= 0.5 else (1, pytest.approx(0.5 * norm.ppf(p), rel=1e-6))
+            )
 
 
 def test_a_certificate_is_wrong_no_more_often_than_alpha():
-    dice, alpha, tries = torch.Generator().manual_seed(0), 0.05, 1500
+    dice = torch.Generator().manual_seed(0)
+    alpha = 0.05
+    tries = 1500
     for p in (0.45, 0.55, 0.9):
         counts = (torch.rand(tries, 200, generator=dice) < p).sum(1)
         wrong = 0
         for hits in counts.tolist():
-            label, radius = defences.certificate(torch.tensor([0, 10]), torch.tensor([200 - hits, hits]), 1.0, alpha)
+            label, radius = defences.certificate(
+                torch.tensor([0, 10]), torch.tensor([200 - hits, hits]), sigma=1.0, alpha=alpha
+            )
             wrong += label == 1 and radius > norm.ppf(p)
         assert wrong <= binom.ppf(0.9999, tries, alpha)
         assert p < 0.5 or wrong > 0.2 * alpha * tries  # and the bound is not a careless one
 
 
 def test_certify_agrees_with_the_truth_on_a_linear_classifier():
-    """Two classes, score w·x + b: the smoothed classifier's radius is |w·x + b| / ‖w‖, whatever σ is (Cohen et al., app. B)."""
+    """Two classes, score w·x + b: the smoothed classifier's radius is |w·x + b| / ‖w‖, whatever σ
+    is (Cohen et al., app. B)."""
     torch.manual_seed(0)
     wrong = 0
     for seed in range(40):
-        w, image = torch.randn(49), torch.rand(1, 1, 7, 7)
+        w = torch.randn(49)
+        image = torch.rand(1, 1, 7, 7)
         sigma = 0.3 + torch.rand(()).item()
-        reach = sigma * (0.01 + 2.2 * torch.rand(()).item())  # further out a share near 1 is hard to count
+        # further out a share near 1 is hard to count
+        reach = sigma * (0.01 + 2.2 * torch.rand(()).item())
         b = reach * w.norm() - w @ image.flatten()  # so that the distance to the plane is reach
 
         def model(x, w=w, b=b):
             score = x.flatten(1) @ w + b
             return torch.stack([-score, score], 1)
 
-        label, radius = defences.certify(model, image, sigma, n0=50, n=20_000, alpha=0.01, seed=seed)
+        label, radius = defences.certify(
+            model, image, sigma=sigma, n0=50, n=20_000, alpha=0.01, seed=seed
+        )
         assert label in (1, -1)
         wrong += label == 1 and radius > reach
         if label == 1:
@@ -216,35 +279,57 @@ def test_certify_agrees_with_the_truth_on_a_linear_classifier():
 
 
 def test_no_l2_attack_inside_the_certified_radius_succeeds_more_often_than_alpha():
-    """PGD on the mean of 16 noisy answers (EOT) at 99 % of each radius; 1000 new draws say what is read."""
-    model, sigma, alpha = defences.noise_trained(0.5), 0.5, 0.02
-    certified = [(x, *defences.certify(model, x, sigma, 50, 400, alpha, i)) for i, x in enumerate(X[:30].split(1))]
+    """PGD on the mean of 16 noisy answers (EOT) at 99 % of each radius; 1000 new draws say what is
+    read."""
+    model = defences.noise_trained(0.5)
+    sigma = 0.5
+    alpha = 0.02
+    certified = [
+        (x, *defences.certify(model, x, sigma=sigma, n0=50, n=400, alpha=alpha, seed=i))
+        for i, x in enumerate(X[:30].split(1))
+    ]
     certified = [c for c in certified if c[1] >= 0]
-    images, radii = torch.cat([c[0] for c in certified]), torch.tensor([c[2] for c in certified])
+    images = torch.cat([c[0] for c in certified])
+    radii = torch.tensor([c[2] for c in certified])
     labels = torch.tensor([c[1] for c in certified])
-    steady = defences.averaged(defences.with_noise(model, sigma, seed=9), 16)
+    steady = defences.averaged(defences.with_noise(model, sigma=sigma, seed=9), draws=16)
     for share, steps in ((0.99, 12), (2.5, 12)):
-        moved = attacks.pgd(steady, images, labels, share * radii, steps, norm="l2", early_stop=False)
+        moved = attacks.pgd(
+            steady, images, labels, eps=share * radii, steps=steps, norm="l2", early_stop=False
+        )
         lengths = (moved - images).flatten(1).norm(dim=1)
         assert (lengths <= share * radii * 1.001).all()
-        reads = torch.tensor([defences.votes(model, x[None], sigma, 1000, seed=77).argmax().item() for x in moved])
-        turned, tried = int((reads != labels).sum()), len(labels)
+        reads = torch.tensor(
+            [
+                defences.votes(model, x[None], sigma=sigma, n=1000, seed=77).argmax().item()
+                for x in moved
+            ]
+        )
+        turned = int((reads != labels).sum())
+        tried = len(labels)
         if share < 1:
             assert lengths.median() > 0.5 * radii.median()  # the attack did use its room
             assert turned <= binom.ppf(0.999, tried, alpha)
-    assert tried >= 25 and turned > binom.ppf(0.999, tried, alpha)  # further out the same attack does succeed
+    # further out the same attack does succeed
+    assert tried >= 25 and turned > binom.ppf(0.999, tried, alpha)
 
 
 def test_votes_are_counted_whole_and_the_same_for_the_same_seed(natural):
     for n in (1, 999, 1000, 2500):
-        counts = defences.votes(natural, X[:1], 0.5, n)
+        counts = defences.votes(natural, X[:1], sigma=0.5, n=n)
         assert counts.shape == (10,) and counts.sum() == n and counts.dtype == torch.int64
-    assert torch.equal(defences.votes(natural, X[:1], 0.5, 500, 3), defences.votes(natural, X[:1], 0.5, 500, 3))
-    assert not torch.equal(defences.votes(natural, X[:1], 1.0, 500, 3), defences.votes(natural, X[:1], 1.0, 500, 4))
+    assert torch.equal(
+        defences.votes(natural, X[:1], sigma=0.5, n=500, seed=3),
+        defences.votes(natural, X[:1], sigma=0.5, n=500, seed=3),
+    )
+    assert not torch.equal(
+        defences.votes(natural, X[:1], sigma=1.0, n=500, seed=3),
+        defences.votes(natural, X[:1], sigma=1.0, n=500, seed=4),
+    )
     torch.manual_seed(5)
     expected = torch.rand(2)
     torch.manual_seed(5)
-    defences.certify(natural, X[:1], 0.5, 10, 10)
+    defences.certify(natural, X[:1], sigma=0.5, n0=10, n=10)
     assert torch.equal(torch.rand(2), expected)  # the learner's dice are left alone
 
 
@@ -257,38 +342,48 @@ class Moody(nn.Module):
         return self.drop(x.flatten(1))[:, :10]
 
 
-@pytest.mark.parametrize(("change", "says"), [
-    ({"sigma": 0}, "sigma is 0; the noise wants a standard deviation above 0"),
-    ({"sigma": -0.5}, "sigma is -0.5"),
-    ({"sigma": math.nan}, "sigma is nan"),
-    ({"sigma": math.inf}, "sigma is inf"),
-    ({"alpha": 0}, "alpha is 0; it is how often a certificate may be wrong, between 0 and 1"),
-    ({"alpha": 1.0}, "alpha is 1.0"),
-    ({"n": 0}, "n is 0; a whole number of at least 1"),
-    ({"n": 10.5}, "n is 10.5"),
-    ({"n0": 0}, "n is 0"),
-    ({"image": X[:2]}, "One image is wanted, .1, C, H, W.; 2 came"),
-    ({"image": X[0]}, "For a single image use image.unsqueeze"),
-    ({"image": X[:1] * 255}, "Use images / 255"),
-    ({"image": X[:1] - 0.5}, "Pixels are wanted in"),
-    ({"model": Moody()}, "in train mode"),
-])
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"sigma": 0}, "sigma is 0; the noise wants a standard deviation above 0"),
+        ({"sigma": -0.5}, "sigma is -0.5"),
+        ({"sigma": math.nan}, "sigma is nan"),
+        ({"sigma": math.inf}, "sigma is inf"),
+        ({"alpha": 0}, "alpha is 0; it is how often a certificate may be wrong, between 0 and 1"),
+        ({"alpha": 1.0}, "alpha is 1.0"),
+        ({"n": 0}, "n is 0; a whole number of at least 1"),
+        ({"n": 10.5}, "n is 10.5"),
+        ({"n0": 0}, "n is 0"),
+        ({"image": X[:2]}, "One image is wanted, .1, C, H, W.; 2 came"),
+        ({"image": X[0]}, "For a single image use image.unsqueeze"),
+        ({"image": X[:1] * 255}, "Use images / 255"),
+        ({"image": X[:1] - 0.5}, "Pixels are wanted in"),
+        ({"model": Moody()}, "in train mode"),
+    ],
+)
 def test_certify_refuses_what_it_cannot_use(natural, change, says):
-    asked = {"model": natural, "image": X[:1], "sigma": 0.5, "n0": 10, "n": 10, "alpha": 0.001} | change
+    asked = {
+        "model": natural,
+        "image": X[:1],
+        "sigma": 0.5,
+        "n0": 10,
+        "n": 10,
+        "alpha": 0.001,
+    } | change
     with pytest.raises(ValueError, match=says):
         defences.certify(**asked)
 
 
 def test_other_bad_input(natural):
     with pytest.raises(ValueError, match="draws is 0"):
-        defences.averaged(natural, 0)
+        defences.averaged(natural, draws=0)
     with pytest.raises(ValueError, match="levels is 1; a whole number of at least two"):
-        defences.quantised(X, 1)
+        defences.quantised(X, levels=1)
     with pytest.raises(ValueError, match="levels is 2.5"):
-        defences.dithered(X, 2.5)
+        defences.dithered(X, levels=2.5)
     with pytest.raises(ValueError, match="sigma is 0"):
-        defences.with_noise(natural, 0)
+        defences.with_noise(natural, sigma=0)
     with pytest.raises(ValueError, match="Pixels are wanted in"):
-        defences.symptoms(natural, X * 2, Y, 0.2, natural)
+        defences.symptoms(natural, X * 2, Y, eps=0.2, stand_in=natural)
     with pytest.raises(ValueError, match="Pixels are wanted in"):
-        defences.train(defences.network(), X * 2, Y, None, 1)
+        training.train(defences.digit_network(), X * 2, Y, epochs=1)

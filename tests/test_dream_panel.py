@@ -1,4 +1,6 @@
-"""Lesson 14's panel in a real JupyterLab: it grows while it works, hears the stop button, and answers a file that is none."""
+"""Lesson 14's panel in a real JupyterLab: it grows while it works, hears the stop button, and
+answers a file that is none."""
+
 import json
 import os
 import re
@@ -8,7 +10,8 @@ from browser import PROGRAM, chromium, jupyterlab, run_all
 from playwright.sync_api import expect
 
 CELL = """from trickkit import models, widgets
-mine = widgets.DreamPanel(models.imagenet(), ["network.blocks.1", "network.blocks.4"], "cat", "network.blocks.4", octaves=1)"""
+layers = ["network.blocks.1", "network.blocks.4"]
+mine = widgets.DreamPanel(models.imagenet(), layers, picture="cat", layer=layers[1], octaves=1)"""
 
 
 @pytest.fixture(scope="module")
@@ -16,9 +19,18 @@ def page(tmp_path_factory):
     if not PROGRAM and not os.environ.get("CI"):
         pytest.skip("there is no Chromium on this machine: apt-get install chromium")
     folder = tmp_path_factory.mktemp("lab")
-    cell = {"cell_type": "code", "id": "panel", "source": CELL, "metadata": {}, "outputs": [], "execution_count": None}
+    cell = {
+        "cell_type": "code",
+        "id": "panel",
+        "source": CELL,
+        "metadata": {},
+        "outputs": [],
+        "execution_count": None,
+    }
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    (folder / "panel.ipynb").write_text(json.dumps({"cells": [cell], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}))
+    (folder / "panel.ipynb").write_text(
+        json.dumps({"cells": [cell], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5})
+    )
     with jupyterlab(folder) as address, chromium() as page:
         run_all(page, address.format("panel.ipynb"))
         yield page
@@ -46,7 +58,11 @@ def test_a_dream_grows_and_hears_the_stop_button(page):
     left = picture(page).get_attribute("src")
     page.wait_for_timeout(1500)
     assert picture(page).get_attribute("src") == left
-    assert page.get_by_role("link", name="Download").get_attribute("href").startswith("data:image/png;base64,")
+    assert (
+        page.get_by_role("link", name="Download")
+        .get_attribute("href")
+        .startswith("data:image/png;base64,")
+    )
 
 
 def test_another_photo_ends_the_dream_that_runs(page):
@@ -62,5 +78,7 @@ def test_a_bad_file_is_answered(page):
     with page.expect_file_chooser() as chooser:
         page.get_by_role("button", name=re.compile("Your photo")).click()
     chooser.value.set_files({"name": "x.jpg", "mimeType": "image/jpeg", "buffer": b"no photo"})
-    expect(page.get_by_role("status").last).to_contain_text("not a picture that can be read", timeout=10_000)
+    expect(page.get_by_role("status").last).to_contain_text(
+        "not a picture that can be read", timeout=10_000
+    )
     assert "awake" in picture(page).get_attribute("alt")

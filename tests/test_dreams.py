@@ -17,9 +17,20 @@ NAMES = ("ant", "bee", "cat")
 def net():
     """A small network for any size of picture, with a name for each class."""
     torch.manual_seed(0)
-    network = nn.Sequential(nn.Conv2d(3, 8, 5, padding=2), nn.Tanh(), nn.Conv2d(8, 6, 3, stride=2), nn.ReLU(inplace=True),
-                            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3))
-    return models.Classifier(network, (0.5,) * 3, (0.5,) * 3, NAMES, 64).eval().requires_grad_(False)
+    network = nn.Sequential(
+        nn.Conv2d(3, 8, 5, padding=2),
+        nn.Tanh(),
+        nn.Conv2d(8, 6, 3, stride=2),
+        nn.ReLU(inplace=True),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(6, 3),
+    )
+    return (
+        models.Classifier(network, mean=(0.5,) * 3, std=(0.5,) * 3, names=NAMES, size=64)
+        .eval()
+        .requires_grad_(False)
+    )
 
 
 @pytest.fixture
@@ -30,15 +41,21 @@ def photo():
 
 # Objectives.
 
+
 def test_the_four_objectives_by_their_definitions(net, photo):
     maps, scores = activations.read(net, photo, "network.2", "")
     assert torch.allclose(layer("network.2")(net, photo), maps.square().sum()[None] / 2, rtol=1e-5)
     assert torch.allclose(unit("network.2", 4)(net, photo), maps[0, 4].mean()[None], atol=1e-6)
     assert torch.allclose(unit("", 2)(net, photo), scores[:, 2])
-    assert torch.allclose(label("bee")(net, photo), scores[:, 1]) and torch.allclose(label(1)(net, photo), scores[:, 1])
+    assert torch.allclose(label("bee")(net, photo), scores[:, 1]) and torch.allclose(
+        label(1)(net, photo), scores[:, 1]
+    )
     other = torch.rand(1, 3, 40, 50)
     y = activations.read(net, other, "network.2")[0][0].flatten(1).numpy()
-    best = sum((maps[0, :, i, j].numpy() @ y).max() for i, j in itertools.product(*map(range, maps.shape[2:])))
+    best = sum(
+        (maps[0, :, i, j].numpy() @ y).max()
+        for i, j in itertools.product(*map(range, maps.shape[2:]))
+    )
     assert guide(other, "network.2")(net, photo).item() == pytest.approx(float(best), rel=1e-4)
 
 
@@ -55,9 +72,14 @@ def test_the_gradient_of_the_guide_is_googles(net, photo):
 
 
 def test_objectives_compose(net, photo):
-    a, b = layer("network.2"), label("cat")
-    for made, wanted in ((a + 0.5 * b, a(net, photo) + 0.5 * b(net, photo)), (a - b * 2, a(net, photo) - 2 * b(net, photo)),
-                         (-a, -a(net, photo)), (a + a, 2 * a(net, photo))):
+    a = layer("network.2")
+    b = label("cat")
+    for made, wanted in (
+        (a + 0.5 * b, a(net, photo) + 0.5 * b(net, photo)),
+        (a - b * 2, a(net, photo) - 2 * b(net, photo)),
+        (-a, -a(net, photo)),
+        (a + a, 2 * a(net, photo)),
+    ):
         assert torch.allclose(made(net, photo), wanted, rtol=1e-5)
     with pytest.raises(TypeError):
         a + 1
@@ -67,7 +89,12 @@ def test_objectives_compose(net, photo):
 
 def test_each_image_of_a_batch_has_its_own_number(net):
     images = torch.rand(3, 3, 40, 44)
-    for objective in (layer("network.0"), unit("network.2", 1), label("ant"), guide(images[:1], "network.1")):
+    for objective in (
+        layer("network.0"),
+        unit("network.2", 1),
+        label("ant"),
+        guide(images[:1], "network.1"),
+    ):
         alone = torch.cat([objective(net, image[None]) for image in images])
         assert alone.shape == (3,) and torch.allclose(objective(net, images), alone, rtol=1e-4)
 
@@ -104,13 +131,17 @@ def test_objectives_that_cannot_be(net, photo):
 
 # Deep dream.
 
+
 def googles(net, photo, end, octave_n, iter_n, octave_scale, jitter, step_size, seed):
     """dream.ipynb with numpy and scipy, line by line; the network's gradient is autograd's."""
     dice = torch.Generator().manual_seed(seed)
     octaves = [photo[0].numpy().astype(np.float64)]
     for _ in range(octave_n - 1):
-        octaves.append(ndimage.zoom(octaves[-1], (1, 1.0 / octave_scale, 1.0 / octave_scale), order=1))
-    detail, pictures = np.zeros_like(octaves[-1]), []
+        octaves.append(
+            ndimage.zoom(octaves[-1], (1, 1.0 / octave_scale, 1.0 / octave_scale), order=1)
+        )
+    detail = np.zeros_like(octaves[-1])
+    pictures = []
     for octave, octave_base in enumerate(octaves[::-1]):
         h, w = octave_base.shape[-2:]
         if octave > 0:
@@ -133,7 +164,7 @@ def googles(net, photo, end, octave_n, iter_n, octave_scale, jitter, step_size, 
 
 
 def test_it_is_googles_algorithm(net, photo):
-    settings = {"octaves": 3, "steps": 4, "scale": 1.4, "jitter": 9, "rate": 1.5 / 255, "seed": 5}
+    settings = {"octaves": 3, "steps": 4, "scale": 1.4, "jitter": 9, "lr": 1.5 / 255, "seed": 5}
     ours = list(dreaming(net, photo, layer("network.2"), **settings))
     theirs = googles(net, photo, "network.2", 3, 4, 1.4, 9, 1.5 / 255, 5)
     assert [tuple(x.shape[2:]) for x in ours] == [x.shape[1:] for x in theirs] and len(ours) == 12
@@ -143,36 +174,56 @@ def test_it_is_googles_algorithm(net, photo):
 
 def test_it_dreams_more_of_what_it_is_told_and_leaves_the_photo_alone(net, photo):
     before = photo.clone()
-    for objective in (layer("network.2"), unit("network.2", 3), label("bee"), -label("bee"), guide(photo, "network.0")):
+    for objective in (
+        layer("network.2"),
+        unit("network.2", 3),
+        label("bee"),
+        -label("bee"),
+        guide(photo, "network.0"),
+    ):
         out = dream(net, photo, objective, octaves=2, steps=5)
-        assert out.shape == photo.shape and out.min() >= 0 and out.max() <= 1 and not out.requires_grad
+        assert (
+            out.shape == photo.shape and out.min() >= 0 and out.max() <= 1 and not out.requires_grad
+        )
         assert objective(net, out) > objective(net, photo)
     assert torch.equal(photo, before) and all(p.grad is None for p in net.parameters())
 
 
 def test_a_step_has_the_rate_as_its_mean_size_whatever_the_objectives_scale(net):
     x = torch.full((1, 3, 40, 40), 0.5)
-    one, other = (dreams.climb(x, dreams.slope(net, x, objective), 0.003)
-                  for objective in (layer("network.2"), 1000 * layer("network.2")))
-    assert (one - x).abs().mean().item() == pytest.approx(0.003, rel=1e-4) and torch.allclose(one, other, atol=1e-6)
-    flat = dreams.climb(x, dreams.slope(net, x, 0 * layer("network.2")), 0.003)
+    one, other = (
+        dreams.gradient_step(x, dreams.objective_gradient(net, x, objective), lr=0.003)
+        for objective in (layer("network.2"), 1000 * layer("network.2"))
+    )
+    assert (one - x).abs().mean().item() == pytest.approx(0.003, rel=1e-4) and torch.allclose(
+        one, other, atol=1e-6
+    )
+    flat = dreams.gradient_step(
+        x, dreams.objective_gradient(net, x, 0 * layer("network.2")), lr=0.003
+    )
     assert torch.equal(flat, x)  # no slope, no step, and nothing divided by 0
 
 
 def test_jitter_is_undone(photo):
-    assert torch.equal(dreams.jittered(photo, lambda z: z, 7, -30), photo)
-    marked = dreams.jittered(photo, lambda z: z.index_put((torch.tensor(0), torch.tensor(0), torch.tensor(0), torch.tensor(0)),
-                                                          torch.tensor(5.0)), 2, 3)
+    assert torch.equal(dreams.jittered(photo, lambda z: z, down=7, right=-30), photo)
+    marked = dreams.jittered(
+        photo,
+        lambda z: z.index_put(
+            (torch.tensor(0), torch.tensor(0), torch.tensor(0), torch.tensor(0)), torch.tensor(5.0)
+        ),
+        down=2,
+        right=3,
+    )
     assert marked[0, 0, -2, -3] == 5 and (marked == 5).sum() == 1
 
 
 def test_the_seed_decides(net, photo):
-    a, b, c = (dream(net, photo, layer("network.2"), 2, 3, seed=s) for s in (1, 1, 2))
+    a, b, c = (dream(net, photo, layer("network.2"), octaves=2, steps=3, seed=s) for s in (1, 1, 2))
     assert torch.equal(a, b) and not torch.equal(a, c)
     torch.manual_seed(3)
     first = torch.rand(1)
     torch.manual_seed(3)
-    dream(net, photo, layer("network.2"), 1, 1)
+    dream(net, photo, layer("network.2"), octaves=1, steps=1)
     assert torch.equal(torch.rand(1), first)
 
 
@@ -186,16 +237,22 @@ def test_the_consumer_may_stop(net, photo):
     assert torch.equal(first[0], kept)
 
 
-@pytest.mark.parametrize(("change", "says"), [
-    ({"photo": torch.rand(2, 3, 64, 64)}, "One photo in colour"),
-    ({"photo": torch.rand(1, 1, 64, 64)}, "One photo in colour"),
-    ({"photo": torch.rand(1, 3, 64, 64) + 1}, r"\[0, 1\]"),
-    ({"photo": torch.rand(3, 64, 64)}, r"image\.unsqueeze"),
-    ({"octaves": 0}, "octaves is 0"), ({"steps": 2.5}, r"steps is 2\.5"), ({"scale": 1.0}, "scale above 1"),
-    ({"rate": -1}, "rate above 0"), ({"jitter": -1}, "jitter of 0 or more"),
-    ({"octaves": 5}, r"5 octaves shrink this photo to 28 × 36 .* Take 3 or fewer"),
-    ({"photo": torch.rand(1, 3, 20, 200)}, "2 octaves shrink .* Take 1 or fewer"),
-])
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"photo": torch.rand(2, 3, 64, 64)}, "One photo in colour"),
+        ({"photo": torch.rand(1, 1, 64, 64)}, "One photo in colour"),
+        ({"photo": torch.rand(1, 3, 64, 64) + 1}, r"\[0, 1\]"),
+        ({"photo": torch.rand(3, 64, 64)}, r"image\.unsqueeze"),
+        ({"octaves": 0}, "octaves is 0"),
+        ({"steps": 2.5}, r"steps is 2\.5"),
+        ({"scale": 1.0}, "scale above 1"),
+        ({"lr": -1}, "lr above 0"),
+        ({"jitter": -1}, "jitter of 0 or more"),
+        ({"octaves": 5}, r"5 octaves shrink this photo to 28 × 36 .* Take 3 or fewer"),
+        ({"photo": torch.rand(1, 3, 20, 200)}, "2 octaves shrink .* Take 1 or fewer"),
+    ],
+)
 def test_bad_input_is_answered_before_the_first_step(net, photo, change, says):
     with pytest.raises(ValueError, match=says):
         dreaming(net, **{"photo": photo, "objective": layer("network.2"), "octaves": 2, **change})
@@ -220,11 +277,12 @@ def test_the_advice_on_octaves_is_good(net):
 
 # Film.
 
+
 def test_the_film_goes_nearer_and_is_seeded(net, photo):
     settings = {"frames": 3, "by": 0.1, "octaves": 1, "steps": 2}
     film = list(zoom(net, photo, layer("network.2"), **settings))
     assert [f.shape for f in film] == [photo.shape] * 3
-    assert torch.equal(film[0], dream(net, photo, layer("network.2"), 1, 2))
+    assert torch.equal(film[0], dream(net, photo, layer("network.2"), octaves=1, steps=2))
     again = list(zoom(net, photo, layer("network.2"), **settings))
     assert all(torch.equal(a, b) for a, b in zip(film, again, strict=True))
     for wrong in ({"frames": 0}, {"by": 1.0}, {"by": -0.1}):
@@ -234,32 +292,45 @@ def test_the_film_goes_nearer_and_is_seeded(net, photo):
 
 def test_enlarged_is_the_middle():
     ramp = torch.linspace(0, 1, 101).expand(1, 3, 61, 101)
-    near = dreams.enlarged(ramp, 0.2)
+    near = dreams.enlarged(ramp, by=0.2)
     assert near[0, 0, 30, 50].item() == pytest.approx(0.5, abs=1e-5)
-    assert near[0, 0, 0, 100].item() == pytest.approx(0.9, abs=2e-3) and near[0, 0, 0, 0].item() == pytest.approx(0.1, abs=2e-3)
-    assert torch.allclose(dreams.enlarged(ramp, 0), ramp, atol=1e-5)
+    assert near[0, 0, 0, 100].item() == pytest.approx(0.9, abs=2e-3) and near[
+        0, 0, 0, 0
+    ].item() == pytest.approx(0.1, abs=2e-3)
+    assert torch.allclose(dreams.enlarged(ramp, by=0), ramp, atol=1e-5)
 
 
 # Feature visualisation.
 
+
 @pytest.mark.parametrize("switches", list(itertools.product((True, False), repeat=3)))
 def test_every_switch_by_itself_draws_more_of_the_unit_than_noise(net, switches):
-    picture = visualise(net, unit("network.2", 2), 48, 16, *switches)
+    on = dict(zip(("fourier", "decorrelate", "transform"), switches, strict=True))
+    picture = visualise(net, unit("network.2", 2), size=48, steps=16, **on)
     noise = torch.rand(20, 3, 48, 48)
     assert picture.shape == (1, 3, 48, 48) and picture.min() >= 0 and picture.max() <= 1
     assert unit("network.2", 2)(net, picture) > unit("network.2", 2)(net, noise).max()
-    assert torch.equal(picture, visualise(net, unit("network.2", 2), 48, 16, *switches))
+    assert torch.equal(picture, visualise(net, unit("network.2", 2), size=48, steps=16, **on))
 
 
 def test_odd_and_even_sizes_and_composed_objectives(net):
-    assert visualise(net, layer("network.0") - label("cat"), 33, 2).shape == (1, 3, 33, 33)
+    assert visualise(net, layer("network.0") - label("cat"), size=33, steps=2).shape == (
+        1,
+        3,
+        33,
+        33,
+    )
     with pytest.raises(ValueError, match="32 pixels or more"):
-        visualise(net, layer("network.0"), 20)
+        visualise(net, layer("network.0"), size=20)
 
 
 def test_noise_before_the_first_step_is_as_loud_with_waves_as_with_pixels_in_all(net):
     waves = dreams.loudness(64)
-    assert waves.shape == (64, 33) and waves.argmax() in (0, 1) and (waves[0, 2:] < waves[0, 1:-1]).all()
+    assert (
+        waves.shape == (64, 33)
+        and waves.argmax() in (0, 1)
+        and (waves[0, 2:] < waves[0, 1:-1]).all()
+    )
 
 
 def test_shaken_stays_a_picture_and_moves_by_what_it_says():
@@ -267,15 +338,16 @@ def test_shaken_stays_a_picture_and_moves_by_what_it_says():
     dot = torch.zeros(1, 1, 101, 101)
     dot[..., 49:52, 49:52] = 1
     for _ in range(20):
-        seen = dreams.shaken(dot, dice)
+        seen = dreams.shaken(dot, generator=dice)
         assert seen.min() >= 0 and seen.max() <= 1
         place = (seen[0, 0] > 0.3).nonzero().float().mean(0)
         assert (place - 50).abs().max() < 9.5
-    still = dreams.shaken(dot, dice, 0, 0, 0)
+    still = dreams.shaken(dot, generator=dice, turn=0, zoom=0, shift=0)
     assert torch.allclose(still, dot, atol=1e-4)
 
 
 # On the network of the course.
+
 
 @pytest.fixture(scope="module")
 def efficientnet():
@@ -294,17 +366,36 @@ def test_googlenet_would_dream_too():
     from torchvision.models import googlenet
 
     torch.manual_seed(0)
-    network = models.fold_batchnorm(googlenet(weights=None, init_weights=False, aux_logits=False).eval())
-    net = models.Classifier(network, (0.5,) * 3, (0.5,) * 3, [str(i) for i in range(1000)], 224).eval().requires_grad_(False)
+    network = models.fold_batchnorm(
+        googlenet(weights=None, init_weights=False, aux_logits=False).eval()
+    )
+    net = (
+        models.Classifier(
+            network, mean=(0.5,) * 3, std=(0.5,) * 3, names=[str(i) for i in range(1000)], size=224
+        )
+        .eval()
+        .requires_grad_(False)
+    )
     photo = torch.rand(1, 3, 96, 120)
-    for name in ("network.inception4c", "network.inception3b.branch3.0"):  # inception_4c/output, inception_3b/5x5_reduce
+    # inception_4c/output, inception_3b/5x5_reduce
+    for name in (
+        "network.inception4c",
+        "network.inception3b.branch3.0",
+    ):
         assert name in activations.layers(net)
         out = dream(net, photo, layer(name), octaves=2, steps=2)
         assert layer(name)(net, out) > layer(name)(net, photo)
-    dream(net, photo, guide(torch.rand(1, 3, 64, 64), "network.inception3b") + label("3"), octaves=2, steps=1)
+    dream(
+        net,
+        photo,
+        guide(torch.rand(1, 3, 64, 64), "network.inception3b") + label("3"),
+        octaves=2,
+        steps=1,
+    )
 
 
 # The panel.
+
 
 class Screen:
     """What a cell shows: the pictures' alt texts, in order."""
@@ -326,7 +417,15 @@ def panel(net, monkeypatch):
         return screen
 
     monkeypatch.setattr(widgets, "display", display)
-    made = widgets.DreamPanel(net, ["network.0", "network.2"], "panda", "network.2", side=64, octaves=1, steps=2)
+    made = widgets.DreamPanel(
+        net,
+        ["network.0", "network.2"],
+        picture="panda",
+        layer="network.2",
+        side=64,
+        octaves=1,
+        steps=2,
+    )
     return made, screen
 
 
@@ -342,10 +441,16 @@ def test_the_panel_dreams_between_messages_and_stops_when_told(panel):
         first = made.task
         made.begin()  # the first is stopped
         await asyncio.sleep(0.02)
-        assert first.cancelled() and made.task and made.task is not first and not made.download.value
+        assert (
+            first.cancelled() and made.task and made.task is not first and not made.download.value
+        )
         made.halt()
         await asyncio.sleep(0.02)
-        assert made.task is None and screen.alts[-1].endswith("stopped.") and "dream.png" in made.download.value
+        assert (
+            made.task is None
+            and screen.alts[-1].endswith("stopped.")
+            and "dream.png" in made.download.value
+        )
         made.halt()
         assert "No dream is running" in made.says.value
         made.steps.value = 2
@@ -365,4 +470,8 @@ def test_the_panel_answers_bad_photos_and_settings_in_words(panel):
     made.begin()
     assert "octaves shrink this photo" in made.says.value and made.task is None
     made.take("cat")
-    assert max(made.photo.shape) == 64 and screen.alts[-1].endswith("awake.") and not made.download.value
+    assert (
+        max(made.photo.shape) == 64
+        and screen.alts[-1].endswith("awake.")
+        and not made.download.value
+    )

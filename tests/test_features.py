@@ -10,17 +10,27 @@ from trickkit import dreams, features, models, plots, widgets
 def network(seed=0):
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Conv2d(6, 5, 3, stride=2), nn.ReLU(), nn.Conv2d(5, 4, 5)).eval()
+        return nn.Sequential(
+            nn.Conv2d(3, 6, 3),
+            nn.ReLU(),
+            nn.Conv2d(6, 5, 3, stride=2),
+            nn.ReLU(),
+            nn.Conv2d(5, 4, 5),
+        ).eval()
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 3), (3, 2), (4, 5)])
 def test_the_matrix_of_a_convolution_agrees_with_it_and_is_toeplitz(shape):
-    kernel, image = torch.randn(shape), torch.randn(5, 7)
-    matrix, product = features.toeplitz(kernel, 5, 7), F.conv2d(image[None, None], kernel[None, None])
+    kernel = torch.randn(shape)
+    image = torch.randn(5, 7)
+    matrix = features.toeplitz(kernel, 5, 7)
+    product = F.conv2d(image[None, None], kernel[None, None])
     assert torch.allclose(matrix @ image.flatten(), product.flatten(), atol=1e-5)
-    height, width = 5 - shape[0] + 1, 7 - shape[1] + 1
+    height = 5 - shape[0] + 1
+    width = 7 - shape[1] + 1
     blocks = matrix.view(height, width, 5, 7)
-    assert torch.equal(blocks[:-1, :-1, :-1, :-1], blocks[1:, 1:, 1:, 1:])  # the same, one place further along both diagonals
+    # the same, one place further along both diagonals
+    assert torch.equal(blocks[:-1, :-1, :-1, :-1], blocks[1:, 1:, 1:, 1:])
     assert (matrix != 0).sum() == kernel.numel() * height * width
 
 
@@ -33,9 +43,13 @@ def test_a_kernel_larger_than_the_image_is_refused():
 def test_energy_is_what_the_best_matrix_of_that_rank_keeps():
     weights = torch.randn(6, 9)
     share = features.energy(weights)
-    assert share.shape == (6,) and torch.isclose(share[-1], torch.ones(())) and (share.diff() >= 0).all()
+    assert (
+        share.shape == (6,)
+        and torch.isclose(share[-1], torch.ones(()))
+        and (share.diff() >= 0).all()
+    )
     for k in range(1, 7):
-        best = features.low_rank(weights, k)
+        best = features.low_rank(weights, k=k)
         assert torch.linalg.matrix_rank(best) == k
         left = (weights - best).square().sum() / weights.square().sum()
         assert torch.isclose(share[k - 1], 1 - left, atol=1e-5)
@@ -48,14 +62,15 @@ def test_energy_is_what_the_best_matrix_of_that_rank_keeps():
 @pytest.mark.parametrize("shape", [(64, 900), (300, 200)])
 def test_random_matrices_stay_within_the_bounds_and_reach_them(shape):
     weights = 0.3 * torch.randn(shape, generator=torch.Generator().manual_seed(1))
-    low, high = features.edges(weights)
+    low, high = features.bulk_edges(weights)
     values = torch.linalg.svdvals(weights)
     assert 0.97 * high < values[0] < 1.03 * high and 0.8 * low < values[-1] < 1.2 * low
-    assert features.edges(2 * weights)[1] == pytest.approx(2 * high)
+    assert features.bulk_edges(2 * weights)[1] == pytest.approx(2 * high)
 
 
 def test_correlations_against_scipy():
-    a, b = torch.randn(40, 3), torch.randn(40, 5)
+    a = torch.randn(40, 3)
+    b = torch.randn(40, 5)
     b[:, 1] = 2 - 3 * a[:, 0]
     found = features.correlations(a, b)
     for i in range(3):
@@ -63,9 +78,12 @@ def test_correlations_against_scipy():
             assert found[i, j].item() == pytest.approx(pearsonr(a[:, i], b[:, j])[0], abs=1e-5)
     assert found[0, 1].item() == pytest.approx(-1, abs=1e-5)
     for constant in (0, 7, 3.3, 1e-3):
-        a, b = torch.randn(1000, 3), torch.randn(1000, 5)
+        a = torch.randn(1000, 3)
+        b = torch.randn(1000, 5)
         a[:, 2] = b[:, 4] = constant
-        assert (features.correlations(a, b)[2] == 0).all() and (features.correlations(a, b)[:, 4] == 0).all()
+        assert (features.correlations(a, b)[2] == 0).all() and (
+            features.correlations(a, b)[:, 4] == 0
+        ).all()
         assert (features.correlations(a, a).diag()[:2] - 1).abs().max() < 1e-4
 
 
@@ -79,7 +97,8 @@ def test_dead_units():
 
 
 def test_receptive_field_against_the_gradient():
-    model, noise = network(), torch.rand(8, 3, 41, 41)
+    model = network()
+    noise = torch.rand(8, 3, 41, 41)
     for layer, steps in (("0", [(3, 1)]), ("2", [(3, 1), (3, 2)]), ("4", [(3, 1), (3, 2), (5, 1)])):
         seen = features.field(model, noise, layer)
         assert features.span(seen) == features.receptive_field(steps)
@@ -94,33 +113,46 @@ def test_span_of_a_share():
     seen[10, 10] = 0.9
     seen[2, 10] = seen[18, 10] = seen[10, 2] = seen[10, 18] = 0.025
     assert features.span(seen) == 17
-    assert features.span(seen, 0.89) == 1 and features.span(seen, 0.91) == 9 and features.span(seen, 0.99) == 17
+    assert (
+        features.span(seen, share=0.89) == 1
+        and features.span(seen, share=0.91) == 9
+        and features.span(seen, share=0.99) == 17
+    )
 
 
 def test_span_of_an_even_square_and_of_one_pixel_wherever_they_lie():
-    square, dot = torch.zeros(31, 31), torch.zeros(9, 9)
-    square[3:14, 18:29], dot[8, 0] = 1 / 121, 1
-    assert [features.span(square, share) for share in (1, 0.999, 0.83, 0.82, 0.008)] == [11, 11, 11, 10, 1]
-    assert features.span(dot) == features.span(dot, 0.9) == 1
+    square = torch.zeros(31, 31)
+    dot = torch.zeros(9, 9)
+    square[3:14, 18:29] = 1 / 121
+    dot[8, 0] = 1
+    assert [features.span(square, share=share) for share in (1, 0.999, 0.83, 0.82, 0.008)] == [
+        11,
+        11,
+        11,
+        10,
+        1,
+    ]
+    assert features.span(dot) == features.span(dot, share=0.9) == 1
 
 
 def test_top_places_one_an_image_and_the_highest_first():
     activations = torch.rand(4, 3, 5, 6)
-    activations[2, 1, 3, 4], activations[0, 1, 0, 5] = 9, 8
+    activations[2, 1, 3, 4] = 9
+    activations[0, 1, 0, 5] = 8
     activations[2, 1, 0, 0] = 8.5  # a second place of the same image does not count
-    places = features.top_places(activations, 1, 3)
+    places = features.top_places(activations, 1, k=3)
     assert places[:2] == [(2, 3, 4), (0, 0, 5)] and len({i for i, _, _ in places}) == 3
-    assert len(features.top_places(activations, 0, 10)) == 4
+    assert len(features.top_places(activations, 0, k=10)) == 4
 
 
 def test_a_patch_stays_inside():
     image = torch.arange(100.0).view(1, 1, 10, 10) / 100
-    cut, top, left = features.patch(image, 5, 6, 4)
+    cut, top, left = features.crop(image, 5, 6, side=4)
     assert (top, left) == (3, 4) and torch.equal(cut, image[..., 3:7, 4:8])
     for row, column in ((0, 0), (9, 9), (0, 9), (-5, 20)):
-        cut, top, left = features.patch(image, row, column, 4)
+        cut, top, left = features.crop(image, row, column, side=4)
         assert cut.shape == (1, 1, 4, 4) and 0 <= top <= 6 and 0 <= left <= 6
-    assert features.patch(image, 5, 5, 40)[0].shape == image.shape
+    assert features.crop(image, 5, 5, side=40)[0].shape == image.shape
 
 
 def test_untrained_forgets_every_weight_and_keeps_the_scale():
@@ -128,7 +160,9 @@ def test_untrained_forgets_every_weight_and_keeps_the_scale():
     copy = features.untrained(model)
     assert torch.equal(copy[2].weight, features.untrained(model)[2].weight)
     assert not torch.equal(copy[2].weight, features.untrained(model, seed=1)[2].weight)
-    assert not any(torch.equal(a, b) for a, b in zip(copy.parameters(), model.parameters(), strict=True))
+    assert not any(
+        torch.equal(a, b) for a, b in zip(copy.parameters(), model.parameters(), strict=True)
+    )
     assert (copy[0].bias == 0).all() and torch.equal(model[0].weight, network()[0].weight)
     wide = features.untrained(nn.Conv2d(16, 400, 3))
     assert wide.weight.var().item() == pytest.approx(2 / (16 * 9), rel=0.1)
@@ -139,7 +173,8 @@ def test_sheet_scales_each_filter_by_itself():
     filters[4] = 0
     image = features.sheet(filters, columns=5)
     assert image.shape == (1, 3, 2 * 4 + 1, 5 * 4 + 1) and image.min() >= 0 and image.max() <= 1
-    first, empty = image[0, :, 1:4, 1:4], image[0, :, 1:4, 17:20]
+    first = image[0, :, 1:4, 1:4]
+    empty = image[0, :, 1:4, 17:20]
     assert torch.allclose((first - 0.5).abs().max(), torch.tensor(0.5)) and (empty == 0.5).all()
 
 
@@ -152,24 +187,41 @@ def test_pictures_of_text_and_microscope():
     photo = torch.rand(1, 3, 64, 64)
     for activation in (torch.randn(7, 7), torch.zeros(7, 7), -torch.ones(7, 7)):
         for excites in (None, torch.rand(1, 3, 32, 32)):
-            said = plots.microscope(photo, activation, (3, 4, 20), photo[..., :20, :20], excites, "unit 3").alt
-            assert said.startswith("unit 3. Four pictures") and ("excites" in said) == (excites is not None)
+            said = plots.microscope(
+                photo, activation, (3, 4, 20), photo[..., :20, :20], excites, "unit 3"
+            ).alt
+            assert said.startswith("unit 3. Four pictures") and ("excites" in said) == (
+                excites is not None
+            )
 
 
 def test_the_microscope_remembers_what_it_made(monkeypatch):
-    shown, made = [], []
+    shown = []
+    made = []
     handle = type("Handle", (), {"update": lambda self, picture: shown.append(picture.alt)})()
     monkeypatch.setattr(widgets, "display", lambda *a, **k: handle)
     visualise = dreams.visualise
-    monkeypatch.setattr(dreams, "visualise", lambda model, unit: made.append(unit) or visualise(model, unit, size=32, steps=1))
-    first, second = "network.blocks.0", "network.blocks.1"
-    scope = widgets.Microscope(models.imagenet(), {first: 7, second: 14}, photo="cat", layer=first, unit=3, units=5)
+    monkeypatch.setattr(
+        dreams,
+        "visualise",
+        lambda model, unit: made.append(unit) or visualise(model, unit, size=32, steps=1),
+    )
+    first = "network.blocks.0"
+    second = "network.blocks.1"
+    scope = widgets.Microscope(
+        models.imagenet(), {first: 7, second: 14}, photo="cat", layer=first, unit=3, units=5
+    )
     assert len(made) == 1 and made[0].layers == (first,) and "what excites it" in scope.draw().alt
     scope.unit.value = 4
     assert len(made) == 2 and made[1].layers == (first,) and len(shown) == 2
     assert "…" in shown[0] and "what excites it" in shown[1]
     scope.unit.value = 3
-    scope.photo.value, scope.layer.value = "panda", first
-    assert len(made) == 2 and "panda · network.blocks.0, unit 3" in shown[-1] and "Logan" in scope.credit.value
+    scope.photo.value = "panda"
+    scope.layer.value = first
+    assert (
+        len(made) == 2
+        and "panda · network.blocks.0, unit 3" in shown[-1]
+        and "Logan" in scope.credit.value
+    )
     scope.layer.value = second
     assert len(made) == 3 and made[2].layers == (second,) and scope.says.value == ""

@@ -1,4 +1,6 @@
-"""What holds for every lesson: its anatomy, and that it runs as well with every exercise solved. nbval runs it as it is."""
+"""What holds for every lesson: its anatomy, and that it runs as well with every exercise solved.
+nbval runs it as it is."""
+
 import ast
 import re
 
@@ -36,7 +38,7 @@ def test_a_cell_that_is_not_compared_is_guarded_by_an_assertion(path):
     cells = code(path)
     for i, cell in enumerate(cells):
         if "nbval-ignore-output" in cell.metadata.get("tags", []):
-            assert any("assert " in c.source for c in cells[i:i + 2]), cell.source
+            assert any("assert " in c.source for c in cells[i : i + 2]), cell.source
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
@@ -62,13 +64,27 @@ def test_links_between_lessons_lead_somewhere(path):
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
 def test_the_lesson_runs_with_every_exercise_solved(path):
-    solved, names = book(path), []
+    solved = book(path)
+    names = []
     for cell in solved.cells:
         for name, exercise in STUB.findall(cell.source) if cell.cell_type == "code" else []:
-            stub = next(n for n in ast.parse(cell.source).body if isinstance(n, ast.FunctionDef) and n.name == name)
+            stub = next(
+                n
+                for n in ast.parse(cell.source).body
+                if isinstance(n, ast.FunctionDef) and n.name == name
+            )
             asked = [a.arg for a in stub.args.args]
-            cell.source = (f"def {name}({', '.join(asked)}):\n    return check.{exercise}.answer({', '.join(asked)})\n\n\n"
-                           f"{name} = check.{exercise}({name})")
+            cell.source = (
+                f"def {name}({', '.join(asked)}):\n    return"
+                f" check.{exercise}.by_place({', '.join(asked)})\n\n\n{name} ="
+                f" check.{exercise}({name})"
+            )
             names.append(exercise)
-    said = "".join(o.text for c in run(solved, path.parent).cells if c.cell_type == "code" for o in c.outputs if "text" in o)
+    said = "".join(
+        o.text
+        for c in run(solved, path.parent).cells
+        if c.cell_type == "code"
+        for o in c.outputs
+        if "text" in o
+    )
     assert names and all(f"{name}: right." in said for name in names)

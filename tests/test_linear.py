@@ -8,21 +8,31 @@ from trickkit import linear
 
 def problem(seed: int):
     torch.manual_seed(seed)
-    weights, biases, images = torch.randn(4, 8), torch.randn(4), torch.rand(5, 8).mul(1.4).sub(0.2).clamp(0, 1)
+    weights = torch.randn(4, 8)
+    biases = torch.randn(4)
+    images = torch.rand(5, 8).mul(1.4).sub(0.2).clamp(0, 1)
     labels = (images @ weights.T + biases).argmax(1)
     labels[0] = (labels[0] + 1) % 4
     return weights, biases, images, labels
 
 
 def by_linear_programming(w, b, x, y, bounds):
-    """The least ε with some j whose score reaches y's: minimise ε over (change, ε) by SciPy, class by class."""
+    """The least ε with some j whose score reaches y's: minimise ε over (change, ε) by SciPy, class
+    by class."""
     best = np.inf
     for j in range(len(w)):
         if j == y:
             continue
-        d, n = w[j] - w[y], len(x)
+        d = w[j] - w[y]
+        n = len(x)
         reach = np.append(-d, 0)  # d · change >= lead
-        limits = np.vstack([np.hstack([np.eye(n), -np.ones((n, 1))]), np.hstack([-np.eye(n), -np.ones((n, 1))]), reach])
+        limits = np.vstack(
+            [
+                np.hstack([np.eye(n), -np.ones((n, 1))]),
+                np.hstack([-np.eye(n), -np.ones((n, 1))]),
+                reach,
+            ]
+        )
         rights = np.append(np.zeros(2 * n), d @ x + b[j] - b[y])
         found = linprog(np.append(np.zeros(n), 1), limits, rights, bounds=[*bounds(x), (0, None)])
         best = min(best, found.fun if found.success else np.inf)
@@ -33,27 +43,45 @@ def by_linear_programming(w, b, x, y, bounds):
 def test_distance_per_pixel_against_linear_programming(seed):
     weights, biases, images, labels = problem(seed)
     given = (weights.double(), biases.double(), images.double(), labels)
-    free, boxed = linear.distance(*given), linear.distance_in_box(*given)
+    free = linear.distance(*given)
+    boxed = linear.distance_in_box(*given)
     for i in range(5):
-        w, b, x, y = weights.double().numpy(), biases.double().numpy(), images[i].double().numpy(), int(labels[i])
-        assert free[i] == pytest.approx(by_linear_programming(w, b, x, y, lambda x: [(None, None)] * 8), abs=1e-6)
-        assert boxed[i] == pytest.approx(by_linear_programming(w, b, x, y, lambda x: [(-v, 1 - v) for v in x]), abs=1e-6)
+        w = weights.double().numpy()
+        b = biases.double().numpy()
+        x = images[i].double().numpy()
+        y = int(labels[i])
+        assert free[i] == pytest.approx(
+            by_linear_programming(w, b, x, y, lambda x: [(None, None)] * 8), abs=1e-6
+        )
+        assert boxed[i] == pytest.approx(
+            by_linear_programming(w, b, x, y, lambda x: [(-v, 1 - v) for v in x]), abs=1e-6
+        )
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_length_against_a_general_optimiser(seed):
-    weights, biases, images, labels = (t.double() if t.is_floating_point() else t for t in problem(seed))
-    free = linear.distance(weights, biases, images, labels, "l2")
-    boxed = linear.distance_in_box(weights, biases, images, labels, "l2")
+    weights, biases, images, labels = (
+        t.double() if t.is_floating_point() else t for t in problem(seed)
+    )
+    free = linear.distance(weights, biases, images, labels, norm="l2")
+    boxed = linear.distance_in_box(weights, biases, images, labels, norm="l2")
     assert (boxed >= free - 1e-9).all() and free[0] == 0 and boxed[0] == 0
     for i in range(1, 5):
-        y, best = int(labels[i]), {"free": np.inf, "box": np.inf}
+        y = int(labels[i])
+        best = {"free": np.inf, "box": np.inf}
         for j in set(range(4)) - {y}:
-            d, x = (weights[j] - weights[y]).numpy(), images[i].numpy()
+            d = (weights[j] - weights[y]).numpy()
+            x = images[i].numpy()
             lead = -(d @ x + float(biases[j] - biases[y]))
             for kind, bounds in (("free", None), ("box", [(-v, 1 - v) for v in x])):
-                found = minimize(lambda c: c @ c, np.zeros(8), jac=lambda c: 2 * c, bounds=bounds, method="SLSQP",
-                                 constraints={"type": "ineq", "fun": lambda c, d=d, lead=lead: d @ c - lead})
+                found = minimize(
+                    lambda c: c @ c,
+                    np.zeros(8),
+                    jac=lambda c: 2 * c,
+                    bounds=bounds,
+                    method="SLSQP",
+                    constraints={"type": "ineq", "fun": lambda c, d=d, lead=lead: d @ c - lead},
+                )
                 if found.success:
                     best[kind] = min(best[kind], np.sqrt(found.fun))
         assert free[i].item() == pytest.approx(best["free"], abs=1e-4)
@@ -61,8 +89,12 @@ def test_length_against_a_general_optimiser(seed):
 
 
 def test_no_picture_that_flips_is_infinitely_far():
-    weights, biases = torch.tensor([[0.0], [1.0]]), torch.tensor([5.0, 0.0])
-    assert linear.distance_in_box(weights, biases, torch.tensor([[0.5]]), torch.tensor([0])) == torch.inf
+    weights = torch.tensor([[0.0], [1.0]])
+    biases = torch.tensor([5.0, 0.0])
+    assert (
+        linear.distance_in_box(weights, biases, torch.tensor([[0.5]]), torch.tensor([0]))
+        == torch.inf
+    )
 
 
 def test_shortest_makes_the_scores_equal_and_is_shortest():
@@ -80,8 +112,9 @@ def test_shortest_makes_the_scores_equal_and_is_shortest():
 
 def test_nudge_reaches_the_dual_norm():
     for n in (1, 10, 1000):
-        x, w = torch.randn(n), torch.randn(n)
-        gain = (linear.nudge(x, w, 0.1) - x) @ w
+        x = torch.randn(n)
+        w = torch.randn(n)
+        gain = (linear.nudge(x, w, eps=0.1) - x) @ w
         assert torch.isclose(gain, 0.1 * w.abs().sum(), rtol=1e-3)
         others = (torch.rand(200, n) * 2 - 1) * 0.1  # nobody within ε gains more
         assert (others @ w).max() <= gain + 1e-5
@@ -90,4 +123,4 @@ def test_nudge_reaches_the_dual_norm():
 def test_an_unknown_norm_is_refused():
     for ask in (linear.distance, linear.distance_in_box):
         with pytest.raises(ValueError, match="no norm called 'l0'"):
-            ask(*problem(0), "l0")
+            ask(*problem(0), norm="l0")

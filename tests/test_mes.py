@@ -1,4 +1,6 @@
-"""Model explanations: the world is learnt, the best rule is found, and the guarantee holds at its stated rate."""
+"""Model explanations: the world is learnt, the best rule is found, and the guarantee holds at its
+stated rate."""
+
 import itertools
 import math
 
@@ -13,12 +15,13 @@ from trickkit import data, mes
 from trickkit.rules import conditions
 from trickkit.rules.conditions import Condition
 
-BITS = pd.DataFrame(list(itertools.product([0, 1], repeat=4)), columns=list("abcd"))  # a small world, all of it
+# a small world, all of it
+BITS = pd.DataFrame(list(itertools.product([0, 1], repeat=4)), columns=list("abcd"))
 WEIGHTS = np.random.default_rng(3).dirichlet(np.full(16, 2.0))
 
 
-def bits(n, dice):
-    return BITS.iloc[dice.choice(16, n, p=WEIGHTS)].reset_index(drop=True)
+def bits(n, rng):
+    return BITS.iloc[rng.choice(16, n, p=WEIGHTS)].reset_index(drop=True)
 
 
 def rings(rows):
@@ -26,10 +29,14 @@ def rings(rows):
     return (rows["a"] + rows["b"] + rows["c"] >= 2).to_numpy()
 
 
-def truth(rules, says=True):
-    """The true shares caught and left alone in the small world, (rules,) each."""
-    fired, alarm = conditions.fires(rules, BITS), rings(BITS) == says
-    return fired[:, alarm] @ WEIGHTS[alarm] / WEIGHTS[alarm].sum(), ~fired[:, ~alarm] @ WEIGHTS[~alarm] / WEIGHTS[~alarm].sum()
+def truth(considered, says=True):
+    """The true shares caught and left alone in the small world, a rule each."""
+    fired = conditions.fires(considered, BITS)
+    alarm = rings(BITS) == says
+    return (
+        fired[:, alarm] @ WEIGHTS[alarm] / WEIGHTS[alarm].sum(),
+        ~fired[:, ~alarm] @ WEIGHTS[~alarm] / WEIGHTS[~alarm].sum(),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +46,13 @@ def loans():
 
 # The worlds
 
+
 def test_information_is_scikit_learns():
-    dice = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for _ in range(20):
-        a = dice.integers(0, 4, 60)
-        b = (a + dice.integers(0, 3, 60)) % 5
-        assert mes.information(a, b) == pytest.approx(mutual_info_score(a, b), abs=1e-12)
+        a = rng.integers(0, 4, 60)
+        b = (a + rng.integers(0, 3, 60)) % 5
+        assert mes.mutual_information(a, b) == pytest.approx(mutual_info_score(a, b), abs=1e-12)
 
 
 def spanning_trees(nodes):
@@ -58,40 +66,53 @@ def spanning_trees(nodes):
 
 @pytest.mark.parametrize("seed", range(10))
 def test_the_tree_is_the_best_of_all_trees(seed):
-    dice = np.random.default_rng(seed)
-    table = pd.DataFrame(dice.integers(0, 3, (80, 4)), columns=list("wxyz"))
-    table["y"] = (table["w"] + (dice.random(80) < 0.3)) % 3
+    rng = np.random.default_rng(seed)
+    table = pd.DataFrame(rng.integers(0, 3, (80, 4)), columns=list("wxyz"))
+    table["y"] = (table["w"] + (rng.random(80) < 0.3)) % 3
     columns = table.to_numpy().T
     trees = list(spanning_trees(4))
-    shared = {pair: mutual_info_score(columns[pair[0]], columns[pair[1]]) for pair in itertools.combinations(range(4), 2)}
+    shared = {
+        pair: mutual_info_score(columns[pair[0]], columns[pair[1]])
+        for pair in itertools.combinations(range(4), 2)
+    }
     assert len(trees) == 16  # Cayley: 4 ** 2
     found = {tuple(sorted("wxyz".index(name) for name in link)) for link in mes.Tree(table).links}
-    assert sum(shared[pair] for pair in found) == pytest.approx(max(sum(shared[pair] for pair in tree) for tree in trees))
+    assert sum(shared[pair] for pair in found) == pytest.approx(
+        max(sum(shared[pair] for pair in tree) for tree in trees)
+    )
 
 
 def test_the_tree_draws_what_it_learnt(loans):
-    tree, dice = mes.Tree(loans), np.random.default_rng(0)
-    drawn = tree(20_000, dice)
+    tree = mes.Tree(loans)
+    rng = np.random.default_rng(0)
+    drawn = tree(20_000, rng)
     assert list(drawn) == list(loans) and drawn.dtypes.equals(loans.dtypes)
-    parts = {name: conditions.parts_of(loans[name], 8) for name in loans}
-    for parent, child in tree.links:  # of linked columns, each pair of parts is as frequent as in the table
-        for p, c in itertools.product(parts[parent], parts[child]):
+    bins = {name: conditions.column_conditions(loans[name], bins=8) for name in loans}
+    # of linked columns, each pair of bins is as frequent as in the table
+    for parent, child in tree.links:
+        for p, c in itertools.product(bins[parent], bins[child]):
             both = conditions.holds([p, c], loans).mean()
-            assert conditions.holds([p, c], drawn).mean() == pytest.approx(both, abs=5 * math.sqrt(both / 20_000) + 1e-9)
-    assert drawn.equals(tree(20_000, np.random.default_rng(0))) and not drawn.equals(tree(20_000, dice))
+            assert conditions.holds([p, c], drawn).mean() == pytest.approx(
+                both, abs=5 * math.sqrt(both / 20_000) + 1e-9
+            )
+    assert drawn.equals(tree(20_000, np.random.default_rng(0)))
+    assert not drawn.equals(tree(20_000, rng))
 
 
 def test_a_tree_of_one_column_and_of_a_constant():
     table = pd.DataFrame({"x": [1, 2, 3, 4], "same": [7] * 4, "word": list("abab")})
     for columns in (["x"], ["same"], ["same", "x", "word"]):
         drawn = mes.Tree(table[columns])(50, np.random.default_rng(0))
-        assert drawn.shape == (50, len(columns)) and all(set(drawn[c]) == set(table[c]) for c in columns)
+        assert drawn.shape == (50, len(columns))
+        assert all(set(drawn[c]) == set(table[c]) for c in columns)
 
 
 def test_independent_columns_make_loans_that_cannot_be_and_a_tree_does_not(loans):
     large_and_short = [Condition("credit_amount", low=7000), Condition("duration", high=12)]
-    share = [conditions.holds(large_and_short, world(20_000, np.random.default_rng(0))).mean()
-             for world in (mes.independent(loans), mes.Tree(loans))]
+    share = [
+        conditions.holds(large_and_short, world(20_000, np.random.default_rng(0))).mean()
+        for world in (mes.independent(loans), mes.Tree(loans))
+    ]
     real = conditions.holds(large_and_short, loans).mean()
     assert abs(share[1] - real) < 0.003 and share[0] > 5 * real
 
@@ -100,12 +121,14 @@ def test_handwriting_moves_and_keeps_to_pixels():
     images = data.digits().test_images[:50]
     world = mes.handwriting(images)
     drawn = world(400, np.random.default_rng(0))
-    assert drawn.shape == (400, 1, 28, 28) and drawn.dtype == torch.float32 and 0 <= drawn.min() and drawn.max() <= 1
+    assert drawn.shape == (400, 1, 28, 28) and drawn.dtype == torch.float32
+    assert 0 <= drawn.min() and drawn.max() <= 1
     assert torch.equal(drawn, world(400, np.random.default_rng(0)))
     assert not torch.equal(drawn, world(400, np.random.default_rng(1)))
     assert 0.8 < drawn.mean() / images.mean() < 1.25
+    # turned and scaled about the middle, it only moves: by at most 2 pixels each way
     dot = torch.zeros(1, 1, 29, 29)
-    dot[..., 13:16, 13:16] = 1  # turned and scaled about the middle, it only moves: by at most 2 pixels each way
+    dot[..., 13:16, 13:16] = 1
     moved = mes.handwriting(dot)(300, np.random.default_rng(0))
     place = torch.arange(29.0)
     for axis in (2, 3):
@@ -120,7 +143,8 @@ def test_blocks_count_the_ink():
     images[0, 0, :7, 21:] = 1
     images[1, 0, 7:14, :7] = 0.404
     frame = mes.blocks(images)
-    assert frame.shape == (2, 16) and frame["ink 1,4"].tolist() == [100, 0] and frame["ink 2,1"].tolist() == [0, 40]
+    assert frame.shape == (2, 16)
+    assert frame["ink 1,4"].tolist() == [100, 0] and frame["ink 2,1"].tolist() == [0, 40]
     assert frame.to_numpy().sum() == 140
     with pytest.raises(ValueError, match="multiples of 4"):
         mes.blocks(torch.zeros(1, 1, 27, 28))
@@ -130,70 +154,105 @@ def test_blocks_count_the_ink():
 
 # The black box
 
-@pytest.mark.parametrize("said", [np.array([0, 1, 1]), [False, True, True], torch.tensor([0, 1, 1]), torch.tensor([0.0, 1, 1]),
-                                  pd.Series([0, 1, 1]), np.array([0, 1, 1], dtype=object)])
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        np.array([0, 1, 1]),
+        [False, True, True],
+        torch.tensor([0, 1, 1]),
+        torch.tensor([0.0, 1, 1]),
+        pd.Series([0, 1, 1]),
+        np.array([0, 1, 1], dtype=object),
+    ],
+)
 def test_labels_of_every_sort_are_taken(said):
-    assert mes.ask(lambda rows: said, BITS[:3]).tolist() == [False, True, True]
+    assert mes.hard_labels(lambda rows: said, BITS[:3]).tolist() == [False, True, True]
 
 
-@pytest.mark.parametrize(("said", "message"), [
-    (np.full((3, 2), 0.5), r"scores, of shape \(3, 2\).*box\(rows\)\[:, 1\] > 0.5"),
-    (np.array([0.2, 0.7, 1.0]), r"scores, from 0.2 to 1\..*box\(rows\) > 0.5"),
-    (np.array([0, np.nan, 1]), "scores, from 0 to nan"),
-    (np.array([0, 3, 7]), r"returned 0, 3, 7\. Choose the class to explain: lambda rows: box\(rows\) == 7"),
-    (np.array(["good", "bad", "bad"]), "box.rows. == 'good'"),
-    (np.array([0, 1]), r"\(3,\); the black box returned shape \(2,\)"),
-    (1, r"returned shape \(\)")])
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        (np.full((3, 2), 0.5), r"scores, of shape \(3, 2\).*predict\(rows\)\[:, 1\] > 0.5"),
+        (np.array([0.2, 0.7, 1.0]), r"scores, from 0.2 to 1\..*predict\(rows\) > 0.5"),
+        (np.array([0, np.nan, 1]), "scores, from 0 to nan"),
+        (
+            np.array([0, 3, 7]),
+            r"returned 0, 3, 7\. Choose the class to explain: lambda rows: predict\(rows\) == 7",
+        ),
+        (np.array(["good", "bad", "bad"]), "predict.rows. == 'good'"),
+        (np.array([0, 1]), r"\(3,\); the black box returned shape \(2,\)"),
+        (1, r"returned shape \(\)"),
+    ],
+)
 def test_what_is_no_label_is_refused(said, message):
     with pytest.raises(ValueError, match=message):
-        mes.ask(lambda rows: said, BITS[:3])
+        mes.hard_labels(lambda rows: said, BITS[:3])
 
 
 @pytest.mark.parametrize("answer", [0, 1])
 def test_a_box_that_never_or_always_rings_is_refused(answer):
-    with pytest.raises(ValueError, match=f"with{'' if answer == 0 else 'out'} an alarm are wanted; of [0-9]+ .* 0 are"):
-        mes.explain(lambda rows: np.full(len(rows), answer), BITS[:1], bits, BITS)
+    said = f"with{'' if answer == 0 else 'out'} an alarm are wanted; of [0-9]+ .* 0 are"
+    with pytest.raises(ValueError, match=said):
+        mes.explain_alarm(lambda rows: np.full(len(rows), answer), BITS[:1], bits, BITS)
 
 
 def test_balanced_draws_are_the_worlds_own_of_each_kind():
-    alarms, quiet, rate = mes.balanced(rings, bits, 20_000, np.random.default_rng(0))
+    alarms, quiet, rate = mes.balanced_sample(rings, bits, n=20_000, rng=np.random.default_rng(0))
     true = rings(BITS)
     assert len(alarms) == len(quiet) == 20_000 and rings(alarms).all() and not rings(quiet).any()
     assert rate == pytest.approx(WEIGHTS[true].sum(), abs=0.02)
     for kind, frame in ((true, alarms), (~true, quiet)):
-        share = frame.value_counts().reindex(pd.MultiIndex.from_frame(BITS[kind]), fill_value=0) / 20_000
-        assert np.abs(share.to_numpy() - WEIGHTS[kind] / WEIGHTS[kind].sum()).max() < 0.02
+        counts = frame.value_counts().reindex(pd.MultiIndex.from_frame(BITS[kind]), fill_value=0)
+        share = counts.to_numpy() / 20_000
+        assert np.abs(share - WEIGHTS[kind] / WEIGHTS[kind].sum()).max() < 0.02
 
 
 # Candidates and scores
 
+
 def test_candidates_hold_for_the_case_and_are_all_there_are(loans):
     case = loans.iloc[[7]]
-    rules = mes.candidates(case, loans, most=3)
-    assert conditions.fires(rules, case).all() and len(set(rules)) == len(rules)
-    single = [c for name in loans for c in (conditions.parts_of(loans[name]) if not conditions.is_number(loans[name]) else
-              [Condition(name, **{way: float(t)}) for t in conditions.edges(loans[name]) for way in ("low", "high")])
-              if c.holds(case)[0]]
+    found = mes.candidates(case, loans, max_conditions=3)
+    assert conditions.fires(found, case).all() and len(set(found)) == len(found)
+    single = []
+    for name in loans:
+        ways = conditions.column_conditions(loans[name])
+        if conditions.is_number(loans[name]):
+            edges = conditions.bin_edges(loans[name]).tolist()
+            ways = [Condition(name, **{way: t}) for t in edges for way in ("low", "high")]
+        single += [condition for condition in ways if condition.holds(case)[0]]
     for size in (1, 2, 3):
-        wanted = [r for r in itertools.combinations(single, size)
-                  if not any(a.column == b.column and a.value is None and (a.low > -math.inf) == (b.low > -math.inf)
-                             for a, b in itertools.combinations(r, 2))]
-        assert {frozenset(r) for r in rules if len(r) == size} == set(map(frozenset, wanted))
+        wanted = [
+            r
+            for r in itertools.combinations(single, size)
+            if not any(
+                a.column == b.column
+                and a.value is None
+                and (a.low > -math.inf) == (b.low > -math.inf)
+                for a, b in itertools.combinations(r, 2)
+            )
+        ]
+        assert {frozenset(r) for r in found if len(r) == size} == set(map(frozenset, wanted))
 
 
 def test_every_rule_fires_where_its_conditions_hold(loans):
-    rules = mes.candidates(loans.iloc[[3]], loans, most=3)
-    fired = conditions.fires(rules, loans)
-    for i in range(0, len(rules), 37):
-        assert (fired[i] == conditions.holds(rules[i], loans)).all()
+    found = mes.candidates(loans.iloc[[3]], loans, max_conditions=3)
+    fired = conditions.fires(found, loans)
+    for i in range(0, len(found), 37):
+        assert (fired[i] == conditions.holds(found[i], loans)).all()
 
 
 def test_scores():
-    dice = np.random.default_rng(0)
-    fired, alarms = dice.random((5, 40)) < 0.4, dice.random(40) < 0.3
-    fired[0], fired[1], fired[2] = True, False, alarms
+    rng = np.random.default_rng(0)
+    fired = rng.random((5, 40)) < 0.4
+    alarms = rng.random(40) < 0.3
+    fired[0] = True
+    fired[1] = False
+    fired[2] = alarms
     found = mes.score(fired, alarms)
-    assert found[:3].tolist() == [0.5, 0.5, 1.0] and mes.score(~fired, alarms) == pytest.approx(1 - found)
+    assert found[:3].tolist() == [0.5, 0.5, 1.0]
+    assert mes.score(~fired, alarms) == pytest.approx(1 - found)
     for rule, s in zip(fired, found, strict=True):
         caught = [f for f, a in zip(rule, alarms, strict=True) if a]
         left = [not f for f, a in zip(rule, alarms, strict=True) if not a]
@@ -202,13 +261,18 @@ def test_scores():
 
 # Guarantees
 
-@pytest.mark.parametrize(("eps", "count", "delta"), [(0.1, 1, 0.05), (0.03, 1000, 0.05), (0.02, 7, 0.2)])
+
+@pytest.mark.parametrize(
+    ("eps", "count", "delta"), [(0.1, 1, 0.05), (0.03, 1000, 0.05), (0.02, 7, 0.2)]
+)
 def test_draws_needed_are_enough_and_not_one_too_many(eps, count, delta):
-    n = mes.draws_needed(eps, count, delta)
-    assert mes.hoeffding(n, count, delta) <= eps < mes.hoeffding(n - 1, count, delta)
+    n = mes.draws_needed(eps=eps, count=count, delta=delta)
+    enough, few = (mes.hoeffding(n=m, count=count, delta=delta) for m in (n, n - 1))
+    assert enough <= eps < few
     for p in (0.1, 0.5, 0.8):  # the exact chance that a share of n is further off
-        off = binom.cdf(math.ceil(n * (p - eps)) - 1, n, p) + binom.sf(math.floor(n * (p + eps)), n, p)
-        assert off <= delta / count
+        below = binom.cdf(math.ceil(n * (p - eps)) - 1, n, p)
+        above = binom.sf(math.floor(n * (p + eps)), n, p)
+        assert below + above <= delta / count
 
 
 @pytest.mark.parametrize("n", [20, 200, 3000])
@@ -216,87 +280,110 @@ def test_draws_needed_are_enough_and_not_one_too_many(eps, count, delta):
 def test_bernsteins_bound_fails_as_seldom_as_it_says_and_is_no_wider_than_it_need_be(n, delta):
     hits = np.arange(n + 1)
     share = hits / n
-    wide = mes.bernstein(share * (1 - share) * n / (n - 1), n, delta)
+    wide = mes.bernstein(share * (1 - share) * n / (n - 1), n=n, delta=delta)
     for p in (0.02, 0.1, 0.5, 0.9, 0.98):
         assert binom.pmf(hits, n, p)[p > share + wide].sum() <= delta
     if n >= 200 and delta == 0.2:  # and it has teeth
         assert binom.pmf(hits, n, 0.5)[0.5 > share + wide / 4].sum() > delta
     if n == 3000:
         plain = math.sqrt(math.log(2 / delta) / (2 * n))
-        assert mes.bernstein(0.0, n, delta) < plain / 5 and mes.bernstein(0.04, n, delta) < plain / 1.6
+        assert mes.bernstein(0.0, n=n, delta=delta) < plain / 5
+        assert mes.bernstein(0.04, n=n, delta=delta) < plain / 1.6
 
 
 def test_ahead_is_bernsteins_bound_on_the_differences():
-    dice = np.random.default_rng(0)
-    for values in (dice.random((6, 300)), dice.integers(0, 3, (6, 300)).astype(np.float32) / 2):
+    rng = np.random.default_rng(0)
+    for values in (rng.random((6, 300)), rng.integers(0, 3, (6, 300)).astype(np.float32) / 2):
         apart = (values - values[2]).astype(np.float64)
-        wanted = apart.mean(1) + 2 * mes.bernstein(((1 + apart) / 2).var(1, ddof=1), 300, 0.01)
-        assert mes.ahead(values, 2, 0.01) == pytest.approx(wanted, abs=1e-6)
+        wanted = apart.mean(1) + 2 * mes.bernstein(
+            ((1 + apart) / 2).var(1, ddof=1), n=300, delta=0.01
+        )
+        assert mes.regret_bounds(values, 2, delta=0.01) == pytest.approx(wanted, abs=1e-6)
 
 
 def broken(e, narrow=1.0):
     """Whether anything that an explanation says is untrue, its widths multiplied by narrow."""
     true = truth(e.rules, e.says)
-    wide = [narrow * np.diff([e.interval(s) for s in share], axis=1)[:, 0] / 2 for share in (e.caught, e.left)]
-    off = [np.abs(share - t) > w + 1e-12 for share, t, w in zip((e.caught, e.left), true, wide, strict=True)]
+    wide = [
+        narrow * np.diff([e.interval(s) for s in share], axis=1)[:, 0] / 2
+        for share in (e.caught, e.left)
+    ]
+    off = [
+        np.abs(share - t) > w + 1e-12
+        for share, t, w in zip((e.caught, e.left), true, wide, strict=True)
+    ]
     real = (true[0] + true[1]) / 2
-    return bool(np.any(off)) or real.max() - real[e.best] > narrow * e.margin + 1e-12
+    return bool(np.any(off)) or real.max() - real[e.best] > narrow * e.gap + 1e-12
 
 
 def test_the_guarantee_holds_at_its_stated_rate():
-    runs = [mes.explain(rings, BITS.iloc[[i % 16]], bits, BITS, eps=1e-6, delta=0.1, limit=512, seed=i) for i in range(400)]
+    runs = [
+        mes.explain_alarm(
+            rings, BITS.iloc[[i % 16]], bits, BITS, eps=1e-6, delta=0.1, limit=512, seed=i
+        )
+        for i in range(400)
+    ]
     assert np.mean([broken(e) for e in runs]) <= 0.1 + 3 * math.sqrt(0.1 * 0.9 / 400)
-    assert np.mean([broken(e, 0.25) for e in runs]) > 0.5  # so the promise is not kept by saying nothing
-    assert np.mean([e.margin for e in runs]) < 0.25
+    # and the promise is not kept by saying nothing
+    assert np.mean([broken(e, 0.25) for e in runs]) > 0.5
+    assert np.mean([e.gap for e in runs]) < 0.25
     assert np.mean([np.diff(e.interval(e.caught[e.best])) for e in runs]) < 0.3
 
 
 @pytest.mark.parametrize(("limit", "looks"), [(512, 1), (4095, 3), (4096, 4)])
 def test_every_bound_at_every_look_has_its_share_of_delta(limit, looks):
-    e = mes.explain(rings, BITS.iloc[[15]], bits, BITS, eps=1e-6, delta=0.2, limit=limit)
+    e = mes.explain_alarm(rings, BITS.iloc[[15]], bits, BITS, eps=1e-6, delta=0.2, limit=limit)
     bounds = sum(2 for _ in (*e.caught, *e.left)) + len(e.rules) ** 2
-    assert len(e.looks) == looks and e.each * looks * bounds == pytest.approx(0.2)
+    assert len(e.history) == looks and e.each * looks * bounds == pytest.approx(0.2)
 
 
 def test_the_scores_of_hoeffding_hold_all_at_once():
-    rules = mes.candidates(BITS.iloc[[13]], BITS)
-    true, eps, missed = sum(truth(rules)) / 2, 0.1, 0
-    n = mes.draws_needed(eps, len(rules), 0.1)
+    considered = mes.candidates(BITS.iloc[[13]], BITS)
+    true = sum(truth(considered)) / 2
+    eps = 0.1
+    missed = 0
+    n = mes.draws_needed(eps=eps, count=len(considered), delta=0.1)
     for seed in range(400):
-        alarms, quiet, _ = mes.balanced(rings, bits, n // 2, np.random.default_rng(seed))
-        found = mes.score(conditions.fires(rules, pd.concat([alarms, quiet])), np.arange(n // 2 * 2) < n // 2)
+        alarms, quiet, _ = mes.balanced_sample(
+            rings, bits, n=n // 2, rng=np.random.default_rng(seed)
+        )
+        fired = conditions.fires(considered, pd.concat([alarms, quiet]))
+        found = mes.score(fired, np.arange(n // 2 * 2) < n // 2)
         missed += bool((np.abs(found - true) > eps).any())
     assert missed / 400 <= 0.1 + 3 * math.sqrt(0.1 * 0.9 / 400)
 
 
 @pytest.mark.parametrize("place", [0, 3, 5, 11, 14, 15])
 def test_the_best_rule_is_the_best_of_the_whole_world(place):
-    e = mes.explain(rings, BITS.iloc[[place]], bits, BITS, eps=0.01, limit=16_384)
+    e = mes.explain_alarm(rings, BITS.iloc[[place]], bits, BITS, eps=0.01, limit=16_384)
     true = sum(truth(e.rules, e.says)) / 2
-    assert e.says == rings(BITS.iloc[[place]])[0] and true.max() - true[e.best] <= e.margin
+    assert e.says == rings(BITS.iloc[[place]])[0] and true.max() - true[e.best] <= e.gap
     assert true.max() - true[e.best] < 0.01 and e.scores == pytest.approx(true, abs=0.02)
     assert all(c.holds(BITS.iloc[[place]])[0] for c in e.rules[e.best])
 
 
 def test_it_stops_when_it_is_sure_enough_and_says_so_where_it_is_not():
-    sure = mes.explain(rings, BITS.iloc[[15]], bits, BITS, eps=0.05)
-    assert sure.margin <= 0.05 < sure.looks[-2][1] and [n for n, _ in sure.looks] == [512 << k for k in range(len(sure.looks))]
-    unsure = mes.explain(rings, BITS.iloc[[15]], bits, BITS, eps=1e-4, limit=1000)
-    assert unsure.n == 512 and unsure.margin > 1e-4 and f"by more than {unsure.margin:.3f}" in str(unsure)
+    sure = mes.explain_alarm(rings, BITS.iloc[[15]], bits, BITS, eps=0.05)
+    assert sure.gap <= 0.05 < sure.history[-2][1]
+    assert [n for n, _ in sure.history] == [512 << k for k in range(len(sure.history))]
+    unsure = mes.explain_alarm(rings, BITS.iloc[[15]], bits, BITS, eps=1e-4, limit=1000)
+    assert unsure.n == 512 and unsure.gap > 1e-4 and f"by more than {unsure.gap:.3f}" in str(unsure)
 
 
 def test_quiet_is_explained_like_an_alarm():
-    quiet = mes.explain(rings, BITS.iloc[[0]], bits, BITS, seed=4)
-    turned = mes.explain(lambda rows: ~rings(rows), BITS.iloc[[0]], bits, BITS, seed=4)
+    quiet = mes.explain_alarm(rings, BITS.iloc[[0]], bits, BITS, seed=4)
+    turned = mes.explain_alarm(lambda rows: ~rings(rows), BITS.iloc[[0]], bits, BITS, seed=4)
     assert not quiet.says and turned.says and quiet.rules[quiet.best] == turned.rules[turned.best]
-    assert (quiet.caught == turned.caught).all() and quiet.margin == turned.margin and quiet.rate == 1 - turned.rate
+    assert (quiet.caught == turned.caught).all() and quiet.gap == turned.gap
+    assert quiet.alarm_rate == 1 - turned.alarm_rate
     assert "of the quiet, leaves" in str(quiet) and "of the alarms alone" in str(quiet)
 
 
 def test_an_exact_rule_is_found_and_said_in_english():
-    e = mes.explain(lambda rows: rows["a"] + rows["d"] == 2, BITS.iloc[[15]], bits, BITS)
-    assert str(e).startswith("a > 0 and d > 0\n  catches 100% (") and e.scores[e.best] == 1 and "probability 95%" in str(e)
-    assert e.looks[-1] == (e.n, e.margin) and e.margin <= 0.03
+    e = mes.explain_alarm(lambda rows: rows["a"] + rows["d"] == 2, BITS.iloc[[15]], bits, BITS)
+    assert str(e).startswith("a > 0 and d > 0\n  catches 100% (") and "probability 95%" in str(e)
+    assert e.scores[e.best] == 1
+    assert e.history[-1] == (e.n, e.gap) and e.gap <= 0.03
 
 
 def test_digits_are_explained_by_their_ink():
@@ -306,11 +393,11 @@ def test_digits_are_explained_by_their_ink():
     def corner(x):
         return x[:, 0, :2, :2].mean((1, 2)) > 0.4
 
-    def world(n, dice):
-        return images[dice.integers(60, size=n)]
+    def world(n, rng):
+        return images[rng.integers(60, size=n)]
 
     place = corner(images).nonzero()[0, 0].item()
-    e = mes.explain(corner, images[[place]], world, mes.blocks(images), mes.blocks)
+    e = mes.explain_alarm(corner, images[[place]], world, mes.blocks(images), read=mes.blocks)
     assert e.says and "ink 1,1 > " in str(e) and e.scores[e.best] > 0.9
 
 
@@ -319,29 +406,43 @@ def test_red_shoes_explain_a_box_that_never_looks_at_them():
         return (rows["debt"] == "high") & (rows["income"] == "low")
 
     table = mes.red_shoes(500, np.random.default_rng(1))
-    e = mes.explain(lender, table[lender(table)].iloc[[0]], mes.red_shoes, table, most=1)
-    assert str(e).startswith("shoes is red") and e.margin == 0 and "scores higher, with" in str(e)
+    case = table[lender(table)].iloc[[0]]
+    e = mes.explain_alarm(lender, case, mes.red_shoes, table, max_conditions=1)
+    assert str(e).startswith("shoes is red") and e.gap == 0 and "scores higher, with" in str(e)
 
 
 # What cannot be used
 
-@pytest.mark.parametrize(("change", "message"), [
-    ({"eps": 0}, "eps is 0"), ({"delta": 1}, "delta is 1"), ({"delta": -0.1}, "delta is -0.1"), ({"most": 0}, "most is 0"),
-    ({"case": BITS.iloc[:2]}, "2 rows came"), ({"case": BITS.iloc[[0], :3]}, "Lacking: 'd'"),
-    ({"train": BITS * 0}, "No column of the table varies"), ({"train": BITS.where(BITS["a"] > 0)}, "Values are missing, in a"),
-    ({"case": BITS.iloc[[0]].astype(str)}, "came as words"),
-    ({"world": lambda n, dice: bits(n, dice)[["a", "b", "c"]]}, "Lacking: 'd'"),
-    ({"world": lambda n, dice: bits(0, dice)}, "0 rows"),
-    ({"world": lambda n, dice: bits(n, dice).to_numpy()}, "a ndarray came"),
-    ({"box": lambda rows: rows.to_numpy() * 0.5}, "returned scores")])
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"eps": 0}, "eps is 0"),
+        ({"delta": 1}, "delta is 1"),
+        ({"delta": -0.1}, "delta is -0.1"),
+        ({"max_conditions": 0}, "max_conditions is 0"),
+        ({"case": BITS.iloc[:2]}, "2 rows came"),
+        ({"case": BITS.iloc[[0], :3]}, "Lacking: 'd'"),
+        ({"train": BITS * 0}, "No column of the table varies"),
+        ({"train": BITS.where(BITS["a"] > 0)}, "Values are missing, in a"),
+        ({"case": BITS.iloc[[0]].astype(str)}, "came as words"),
+        ({"world": lambda n, rng: bits(n, rng)[["a", "b", "c"]]}, "Lacking: 'd'"),
+        ({"world": lambda n, rng: bits(0, rng)}, "0 rows"),
+        ({"world": lambda n, rng: bits(n, rng).to_numpy()}, "a ndarray came"),
+        ({"predict": lambda rows: rows.to_numpy() * 0.5}, "returned scores"),
+    ],
+)
 def test_what_cannot_be_explained_is_refused(change, message):
-    asked = {"box": rings, "case": BITS.iloc[[15]], "world": bits, "train": BITS} | change
+    asked = {"predict": rings, "case": BITS.iloc[[15]], "world": bits, "train": BITS} | change
     with pytest.raises(ValueError, match=message):
-        mes.explain(**asked)
+        mes.explain_alarm(**asked)
 
 
 def test_columns_in_another_order_are_the_same_case():
-    plain, turned = (mes.explain(rings, BITS.iloc[[15]][names], bits, BITS) for names in (list("abcd"), list("dbca")))
+    plain, turned = (
+        mes.explain_alarm(rings, BITS.iloc[[15]][names], bits, BITS)
+        for names in (list("abcd"), list("dbca"))
+    )
     assert str(plain) == str(turned)
 
 

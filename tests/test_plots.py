@@ -1,4 +1,5 @@
 import base64
+import inspect
 import io
 import re
 
@@ -10,24 +11,103 @@ from PIL import Image
 from trickkit import plots
 from trickkit.plots import picture
 
-PICTURES = [
-    plots.pictures(torch.rand(5, 3, 120, 120), list("abcde"), "five < six & seven"),
-    plots.pictures(torch.rand(2, 1, 28, 28), ["a\nb", "c"], "digits"),
-    plots.signed(torch.randn(3, 28, 28), list("abc"), "maps"),
-    plots.curves([1, 2, 3], {"up": [1, 2, 3], "down": [3, 2, 1]}, "crossing", "x", "y", log="xy"),
-    plots.histograms({"one": torch.rand(50)}, "spread", "how far"),
-    plots.chances(torch.rand(1, 3, 50, 50), ["cat", "dog"], [0.25, 0.75], "a dog", mark="dog"),
-    plots.ticks(torch.tensor([[False, True], [True, False]]), ["a", "b"], ["c", "d"], "table", "rows by columns"),
-    plots.products([(("x", 5, 784), ("W", 784, 50), "a"), (("x", 5, 784), ("g", 5, 50), "")], "boxes"),
-    plots.neuron(np.array([[0.0, 1.0], [1.0, 0.0], [2.0, 0.0]]), np.array([0, 1, 0]), "ab", (1, -1), 0.0, "plane", "x", "y"),
-    plots.region(np.array([[1.0, 10.0], [2.0, 20.0], [3.0, 300.0]]), np.array([0, 1, 1]), "ab", (1, 15), "part", "x", "y"),
-    plots.weights(["age > 42", "sex is male"], np.array([-0.2, 0.3]), np.array([[-0.25, -0.15], [0.2, 0.4]]), "bars <"),
-    plots.intervals(["if 3rd", "else"], [0.4, 0.9], np.array([[0.3, 0.5], [0.8, 1.0]]), "lines", "chance to live",
-                    ["of 20", ""]),
-]
+PICTURES = {  # by the name of what drew them
+    "pictures": plots.pictures(torch.rand(5, 3, 120, 120), list("abcde"), "five < six & seven"),
+    "pictures, small": plots.pictures(torch.rand(2, 1, 28, 28), ["a\nb", "c"], "digits"),
+    "signed": plots.signed(torch.randn(3, 28, 28), list("abc"), "weights"),
+    "maps": plots.maps(torch.rand(1, 3, 60, 60), torch.randn(2, 60, 60), ["a\nb", "c"], "reasons"),
+    "film": plots.film([torch.rand(1, 3, 20, 30) for _ in range(3)], "noise"),
+    "curves": plots.curves(
+        [1, 2, 3],
+        {"up": [1, 2, 3], "down": [3, 2, 1]},
+        "crossing",
+        xlabel="x",
+        ylabel="y",
+        log="xy",
+    ),
+    "histograms": plots.histograms({"one": torch.rand(50)}, "spread", "how far"),
+    "probabilities": plots.probabilities(
+        torch.rand(1, 3, 50, 50), ["cat", "dog"], [0.25, 0.75], "a dog", mark="dog"
+    ),
+    "attacked": plots.attacked(
+        torch.rand(1, 3, 50, 50),
+        torch.rand(1, 3, 50, 50),
+        ["cat", "dog"],
+        [0.25, 0.75],
+        "moved",
+        note=" (3 pixels)",
+    ),
+    "ticks": plots.ticks(
+        torch.tensor([[False, True], [True, False]]),
+        ["a", "b"],
+        ["c", "d"],
+        "table",
+        label="rows by columns",
+    ),
+    "matrix": plots.matrix(
+        torch.tensor([[0.25, 1.0], [0.5, 0.0]]),
+        ["a", "b"],
+        ["c", "d"],
+        "shares",
+        xlabel="defence",
+        ylabel="attack",
+    ),
+    "products": plots.products(
+        [(("x", 5, 784), ("W", 784, 50), "a"), (("x", 5, 784), ("g", 5, 50), "")], "boxes"
+    ),
+    "neuron": plots.neuron(
+        np.array([[0.0, 1.0], [1.0, 0.0], [2.0, 0.0]]),
+        np.array([0, 1, 0]),
+        "ab",
+        (1, -1),
+        0.0,
+        "plane",
+        xlabel="x",
+        ylabel="y",
+    ),
+    "region": plots.region(
+        np.array([[1.0, 10.0], [2.0, 20.0], [3.0, 300.0]]),
+        np.array([0, 1, 1]),
+        "ab",
+        (1, 15),
+        "part",
+        xlabel="x",
+        ylabel="y",
+    ),
+    "weights": plots.weights(
+        ["age > 42", "sex is male"],
+        np.array([-0.2, 0.3]),
+        np.array([[-0.25, -0.15], [0.2, 0.4]]),
+        "bars <",
+    ),
+    "intervals": plots.intervals(
+        ["if 3rd", "else"],
+        [0.4, 0.9],
+        np.array([[0.3, 0.5], [0.8, 1.0]]),
+        "lines",
+        label="chance to live",
+        notes=["of 20", ""],
+    ),
+    "coloured_text": plots.coloured_text(
+        "if x:\n    return x + y if y else x", torch.randn(34), "one cell"
+    ),
+    "microscope": plots.microscope(
+        torch.rand(1, 3, 64, 64),
+        torch.tensor([[-1.5, 0.0], [0.5, 3.0]]),
+        (3, 4, 20),
+        torch.rand(1, 3, 20, 20),
+        torch.rand(1, 3, 32, 32),
+        "unit 3",
+    ),
+}
 
 
-@pytest.mark.parametrize("picture", PICTURES, ids=lambda p: p.alt[:12])
+def test_no_figure_is_forgotten():
+    functions = {name for name, value in vars(plots).items() if inspect.isfunction(value)}
+    assert {name.partition(",")[0] for name in PICTURES} == functions - {"magnified"}
+
+
+@pytest.mark.parametrize("picture", PICTURES.values(), ids=PICTURES)
 def test_each_picture_has_bytes_and_the_same_alt_text_in_every_form(picture):
     bundle, metadata = picture._repr_mimebundle_()
     mime = f"image/{picture.kind}"
@@ -39,20 +119,46 @@ def test_each_picture_has_bytes_and_the_same_alt_text_in_every_form(picture):
 
 
 def test_numbers_are_said():
-    said = {p.alt.partition(".")[0]: p.alt for p in PICTURES}
-    assert "up goes from 1 to 3" in said["crossing"] and "dog 0.75" in said["a dog"] and "No: a to c, b to d." in said["table"]
-    assert "x (5 × 784) @ W (784 × 50) = a (5 × 50); x (5 × 784) @ g (5 × 50) does not fit, 784 meets 5" in said["boxes"]
-    assert "3 points, y over x; 1 on the wrong side" in said["plane"]
-    assert "where x is above 1 and y above 15 lie 0 of 1 a and 2 of 2 b" in said["part"]
-    assert "Chance to live: if 3rd: 40%, 30% to 50%, of 20; else: 90%, 80% to 100%." in said["lines"]
-    flat = plots.neuron(np.array([[0.0, 1.0], [1.0, 0.0]]), np.array([0, 1]), "ab", (0, 0), 0.0, "flat", "x", "y")
+    said = {name: picture.alt for name, picture in PICTURES.items()}
+    assert (
+        "up goes from 1 to 3" in said["curves"]
+        and "dog 0.75" in said["probabilities"]
+        and "No: a to c, b to d." in said["ticks"]
+    )
+    assert "cat 0.25, dog 0.75. (3 pixels)" in said["attacked"]
+    assert "attack by defence. a: c 25%, d 100%; b: c 50%, d 0%." in said["matrix"]
+    assert "2 lines of text" in said["coloured_text"]
+    assert "from -1.5 to 3." in said["microscope"]
+    assert "Weights: sex is male +0.30, age > 42 -0.20." in said["weights"]
+    assert (
+        "x (5 × 784) @ W (784 × 50) = a (5 × 50); x (5 × 784) @ g (5 × 50) does not fit, 784"
+        " meets 5" in said["products"]
+    )
+    assert "3 points, y over x; 1 on the wrong side" in said["neuron"]
+    assert "where x is above 1 and y above 15 lie 0 of 1 a and 2 of 2 b" in said["region"]
+    assert (
+        "Chance to live: if 3rd: 40%, 30% to 50%, of 20; else: 90%, 80% to 100%."
+        in said["intervals"]
+    )
+    flat = plots.neuron(
+        np.array([[0.0, 1.0], [1.0, 0.0]]),
+        np.array([0, 1]),
+        "ab",
+        (0, 0),
+        0.0,
+        "flat",
+        xlabel="x",
+        ylabel="y",
+    )
     assert "no line" in flat.alt and "side" not in flat.alt
 
 
 def test_colours_are_told_apart_by_lightness_or_hue():
-    """Okabe and Ito's palette: no two of the line colours are close for a reader without red-green vision."""
+    """Okabe and Ito's palette: no two of the line colours are close for a reader without red-green
+    vision."""
+
     def seen(colour):  # deuteranopia, Viénot, Brettel, Mollon 1999, on linear RGB
-        r, g, b = ((int(colour[i:i + 2], 16) / 255) ** 2.2 for i in (1, 3, 5))
+        r, g, b = ((int(colour[i : i + 2], 16) / 255) ** 2.2 for i in (1, 3, 5))
         m = 0.29275 * r + 0.70725 * g
         return torch.tensor([m, m, -0.02234 * r + 0.02234 * g + b]).clamp(min=0) ** (1 / 2.2)
 
@@ -68,12 +174,21 @@ def test_magnified():
 
 def test_a_film_plays_a_few_times_when_asked_and_stands_still_elsewhere():
     frames = [torch.full((1, 3, 20, 30), v) for v in (0.1, 0.5, 0.9)]
-    film = plots.film(frames, "Three greys", seconds=0.2, plays=3, alt="Three greys, ever lighter, one after another.")
+    film = plots.film(
+        frames,
+        "Three greys",
+        seconds=0.2,
+        plays=3,
+        alt="Three greys, ever lighter, one after another.",
+    )
     bundle, metadata = film._repr_mimebundle_()
     moving = Image.open(io.BytesIO(base64.b64decode(bundle["image/gif"])))
     assert moving.n_frames == 3 and moving.info["loop"] == 2 and moving.info["duration"] == 200
     assert all(len(metadata[mime]["alt"]) > 20 for mime in bundle if mime.startswith("image/"))
-    assert bundle["text/plain"] == film.alt and "<summary>Play the film (1 s, 3 times over)" in bundle["text/html"]
+    assert (
+        bundle["text/plain"] == film.alt
+        and "<summary>Play the film (1 s, 3 times over)" in bundle["text/html"]
+    )
     once = Image.open(io.BytesIO(plots.film(frames, "once", plays=1).gif))
     assert "loop" not in once.info
     for wrong in ([], [torch.rand(1, 3, 4, 4), torch.rand(1, 3, 4, 5)]):

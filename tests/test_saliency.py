@@ -1,4 +1,6 @@
-"""Saliency maps against captum and pytorch-grad-cam, on fresh random networks and on EfficientNet-Lite0; and what must hold."""
+"""Saliency maps against captum and pytorch-grad-cam, on fresh random networks and on
+EfficientNet-Lite0; and what must hold."""
+
 import copy
 
 import numpy as np
@@ -17,12 +19,18 @@ LAST = "network.blocks.6"
 
 
 def fresh(seed=0, inplace=False):
-    """A small random network of colour pictures (N, 3, 16, 16) -> (N, 5), its first ReLU used twice."""
+    """A small random network of colour pictures (N, 3, 16, 16) -> (N, 5), its first ReLU used
+    twice."""
+
     class Twice(nn.Module):
         def __init__(self):
             super().__init__()
-            self.one, self.two, self.three = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1), nn.Conv2d(8, 6, 3)
-            self.relu, self.last, self.out = nn.ReLU(inplace), nn.ReLU(inplace), nn.Linear(6 * 14 * 14, 5)
+            self.one = nn.Conv2d(3, 8, 3, padding=1)
+            self.two = nn.Conv2d(8, 8, 3, padding=1)
+            self.three = nn.Conv2d(8, 6, 3)
+            self.relu = nn.ReLU(inplace)
+            self.last = nn.ReLU(inplace)
+            self.out = nn.Linear(6 * 14 * 14, 5)
 
         def forward(self, x):
             x = self.relu(self.one(x))
@@ -56,11 +64,13 @@ def known(net):
 
 
 def cases(net, known):
-    """Double precision: where a ReLU bends, the last bit of a float32 may turn a slope on or off."""
-    x, t = torch.rand(3, 3, 16, 16).double(), torch.tensor([0, 4, 2])
+    """Double precision: where a ReLU bends, the last bit of a float32 may turn a slope on or
+    off."""
+    x = torch.rand(3, 3, 16, 16).double()
+    t = torch.tensor([0, 4, 2])
     for seed in range(3):
         yield fresh(seed).double(), fresh(seed).double(), x, t, "three", 20, 4, 3
-    yield net, known, data.picture("panda", 224).double(), torch.tensor([388]), LAST, 5, 96, 64
+    yield net, known, data.picture("panda", size=224).double(), torch.tensor([388]), LAST, 5, 96, 64
 
 
 def close(ours, theirs):
@@ -75,31 +85,46 @@ def probabilities(model):
 def test_gradient_and_its_product_with_the_input_are_captums(net, known):
     for ours, theirs, x, t, *_ in cases(net, known):
         close(saliency.gradient(ours, x, t), attr.Saliency(theirs).attribute(x.clone(), t).amax(1))
-        close(saliency.gradient_times_input(ours, x, t), attr.InputXGradient(theirs).attribute(x.clone(), t).sum(1).detach())
+        close(
+            saliency.gradient_times_input(ours, x, t),
+            attr.InputXGradient(theirs).attribute(x.clone(), t).sum(1).detach(),
+        )
 
 
 @pytest.mark.parametrize("baseline", [0.0, 0.5])
 def test_integrated_gradients_are_captums_by_the_same_rule(net, known, baseline):
     for ours, theirs, x, t, _, steps, *_ in cases(net, known):
-        peer = attr.IntegratedGradients(theirs).attribute(x, baseline, t, n_steps=steps, method="riemann_middle")
-        close(saliency.integrated_gradients(ours, x, t, steps, baseline), peer.sum(1))
+        peer = attr.IntegratedGradients(theirs).attribute(
+            x, baseline, t, n_steps=steps, method="riemann_middle"
+        )
+        close(
+            saliency.integrated_gradients(ours, x, t, steps=steps, baseline=baseline), peer.sum(1)
+        )
 
 
 def test_occlusion_is_captums(net, known):
     for ours, theirs, x, t, _, _, window, stride in cases(net, known):
-        peer = attr.Occlusion(probabilities(theirs)).attribute(x, (3, window, window), (3, stride, stride), 0.5, t,
-                                                               perturbations_per_eval=8)
-        close(saliency.occlusion(ours, x, t, window, stride), peer[:, 0])
+        peer = attr.Occlusion(probabilities(theirs)).attribute(
+            x, (3, window, window), (3, stride, stride), 0.5, t, perturbations_per_eval=8
+        )
+        close(saliency.occlusion(ours, x, t, window=window, stride=stride), peer[:, 0])
 
 
 def test_grad_cam_is_captums_and_pytorch_grad_cams(net, known):
     for ours, theirs, x, t, layer, *_ in cases(net, known):
         found = saliency.grad_cam(ours, x, t, layer)
-        peer = attr.LayerGradCam(theirs, theirs.get_submodule(layer)).attribute(x, t, relu_attributions=True)
+        peer = attr.LayerGradCam(theirs, theirs.get_submodule(layer)).attribute(
+            x, t, relu_attributions=True
+        )
         close(found, attr.LayerAttribution.interpolate(peer, x.shape[2:], "bilinear").detach())
         with GradCAM(theirs, [theirs.get_submodule(layer)]) as cam:
-            other = torch.from_numpy(cam(x.clone().requires_grad_(True), [ClassifierOutputTarget(k) for k in t.tolist()]))
-        close(found - found.amin((1, 2), keepdim=True), other * (found.amax((1, 2)) - found.amin((1, 2))).view(-1, 1, 1))
+            other = torch.from_numpy(
+                cam(x.clone().requires_grad_(True), [ClassifierOutputTarget(k) for k in t.tolist()])
+            )
+        close(
+            found - found.amin((1, 2), keepdim=True),
+            other * (found.amax((1, 2)) - found.amin((1, 2))).view(-1, 1, 1),
+        )
 
 
 def test_guided_backpropagation_is_captums_and_pytorch_grad_cams(net, known):
@@ -108,19 +133,24 @@ def test_guided_backpropagation_is_captums_and_pytorch_grad_cams(net, known):
         close(found, attr.GuidedBackprop(theirs).attribute(x.clone(), t).abs().amax(1))
         if theirs is not known:  # pytorch-grad-cam replaces nn.ReLU itself only
             guide = GuidedBackpropReLUModel(copy.deepcopy(theirs), "cpu")
-            close(found, np.stack([np.abs(guide(x[[i]], t[i].item())).max(2) for i in range(len(x))]))
+            close(
+                found, np.stack([np.abs(guide(x[[i]], t[i].item())).max(2) for i in range(len(x))])
+            )
 
 
 def test_guided_grad_cam_is_the_product():
-    model, x = fresh(), torch.rand(2, 3, 16, 16)
+    model = fresh()
+    x = torch.rand(2, 3, 16, 16)
     product = saliency.guided_backprop(model, x, 1) * saliency.grad_cam(model, x, 1, "two")
     assert torch.equal(saliency.guided_grad_cam(model, x, 1, "two"), product) and product.max() > 0
 
 
 def test_smoothgrad_is_the_mean_gradient_of_noisy_copies():
     flat = nn.Sequential(nn.Flatten(), nn.Linear(768, 5)).requires_grad_(False)
-    x, t = torch.rand(2, 3, 16, 16), torch.tensor([1, 3])
-    close(saliency.smoothgrad(flat, x, t, 7), saliency.gradient(flat, x, t))  # a plane has one gradient
+    x = torch.rand(2, 3, 16, 16)
+    t = torch.tensor([1, 3])
+    # a plane has one gradient
+    close(saliency.smoothgrad(flat, x, t, samples=7), saliency.gradient(flat, x, t))
     asked = []
     model = fresh()
 
@@ -141,68 +171,108 @@ def test_smoothgrad_is_the_mean_gradient_of_noisy_copies():
 
 def test_integrated_gradients_are_complete():
     torch.manual_seed(1)
-    model = nn.Sequential(nn.Flatten(), nn.Linear(75, 20), nn.Tanh(), nn.Linear(20, 4)).requires_grad_(False)
-    x, start = torch.rand(3, 3, 5, 5), torch.rand(3, 3, 5, 5)
+    model = nn.Sequential(
+        nn.Flatten(), nn.Linear(75, 20), nn.Tanh(), nn.Linear(20, 4)
+    ).requires_grad_(False)
+    x = torch.rand(3, 3, 5, 5)
+    start = torch.rand(3, 3, 5, 5)
     rise = (model(x) - model(start))[:, 2]
-    assert torch.allclose(saliency.integrated_gradients(model, x, 2, 200, start).sum((1, 2)), rise, atol=1e-4)
+    assert torch.allclose(
+        saliency.integrated_gradients(model, x, 2, steps=200, baseline=start).sum((1, 2)),
+        rise,
+        atol=1e-4,
+    )
 
 
 def test_rise_by_the_papers_sum_and_its_masks_by_their_seed():
-    masks = torch.cat(list(saliency.random_masks(600, 7, (32, 40), seed=3)))
+    masks = torch.cat(list(saliency.random_masks(600, cells=7, size=(32, 40), seed=3)))
     assert masks.shape == (600, 32, 40) and masks.min() >= 0 and masks.max() <= 1 + 1e-6
     assert (masks.mean(0) - 0.5).abs().max() < 0.1 and masks.std(0).min() > 0.2
-    assert torch.equal(masks, torch.cat(list(saliency.random_masks(600, 7, (32, 40), seed=3))))
-    model, x, t = fresh(), torch.rand(2, 3, 16, 16), torch.tensor([1, 4])
-    masks = torch.cat(list(saliency.random_masks(50, 4, (16, 16), seed=2)))
+    assert torch.equal(
+        masks, torch.cat(list(saliency.random_masks(600, cells=7, size=(32, 40), seed=3)))
+    )
+    model = fresh()
+    x = torch.rand(2, 3, 16, 16)
+    t = torch.tensor([1, 4])
+    masks = torch.cat(list(saliency.random_masks(50, cells=4, size=(16, 16), seed=2)))
     for i in range(2):
         sum_ = sum(model(m * x[[i]] + (1 - m) * 0.5).softmax(1)[0, t[i]] * m for m in masks)
-        close(saliency.rise(model, x, t, 50, 4, seed=2)[i], sum_ / (50 * 0.5))
+        close(saliency.rise(model, x, t, masks=50, cells=4, seed=2)[i], sum_ / (50 * 0.5))
 
 
 def eye(images):
-    """A model that sees only the square rows 4–7, columns 8–11: brighter there, surer of class 1."""
+    """A model that sees only the square rows 4–7, columns 8–11: brighter there, surer of class
+    1."""
     light = images[:, :, 4:8, 8:12].mean((1, 2, 3))
     return torch.stack([torch.zeros_like(light), 8 * light - 4], 1)
 
 
 def test_maps_find_what_a_model_looks_at():
-    x, box = torch.rand(2, 3, 16, 16) * 0.2 + 0.8, torch.tensor([[8, 4, 11, 7]] * 2)
-    maps = {"gradient": saliency.gradient(eye, x, 1), "smooth": saliency.smoothgrad(eye, x, 1, 5),
-            "integrated": saliency.integrated_gradients(eye, x, 1, 5), "occlusion": saliency.occlusion(eye, x, 1, 4, 2),
-            "rise": saliency.rise(eye, x, 1, 3000)}
+    x = torch.rand(2, 3, 16, 16) * 0.2 + 0.8
+    box = torch.tensor([[8, 4, 11, 7]] * 2)
+    maps = {
+        "gradient": saliency.gradient(eye, x, 1),
+        "smooth": saliency.smoothgrad(eye, x, 1, samples=5),
+        "integrated": saliency.integrated_gradients(eye, x, 1, steps=5),
+        "occlusion": saliency.occlusion(eye, x, 1, window=4, stride=2),
+        "rise": saliency.rise(eye, x, 1, masks=3000),
+    }
     for name, m in maps.items():
         assert saliency.points_at(m, box, tolerance=0 if name != "rise" else 2).all(), name
-        assert saliency.area(saliency.deletion(eye, x, 1, m, 16)).mean() \
-            < saliency.area(saliency.deletion(eye, x, 1, -m, 16)).mean(), name
+        assert (
+            saliency.area(saliency.deletion(eye, x, 1, m, steps=16)).mean()
+            < saliency.area(saliency.deletion(eye, x, 1, -m, steps=16)).mean()
+        ), name
 
 
 def test_deletion_and_insertion_go_from_one_picture_to_the_other():
-    model, x, t = fresh(), torch.rand(3, 3, 16, 16), torch.tensor([0, 1, 2])
+    model = fresh()
+    x = torch.rand(3, 3, 16, 16)
+    t = torch.tensor([0, 1, 2])
     maps = torch.rand(3, 16, 16)
-    gone, back = saliency.deletion(model, x, t, maps, 8), saliency.insertion(model, x, t, maps, 8)
+    gone = saliency.deletion(model, x, t, maps, steps=8)
+    back = saliency.insertion(model, x, t, maps, steps=8)
     assert gone.shape == back.shape == (3, 9)
-    assert torch.allclose(gone[:, 0], saliency.chance(model, x, t)) and torch.allclose(back[:, -1], gone[:, 0])
-    assert torch.allclose(gone[:, -1], saliency.chance(model, torch.full_like(x, 0.5), t))
+    assert torch.allclose(gone[:, 0], saliency.target_probability(model, x, t)) and torch.allclose(
+        back[:, -1], gone[:, 0]
+    )
+    assert torch.allclose(
+        gone[:, -1], saliency.target_probability(model, torch.full_like(x, 0.5), t)
+    )
     half = x.clone()  # by hand: the highest half of the first map's pixels
     for place in maps[0].flatten().sort(descending=True).indices[:128].tolist():
         half[0, :, place // 16, place % 16] = 0.5
-    assert torch.allclose(gone[0, 4], saliency.chance(model, half[:1], t[:1])[0])
-    assert torch.allclose(saliency.area(gone), torch.from_numpy(np.trapezoid(gone.numpy(), dx=1 / 8)).float())
+    assert torch.allclose(gone[0, 4], saliency.target_probability(model, half[:1], t[:1])[0])
+    assert torch.allclose(
+        saliency.area(gone), torch.from_numpy(np.trapezoid(gone.numpy(), dx=1 / 8)).float()
+    )
 
 
 def test_highest_takes_as_many_of_each_map_and_of_equals_the_first():
     maps = torch.cat([torch.zeros(1, 4, 4), torch.arange(16.0).view(1, 4, 4)])
-    mask = saliency.highest(maps, 0.25)
-    assert mask[0].flatten().tolist() == [True] * 4 + [False] * 12 and mask[1].flatten().tolist() == [False] * 12 + [True] * 4
-    assert saliency.highest(maps, 0).sum() == 0 and saliency.highest(maps, 1).all()
+    mask = saliency.top_pixels(maps, share=0.25)
+    assert (
+        mask[0].flatten().tolist() == [True] * 4 + [False] * 12
+        and mask[1].flatten().tolist() == [False] * 12 + [True] * 4
+    )
+    assert (
+        saliency.top_pixels(maps, share=0).sum() == 0 and saliency.top_pixels(maps, share=1).all()
+    )
 
 
 def test_points_at():
     maps = torch.zeros(1, 40, 60)
     maps[0, 10, 50] = 1  # row 10, column 50
-    for box, off in (((40, 5, 55, 20), -1), ((10, 5, 45, 20), 5), ((40, 17, 55, 30), 7), ((0, 0, 30, 3), 20)):
+    for box, off in (
+        ((40, 5, 55, 20), -1),
+        ((10, 5, 45, 20), 5),
+        ((40, 17, 55, 30), 7),
+        ((0, 0, 30, 3), 20),
+    ):
         for tolerance in range(25):
-            assert saliency.points_at(maps, torch.tensor([box]), tolerance).item() == (off <= tolerance)
+            assert saliency.points_at(maps, torch.tensor([box]), tolerance=tolerance).item() == (
+                off <= tolerance
+            )
 
 
 def test_cascade_shuffles_one_layer_after_the_other_and_leaves_the_model():
@@ -221,34 +291,52 @@ def test_cascade_shuffles_one_layer_after_the_other_and_leaves_the_model():
 
 
 def test_similarity():
-    a, b = torch.rand(20, 20), torch.rand(20, 20)
+    a = torch.rand(20, 20)
+    b = torch.rand(20, 20)
     rank, look = saliency.similarity(a, a)
     assert rank == pytest.approx(1) and look == pytest.approx(1)
-    assert saliency.similarity(a, a.exp())[0] == pytest.approx(1) and saliency.similarity(a, -a)[0] == pytest.approx(-1)
+    assert saliency.similarity(a, a.exp())[0] == pytest.approx(1) and saliency.similarity(a, -a)[
+        0
+    ] == pytest.approx(-1)
     ranks = [m.flatten().argsort().argsort().double() for m in (a, b)]
-    assert saliency.similarity(a, b)[0] == pytest.approx(torch.corrcoef(torch.stack(ranks))[0, 1].item())
+    assert saliency.similarity(a, b)[0] == pytest.approx(
+        torch.corrcoef(torch.stack(ranks))[0, 1].item()
+    )
     assert abs(saliency.similarity(a, b)[1]) < 0.3
     assert saliency.similarity(a, 100 * a + 7)[1] == pytest.approx(1)
 
 
 def test_fool_moves_the_map_and_not_the_answer():
-    model, x = fresh(inplace=True), torch.rand(2, 3, 16, 16)
-    t, before = model(x).argmax(1), copy.deepcopy(model.state_dict())
+    model = fresh(inplace=True)
+    x = torch.rand(2, 3, 16, 16)
+    t = model(x).argmax(1)
+    before = copy.deepcopy(model.state_dict())
     wanted = torch.zeros(1, 16, 16)
     wanted[:, :5, :5] = 1
-    moved = saliency.fool(model, x, t, wanted, eps=0.2, steps=60, rate=0.02)
+    moved = saliency.manipulate(model, x, t, wanted, eps=0.2, steps=60, lr=0.02)
     assert (moved - x).abs().max() <= 0.2 + 1e-6 and moved.min() >= 0 and moved.max() <= 1
-    assert torch.equal(model(moved).argmax(1), t) and torch.allclose(model(moved), model(x), atol=0.1)
-    share = [(m * wanted).sum((1, 2)) / m.sum((1, 2)) for m in (saliency.gradient(model, z, t) for z in (x, moved))]
+    assert torch.equal(model(moved).argmax(1), t) and torch.allclose(
+        model(moved), model(x), atol=0.1
+    )
+    share = [
+        (m * wanted).sum((1, 2)) / m.sum((1, 2))
+        for m in (saliency.gradient(model, z, t) for z in (x, moved))
+    ]
     assert (share[1] > 1.5 * share[0]).all()
-    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items()) and untouched(model)
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items()) and untouched(
+        model
+    )
 
 
 def untouched(model):
     """No hooks left, and the in-place layers in place again."""
     relus = [m for m in model.modules() if isinstance(m, nn.ReLU)]
-    return not any(m._forward_hooks or m._backward_hooks or m._forward_pre_hooks for m in model.modules()) \
+    return (
+        not any(
+            m._forward_hooks or m._backward_hooks or m._forward_pre_hooks for m in model.modules()
+        )
         and len({m.inplace for m in relus}) == 1
+    )
 
 
 class Broken(nn.Module):
@@ -263,11 +351,17 @@ class Broken(nn.Module):
         raise RuntimeError("no power")
 
 
-@pytest.mark.parametrize("method", [
-    lambda m, x: saliency.guided_backprop(m, x, 0), lambda m, x: saliency.grad_cam(m, x, 0, "relu"),
-    lambda m, x: saliency.fool(m, x, 0, torch.ones(1, 16, 16), steps=1)])
+@pytest.mark.parametrize(
+    "method",
+    [
+        lambda m, x: saliency.guided_backprop(m, x, 0),
+        lambda m, x: saliency.grad_cam(m, x, 0, "relu"),
+        lambda m, x: saliency.manipulate(m, x, 0, torch.ones(1, 16, 16), steps=1),
+    ],
+)
 def test_what_looks_inside_undoes_itself_also_after_an_error(method):
-    broken, x = Broken(), torch.rand(1, 3, 16, 16)
+    broken = Broken()
+    x = torch.rand(1, 3, 16, 16)
     with pytest.raises(RuntimeError, match="no power"):
         method(broken, x)
     assert untouched(broken) and broken.relu.inplace
@@ -280,7 +374,11 @@ def test_what_looks_inside_undoes_itself_also_after_an_error(method):
 
 
 def test_softened_is_close_to_the_network_and_has_a_second_derivative():
-    model = nn.Sequential(nn.Flatten(), nn.Linear(48, 30), nn.ReLU6(), nn.Linear(30, 3)).requires_grad_(False).double()
+    model = (
+        nn.Sequential(nn.Flatten(), nn.Linear(48, 30), nn.ReLU6(), nn.Linear(30, 3))
+        .requires_grad_(False)
+        .double()
+    )
     x = torch.rand(2, 3, 4, 4, dtype=torch.double).mul(20)
     hard = model(x)
     with saliency.softened(model, beta=200):
@@ -294,52 +392,70 @@ X = torch.rand(1, 3, 16, 16)
 M = torch.rand(1, 16, 16)
 
 
-@pytest.mark.parametrize(("call", "says"), [
-    (lambda m: saliency.gradient(m, X * 255, 0), r"Pixels are wanted in \[0, 1\]"),
-    (lambda m: saliency.gradient(m, X[0], 0), "unsqueeze"),
-    (lambda m: saliency.gradient(m, X, "vulture"), "class numbers"),
-    (lambda m: saliency.gradient(m, X, 9), "from 0 to 4"),
-    (lambda m: saliency.occlusion(m, X, 9, 4, 2), "from 0 to 4"),
-    (lambda m: saliency.grad_cam(m, X, 9, "two"), "from 0 to 4"),
-    (lambda m: saliency.gradient(nn.Sequential(m, nn.Dropout()).train(), X, 0), "train mode"),
-    (lambda m: saliency.smoothgrad(m, X, 0, samples=0), "samples is 0"),
-    (lambda m: saliency.smoothgrad(m, X, 0, sigma=0), "sigma is 0"),
-    (lambda m: saliency.integrated_gradients(m, X, 0, 2.5), "steps is 2.5"),
-    (lambda m: saliency.integrated_gradients(m, X, 0, 5, 3.0), r"Pixels are wanted in \[0, 1\]"),
-    (lambda m: saliency.guided_backprop(lambda x: m(x), X, 0), "looks inside the model"),
-    (lambda m: saliency.guided_backprop(nn.Sequential(nn.Flatten(), nn.Linear(768, 2)), X, 0), "no layers of nn.ReLU"),
-    (lambda m: saliency.grad_cam(m, X, 0, "tow"), "Did you mean 'two'"),
-    (lambda m: saliency.grad_cam(m, X, 0, "out"), r"wants a layer of maps.*\(1, 5\)"),
-    (lambda m: saliency.occlusion(m, X, 0, 20, 4), "stride ≤ window ≤ 16"),
-    (lambda m: saliency.occlusion(m, X, 0, 4, 6), "stride ≤ window ≤ 16"),
-    (lambda m: saliency.rise(m, X, 0, masks=0), "masks is 0"),
-    (lambda m: saliency.deletion(m, X, 0, M[0]), r"Maps are wanted as a tensor \(N, H, W\)"),
-    (lambda m: saliency.deletion(m, X, 0, torch.rand(1, 8, 8)), r"A map for each image is wanted, \(1, 16, 16\)"),
-    (lambda m: saliency.insertion(m, X, 0, M * torch.nan), "not finite"),
-    (lambda m: saliency.points_at(M, torch.rand(2, 4)), "A box for each map"),
-    (lambda m: list(saliency.cascade(m, ["relu"])), "no weights to shuffle"),
-    (lambda m: list(saliency.cascade(m, ["fourth"])), "no layer called 'fourth'"),
-    (lambda m: saliency.similarity(M[0], M), "Two maps"),
-    (lambda m: saliency.similarity(M[0], torch.ones(16, 16)), "the same value everywhere"),
-    (lambda m: saliency.fool(m, X, 0, M, eps=4), "4/255"),
-    (lambda m: saliency.fool(m, X, 0, torch.zeros(1, 16, 16)), "wanted map"),
-])
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda m: saliency.gradient(m, X * 255, 0), r"Pixels are wanted in \[0, 1\]"),
+        (lambda m: saliency.gradient(m, X[0], 0), "unsqueeze"),
+        (lambda m: saliency.gradient(m, X, "vulture"), "class numbers"),
+        (lambda m: saliency.gradient(m, X, 9), "from 0 to 4"),
+        (lambda m: saliency.occlusion(m, X, 9, window=4, stride=2), "from 0 to 4"),
+        (lambda m: saliency.grad_cam(m, X, 9, "two"), "from 0 to 4"),
+        (lambda m: saliency.gradient(nn.Sequential(m, nn.Dropout()).train(), X, 0), "train mode"),
+        (lambda m: saliency.smoothgrad(m, X, 0, samples=0), "samples is 0"),
+        (lambda m: saliency.smoothgrad(m, X, 0, sigma=0), "sigma is 0"),
+        (lambda m: saliency.integrated_gradients(m, X, 0, steps=2.5), "steps is 2.5"),
+        (
+            lambda m: saliency.integrated_gradients(m, X, 0, steps=5, baseline=3.0),
+            r"Pixels are wanted in \[0, 1\]",
+        ),
+        (lambda m: saliency.guided_backprop(lambda x: m(x), X, 0), "looks inside the model"),
+        (
+            lambda m: saliency.guided_backprop(
+                nn.Sequential(nn.Flatten(), nn.Linear(768, 2)), X, 0
+            ),
+            "no layers of nn.ReLU",
+        ),
+        (lambda m: saliency.grad_cam(m, X, 0, "tow"), "Did you mean 'two'"),
+        (lambda m: saliency.grad_cam(m, X, 0, "out"), r"wants a layer of maps.*\(1, 5\)"),
+        (lambda m: saliency.occlusion(m, X, 0, window=20, stride=4), "stride ≤ window ≤ 16"),
+        (lambda m: saliency.occlusion(m, X, 0, window=4, stride=6), "stride ≤ window ≤ 16"),
+        (lambda m: saliency.rise(m, X, 0, masks=0), "masks is 0"),
+        (lambda m: saliency.deletion(m, X, 0, M[0]), r"Maps are wanted as a tensor \(N, H, W\)"),
+        (
+            lambda m: saliency.deletion(m, X, 0, torch.rand(1, 8, 8)),
+            r"A map for each image is wanted, \(1, 16, 16\)",
+        ),
+        (lambda m: saliency.insertion(m, X, 0, M * torch.nan), "not finite"),
+        (lambda m: saliency.points_at(M, torch.rand(2, 4)), "A box for each map"),
+        (lambda m: list(saliency.cascade(m, ["relu"])), "no weights to shuffle"),
+        (lambda m: list(saliency.cascade(m, ["fourth"])), "no layer called 'fourth'"),
+        (lambda m: saliency.similarity(M[0], M), "Two maps"),
+        (lambda m: saliency.similarity(M[0], torch.ones(16, 16)), "the same value everywhere"),
+        (lambda m: saliency.manipulate(m, X, 0, M, eps=4), "4/255"),
+        (lambda m: saliency.manipulate(m, X, 0, torch.zeros(1, 16, 16)), "wanted map"),
+    ],
+)
 def test_bad_input_is_answered(call, says):
     with pytest.raises(ValueError, match=says):
         call(fresh())
 
 
 def test_boxes_lie_in_the_pictures_and_name_classes(net):
-    boxes = data.boxes()
-    assert len(set(boxes["picture"])) == 10 and set(boxes["picture"]) <= set(data.pictures())
-    assert (boxes[["left", "top"]].min() >= 0).all() and (boxes[["right", "bottom"]].max() <= 224).all()
+    boxes = data.bounding_boxes()
+    assert len(set(boxes["picture"])) == 10 and set(boxes["picture"]) <= set(data.picture_names())
+    assert (boxes[["left", "top"]].min() >= 0).all() and (
+        boxes[["right", "bottom"]].max() <= 224
+    ).all()
     assert (boxes["left"] < boxes["right"]).all() and (boxes["top"] < boxes["bottom"]).all()
     assert all(net.index(name) >= 0 for name in boxes["class"])
 
 
 def test_quick_says_nearly_the_same():
     net = models.imagenet()
-    x = torch.cat([data.picture(n, 224) for n in ("panda", "koala")])
+    x = torch.cat([data.picture(n, size=224) for n in ("panda", "koala")])
     quick = models.quick(net)
     assert torch.equal(quick(x).argmax(1), net(x).argmax(1))
-    assert (quick(x) - net(x)).abs().max() < 0.05 * net(x).abs().max() and quick(x).dtype == torch.float32
+    assert (quick(x) - net(x)).abs().max() < 0.05 * net(x).abs().max() and quick(
+        x
+    ).dtype == torch.float32

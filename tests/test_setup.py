@@ -18,7 +18,8 @@ ROOT = data.ROOT
 
 @pytest.fixture
 def course(tmp_path):
-    lessons, mine = tmp_path / "notebooks", tmp_path / "my_course"
+    lessons = tmp_path / "notebooks"
+    mine = tmp_path / "my_course"
     lessons.mkdir()
     (lessons / "00_a.ipynb").write_text("a1")
     (lessons / "02_b.ipynb").write_text("b1")
@@ -51,14 +52,19 @@ def test_an_edited_lesson_is_never_overwritten(course):
     (lessons / "00_a.ipynb").write_text("a2")
     assert "the update is 00_a_update1.ipynb" in setup.deliver(*course)[0]
     assert setup.deliver(*course) == []
-    (lessons / "00_a.ipynb").write_text("a3")  # the untouched update may be replaced, the edited lesson not
+    # the untouched update may be replaced, the edited lesson not
+    (lessons / "00_a.ipynb").write_text("a3")
     setup.deliver(*course)
     assert files(mine) == {"00_a.ipynb": "mine", "00_a_update1.ipynb": "a3", "02_b.ipynb": "b1"}
     (mine / "00_a_update1.ipynb").write_text("mine too")
     (lessons / "00_a.ipynb").write_text("a4")
     setup.deliver(*course)
-    assert files(mine) == {"00_a.ipynb": "mine", "00_a_update1.ipynb": "mine too", "00_a_update2.ipynb": "a4",
-                           "02_b.ipynb": "b1"}
+    assert files(mine) == {
+        "00_a.ipynb": "mine",
+        "00_a_update1.ipynb": "mine too",
+        "00_a_update2.ipynb": "a4",
+        "02_b.ipynb": "b1",
+    }
 
 
 @pytest.mark.parametrize("ledger", [None, "", "{half", "[]", "3", '{"00_a.ipynb": null}'])
@@ -111,7 +117,8 @@ def test_the_report_is_good_here_and_says_what_is_missing(monkeypatch, capsys):
 
 @pytest.fixture
 def house(tmp_path):
-    """The Makefile alone, with a Python whose pip writes down how often it was called and fails on demand."""
+    """The Makefile alone, with a Python whose pip writes down how often it was called and fails on
+    demand."""
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         shutil.copy(ROOT / name, tmp_path / name)
     python = tmp_path / "fake_python"
@@ -125,11 +132,14 @@ esac
     python.chmod(python.stat().st_mode | stat.S_IEXEC)
 
     def make():
-        done = subprocess.run(["make", "install", f"PYTHON={python}"], cwd=tmp_path, capture_output=True, text=True)
+        done = subprocess.run(
+            ["make", "install", f"PYTHON={python}"], cwd=tmp_path, capture_output=True, text=True
+        )
         log = tmp_path / "log"
         calls = log.read_text().split() if log.exists() else []
         log.unlink(missing_ok=True)
         return done.returncode == 0, calls
+
     return tmp_path, make
 
 
@@ -160,12 +170,15 @@ def test_conda_installs_this_package_and_cannot_drift():
     assert conda["name"] == project["name"] and conda["channels"] == ["conda-forge", "nodefaults"]
     least = tuple(map(int, project["requires-python"].removeprefix(">=").split(".")))
     assert tuple(map(int, python.removeprefix("python=").split("."))) >= least and pip == "pip"
-    assert through_pip == {"pip": ["-c constraints.txt", "-e .[test]"]}  # all that is installed stands in pyproject.toml
+    # all that is installed stands in pyproject.toml
+    assert through_pip == {"pip": ["-c constraints.txt", "-e .[test]"]}
 
 
 def test_every_requirement_is_pinned_and_no_host_is_named():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    lines = [x for x in (ROOT / "constraints.txt").read_text().splitlines() if not x.startswith("#")]
+    lines = [
+        x for x in (ROOT / "constraints.txt").read_text().splitlines() if not x.startswith("#")
+    ]
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!+_-]+", line) for line in lines)
     pinned = {re.sub("[-_.]+", "-", line.partition("==")[0]).lower() for line in lines}
     wanted = {*project["dependencies"], *project["optional-dependencies"]["test"]}
@@ -182,14 +195,26 @@ def test_the_readme_maps_every_lesson():
 
 
 def test_importing_the_package_imports_nothing_heavy():
-    code = "import sys, trickkit; print({'torch', 'timm', 'torchvision', 'matplotlib', 'pandas'} & set(sys.modules))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "set()"
+    code = (
+        "import sys, trickkit; print({'torch', 'timm', 'torchvision', 'matplotlib', 'pandas'} &"
+        " set(sys.modules))"
+    )
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == "set()"
+    )
 
 
 def test_a_module_that_does_not_exist():
     assert set(trickkit.MODULES) <= set(dir(trickkit))
-    with pytest.raises(AttributeError, match="no module called 'atacks'; its modules are activations, attacks"):
+    with pytest.raises(
+        AttributeError, match="no module called 'atacks'; its modules are activations, attacks"
+    ):
         trickkit.atacks  # noqa: B018
     home = pathlib.Path(trickkit.__file__).parent
-    there = {p.stem for p in home.glob("*.py")} | {p.parent.name for p in home.glob("*/__init__.py")}
+    there = {p.stem for p in home.glob("*.py")} | {
+        p.parent.name for p in home.glob("*/__init__.py")
+    }
     assert there - {"__init__", "__main__"} == set(trickkit.MODULES)

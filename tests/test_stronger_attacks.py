@@ -1,4 +1,6 @@
-"""The stronger attacks, against what is known exactly: linear classifiers, exhaustive search, and their own promises."""
+"""The stronger attacks, against what is known exactly: linear classifiers, exhaustive search, and
+their own promises."""
+
 import math
 
 import pytest
@@ -10,7 +12,8 @@ from trickkit import attacks, contract, linear
 
 
 def lines(seed: int, classes: int) -> tuple[nn.Module, torch.Tensor, torch.Tensor]:
-    """A linear classifier, images far from black and white, and what it says to them: there all distances are known."""
+    """A linear classifier, images far from black and white, and what it says to them: there all
+    distances are known."""
     torch.manual_seed(seed)
     net = nn.Sequential(nn.Flatten(), nn.Linear(192, classes)).eval().requires_grad_(False)
     x = 0.4 + 0.2 * torch.rand(20, 3, 8, 8)
@@ -18,43 +21,53 @@ def lines(seed: int, classes: int) -> tuple[nn.Module, torch.Tensor, torch.Tenso
 
 
 def exact(net, x, y, norm):
-    return linear.distance(net[1].weight, net[1].bias, x.flatten(1), y, norm)
+    return linear.distance(net[1].weight, net[1].bias, x.flatten(1), y, norm=norm)
 
 
 def counted(net):
     def model(images):
         model.asked.append(len(images))
         return net(images)
+
     model.asked = []
     return model
 
 
 BUDGET = {  # attack(model, images, labels, eps)
-    "momentum": attacks.momentum,
-    "apgd": lambda m, x, y, e: attacks.apgd(m, x, y, e, 40),
-    "apgd ce": lambda m, x, y, e: attacks.apgd(m, x, y, e, 40, loss="ce"),
-    "square": lambda m, x, y, e: attacks.square(m, x, y, e, 60),
-    "nes": lambda m, x, y, e: attacks.nes(m, x, y, e, 300, samples=20),
+    "momentum": lambda m, x, y, e: attacks.momentum(m, x, y, eps=e),
+    "apgd": lambda m, x, y, e: attacks.apgd(m, x, y, eps=e, steps=40),
+    "apgd ce": lambda m, x, y, e: attacks.apgd(m, x, y, eps=e, steps=40, loss="ce"),
+    "square": lambda m, x, y, e: attacks.square(m, x, y, eps=e, queries=60),
+    "nes": lambda m, x, y, e: attacks.nes(m, x, y, eps=e, queries=300, samples=20),
 }
 NEAREST = {  # attack(model, images, labels)
-    "cw": lambda m, x, y: attacks.cw(m, x, y, searches=7, steps=200, rate=0.02, c=1.0),
+    "cw": lambda m, x, y: attacks.cw(m, x, y, searches=7, steps=200, lr=0.02, c=1.0),
     "deepfool": attacks.deepfool,
-    "hop_skip_jump": lambda m, x, y: attacks.hop_skip_jump(m, x, y, 600),
+    "hop_skip_jump": lambda m, x, y: attacks.hop_skip_jump(m, x, y, queries=600),
     "one_pixel": lambda m, x, y: attacks.one_pixel(m, x, y, generations=3, population=30),
 }
-EVERY = BUDGET | {name: lambda m, x, y, e, f=f: f(m, x, y) for name, f in NEAREST.items()} | {
-    "universal": lambda m, x, y, e: (x + attacks.universal(m, x, y, e, steps=5)).clamp(0, 1),
-}
+EVERY = (
+    BUDGET
+    | {name: lambda m, x, y, e, f=f: f(m, x, y) for name, f in NEAREST.items()}
+    | {
+        "universal": (
+            lambda m, x, y, e: (x + attacks.universal(m, x, y, eps=e, steps=5)).clamp(0, 1)
+        ),
+    }
+)
 
 
 @pytest.mark.parametrize("name", BUDGET)
 def test_inside_the_ball_and_a_picture(name):
-    net, x = network(1), pictures(8)
-    y, before = net(x).argmax(1), x.clone()
+    net = network(1)
+    x = pictures(8)
+    y = net(x).argmax(1)
+    before = x.clone()
     for eps in (0.01, 0.1):
         moved = BUDGET[name](net, x, y, eps)
         assert (moved - x).abs().max() <= eps + 1e-6 and moved.min() >= 0 and moved.max() <= 1
-        assert torch.equal(x, before) and torch.equal(moved, BUDGET[name](net, x, y, eps))  # same seed, same picture
+        # same seed, same picture
+        assert torch.equal(x, before) and torch.equal(moved, BUDGET[name](net, x, y, eps))
 
 
 @pytest.mark.parametrize("name", ["momentum", "apgd ce"])
@@ -62,7 +75,9 @@ def test_on_two_classes_they_fool_whom_they_can_and_nobody_else(name):
     net, x, y = lines(0, 2)
     far = exact(net, x, y, "linf")
     for share, expected in ((0.97, 0.0), (1.03, 1.0)):
-        moved = torch.cat([BUDGET[name](net, x[[i]], y[[i]], share * far[i].item()) for i in range(len(x))])
+        moved = torch.cat(
+            [BUDGET[name](net, x[[i]], y[[i]], share * far[i].item()) for i in range(len(x))]
+        )
         assert (net(moved).argmax(1) != y).float().mean() == expected
 
 
@@ -70,9 +85,15 @@ def test_on_two_classes_they_fool_whom_they_can_and_nobody_else(name):
 def test_apgd_with_dlr_reaches_the_nearest_of_five_classes(norm):
     for seed in (1, 2, 3):
         net, x, y = lines(seed, 5)
-        far, fooled = exact(net, x, y, norm), {}
+        far = exact(net, x, y, norm)
+        fooled = {}
         for share in (0.97, 1.05):
-            moved = torch.cat([attacks.apgd(net, x[[i]], y[[i]], share * far[i].item(), norm=norm) for i in range(len(x))])
+            moved = torch.cat(
+                [
+                    attacks.apgd(net, x[[i]], y[[i]], eps=share * far[i].item(), norm=norm)
+                    for i in range(len(x))
+                ]
+            )
             fooled[share] = (net(moved).argmax(1) != y).float().mean()
         assert fooled[0.97] == 0 and fooled[1.05] >= 0.9
 
@@ -81,13 +102,17 @@ def test_apgd_with_dlr_reaches_the_nearest_of_five_classes(norm):
 def test_apgd_stays_in_its_ball_and_is_not_below_pgd(norm):
     fooled = {"pgd": 0, "apgd": 0}
     for seed in range(6):
-        net, x = network(seed), pictures(20)
-        y, eps = net(x).argmax(1), 0.02 if norm == "linf" else 0.25
-        moved = attacks.apgd(net, x, y, eps, 30, norm)
+        net = network(seed)
+        x = pictures(20)
+        y = net(x).argmax(1)
+        eps = 0.02 if norm == "linf" else 0.25
+        moved = attacks.apgd(net, x, y, eps=eps, steps=30, norm=norm)
         size = (moved - x).flatten(1).norm(p=torch.inf if norm == "linf" else 2, dim=1)
         assert (size <= eps * 1.0001).all() and moved.min() >= 0 and moved.max() <= 1
         fooled["apgd"] += (net(moved).argmax(1) != y).sum().item()
-        fooled["pgd"] += (net(attacks.pgd(net, x, y, eps, 30, norm=norm)).argmax(1) != y).sum().item()
+        fooled["pgd"] += (
+            (net(attacks.pgd(net, x, y, eps=eps, steps=30, norm=norm)).argmax(1) != y).sum().item()
+        )
     assert 20 < fooled["pgd"] <= fooled["apgd"] + 1 < 120
 
 
@@ -96,36 +121,58 @@ def test_apgd_sees_through_large_logits_where_the_cross_entropy_is_flat():
     net[1].weight *= 3e4
     net[1].bias *= 3e4
     far = exact(net, x, y, "linf").max().item()
-    moved = {loss: attacks.apgd(net, x, y, 1.2 * far, 30, loss=loss) for loss in ("dlr", "ce")}
+    moved = {
+        loss: attacks.apgd(net, x, y, eps=1.2 * far, steps=30, loss=loss) for loss in ("dlr", "ce")
+    }
     assert (net(moved["dlr"]).argmax(1) != y).all() and (net(moved["ce"]).argmax(1) == y).any()
 
 
 def test_checkpoints_are_the_papers():
-    assert sorted(attacks.checkpoints(100)) == [22, 41, 57, 70, 80, 87, 93, 99]  # §3.2: p = 0, 0.22, 0.41, 0.57, …
+    # §3.2: p = 0, 0.22, 0.41, 0.57, …
+    assert sorted(attacks.checkpoints(100)) == [
+        22,
+        41,
+        57,
+        70,
+        80,
+        87,
+        93,
+        99,
+    ]
 
 
-@pytest.mark.parametrize(("name", "slack"), [("cw", 1.02), ("deepfool", 1.03), ("hop_skip_jump", 1.6)])
+@pytest.mark.parametrize(
+    ("name", "slack"), [("cw", 1.02), ("deepfool", 1.03), ("hop_skip_jump", 1.6)]
+)
 def test_the_nearest_mistake_of_a_linear_classifier(name, slack):
     net, x, y = lines(3, 5)
     moved = NEAREST[name](net, x, y)
-    found, known = attacks.sizes(moved - x)[1], exact(net, x, y, "l2")
+    found = attacks.sizes(moved - x)[1]
+    known = exact(net, x, y, "l2")
     assert (net(moved).argmax(1) != y).all() and moved.min() >= 0 and moved.max() <= 1
     assert (found >= known * 0.999).all() and (found / known).median() < slack
 
 
 @pytest.mark.parametrize("name", ["cw", "deepfool", "hop_skip_jump"])
 def test_on_a_bent_network_the_nearest_are_misread_and_near(name):
-    net, x = network(7), pictures(10)
+    net = network(7)
+    x = pictures(10)
     y = net(x).argmax(1)
     moved = NEAREST[name](net, x, y)
     fooled = net(moved).argmax(1) != y
-    fgsm = torch.stack([net(attacks.fgsm(net, x, y, eps)).argmax(1) != y for eps in (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)])
+    fgsm = torch.stack(
+        [
+            net(attacks.fgsm(net, x, y, eps=eps)).argmax(1) != y
+            for eps in (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
+        ]
+    )
     least = torch.tensor([0.01, 0.02, 0.05, 0.1, 0.2, 0.4])[fgsm.float().argmax(0)] * math.sqrt(192)
     assert fooled.all() and (attacks.sizes(moved - x)[1] < least).float().mean() > 0.6
 
 
 def test_what_is_misread_already_costs_nothing():
-    net, x = network(2), pictures()
+    net = network(2)
+    x = pictures()
     y = (net(x).argmax(1) + 1) % 5
     for name in ("momentum", "deepfool"):
         assert torch.equal(EVERY[name](net, x, y, 0.1), x)
@@ -133,23 +180,32 @@ def test_what_is_misread_already_costs_nothing():
 
 
 def test_targeted_ones_arrive():
-    net, x = network(3), pictures(12)
-    target = (net(x).argmin(1))
+    net = network(3)
+    x = pictures(12)
+    target = net(x).argmin(1)
     reached = {
-        "momentum": attacks.momentum(net, x, target, 0.2, 20, targeted=True),
-        "cw": attacks.cw(net, x, target, searches=6, steps=100, rate=0.05, c=1.0, targeted=True),
-        "square": attacks.square(net, x, target, 0.3, 500, targeted=True),
-        "nes": attacks.nes(net, x, target, 0.3, 3000, targeted=True),
-        "one_pixel": attacks.one_pixel(net, x[:3], target[:3], 30, generations=40, population=300, targeted=True),
+        "momentum": attacks.momentum(net, x, target, eps=0.2, steps=20, targeted=True),
+        "cw": attacks.cw(net, x, target, searches=6, steps=100, lr=0.05, c=1.0, targeted=True),
+        "square": attacks.square(net, x, target, eps=0.3, queries=500, targeted=True),
+        "nes": attacks.nes(net, x, target, eps=0.3, queries=3000, targeted=True),
+        "one_pixel": attacks.one_pixel(
+            net, x[:3], target[:3], pixels=30, generations=40, population=300, targeted=True
+        ),
     }
     for name, moved in reached.items():
-        assert (net(moved).argmax(1) == target[:len(moved)]).float().mean() >= (0.6 if name == "one_pixel" else 0.9), name
+        assert (net(moved).argmax(1) == target[: len(moved)]).float().mean() >= (
+            0.6 if name == "one_pixel" else 0.9
+        ), name
 
 
-@pytest.mark.parametrize(("name", "queries"), [("square", 60), ("nes", 300), ("hop_skip_jump", 600)])
+@pytest.mark.parametrize(
+    ("name", "queries"), [("square", 60), ("nes", 300), ("hop_skip_jump", 600)]
+)
 def test_never_more_questions_than_allowed_and_no_gradient(name, queries):
-    net, x = network(4), pictures(5)
-    y, eps = net(x).argmax(1), 0.004
+    net = network(4)
+    x = pictures(5)
+    y = net(x).argmax(1)
+    eps = 0.004
 
     def asked(images):
         assert not images.requires_grad and not torch.is_grad_enabled()
@@ -162,35 +218,45 @@ def test_never_more_questions_than_allowed_and_no_gradient(name, queries):
 
 
 def test_square_and_nes_lower_the_lead():
-    net, x = network(5), pictures(10)
+    net = network(5)
+    x = pictures(10)
     y = net(x).argmax(1)
     for name in ("square", "nes"):
-        assert contract.lead(net(BUDGET[name](net, x, y, 0.01)), y).mean() < contract.lead(net(x), y).mean() - 0.1
+        assert (
+            contract.margin(net(BUDGET[name](net, x, y, 0.01)), y).mean()
+            < contract.margin(net(x), y).mean() - 0.1
+        )
 
 
 def test_hop_skip_jump_needs_labels_only_and_more_questions_bring_it_nearer():
-    net, x = network(6), pictures(4)
+    net = network(6)
+    x = pictures(4)
     y = net(x).argmax(1)
-    by_label = attacks.hop_skip_jump(lambda z: net(z).argmax(1), x, y, 300)
-    assert torch.equal(by_label, attacks.hop_skip_jump(net, x, y, 300))
-    near = attacks.sizes(attacks.hop_skip_jump(net, x, y, 3000) - x)[1]
-    assert (near <= attacks.sizes(by_label - x)[1]).all() and near.mean() < 0.9 * attacks.sizes(by_label - x)[1].mean()
+    by_label = attacks.hop_skip_jump(lambda z: net(z).argmax(1), x, y, queries=300)
+    assert torch.equal(by_label, attacks.hop_skip_jump(net, x, y, queries=300))
+    near = attacks.sizes(attacks.hop_skip_jump(net, x, y, queries=3000) - x)[1]
+    assert (near <= attacks.sizes(by_label - x)[1]).all() and near.mean() < 0.9 * attacks.sizes(
+        by_label - x
+    )[1].mean()
 
 
 def test_a_model_that_always_says_the_same_is_left_in_peace():
     x = pictures(2)
     same = lambda z: torch.eye(5)[torch.ones(len(z), dtype=torch.long)]  # noqa: E731
-    assert torch.equal(attacks.hop_skip_jump(same, x, 1, 200), x)
+    assert torch.equal(attacks.hop_skip_jump(same, x, 1, queries=200), x)
 
 
 def test_one_pixel_finds_what_trying_them_all_finds():
     torch.manual_seed(0)
     net = nn.Sequential(nn.Flatten(), nn.Linear(64, 3)).eval().requires_grad_(False)
     x = torch.rand(12, 1, 8, 8)
-    y, every = net(x).argmax(1), []
+    y = net(x).argmax(1)
+    every = []
     for i in range(12):
         tries = x[[i]].repeat(128, 1, 1, 1).flatten(1)
-        tries[torch.arange(128), torch.arange(64).repeat(2)] = torch.tensor([0.0, 1.0]).repeat_interleave(64)
+        tries[torch.arange(128), torch.arange(64).repeat(2)] = torch.tensor(
+            [0.0, 1.0]
+        ).repeat_interleave(64)
         every.append((net(tries.view(128, 1, 8, 8)).argmax(1) != y[i]).any().item())
     moved = attacks.one_pixel(net, x, y, generations=40, population=120)
     assert (attacks.sizes(moved - x)[0] <= 1).all() and 1 < sum(every) < 12
@@ -198,21 +264,27 @@ def test_one_pixel_finds_what_trying_them_all_finds():
 
 
 def test_universal_is_one_change_and_better_than_noise():
-    net, x = network(8), pictures(60)
+    net = network(8)
+    x = pictures(60)
     y = net(x).argmax(1)
-    change = attacks.universal(net, x[:40], y[:40], 0.05)
+    change = attacks.universal(net, x[:40], y[:40], eps=0.05)
     noise = 0.05 * (torch.randint(0, 2, change.shape) * 2 - 1)
-    fooled, by_noise = (((net((x[40:] + c).clamp(0, 1)).argmax(1) != y[40:]).float().mean()) for c in (change, noise))
+    fooled, by_noise = (
+        ((net((x[40:] + c).clamp(0, 1)).argmax(1) != y[40:]).float().mean())
+        for c in (change, noise)
+    )
     assert change.shape == (1, 3, 8, 8) and change.abs().max() <= 0.05 + 1e-6
     assert fooled > by_noise + 0.1
 
 
 def test_paste_lays_a_whole_disc_and_nothing_else():
-    x, red = torch.rand(200, 3, 48, 48), torch.tensor([1.0, 0, 0]).view(1, 3, 1, 1).expand(1, 3, 16, 16)
-    laid = attacks.paste(x, red, torch.Generator().manual_seed(0), sizes=(0.5, 0.5))
+    x = torch.rand(200, 3, 48, 48)
+    red = torch.tensor([1.0, 0, 0]).view(1, 3, 1, 1).expand(1, 3, 16, 16)
+    laid = attacks.paste(x, red, generator=torch.Generator().manual_seed(0), sizes=(0.5, 0.5))
     changed = (laid != x).any(1)
     area = changed.float().flatten(1).mean(1)
-    assert abs(area.mean() - math.pi / 4 * 0.25) < 0.005 and area.std() < 0.01  # wholly inside, so always the same area
+    # wholly inside, so always the same area
+    assert abs(area.mean() - math.pi / 4 * 0.25) < 0.005 and area.std() < 0.01
     assert torch.allclose(laid.permute(0, 2, 3, 1)[changed], torch.tensor([1.0, 0, 0]), atol=1e-5)
     middle = (changed.float() * torch.arange(48)).sum((1, 2)) / changed.sum((1, 2))
     assert middle.min() < 15 and middle.max() > 33  # it lies anywhere
@@ -220,69 +292,106 @@ def test_paste_lays_a_whole_disc_and_nothing_else():
 
 def test_paste_turns_no_further_than_it_may():
     half = torch.zeros(1, 1, 32, 32)
-    half[..., 16:, :] = 1  # white below: turned by t, the border between black and white slopes by t
-    laid = attacks.paste(torch.full((100, 1, 64, 64), 0.5), half, torch.Generator().manual_seed(1), sizes=(0.9, 0.9), turn=20)
+    half[..., 16:, :] = (
+        1  # white below: turned by t, the border between black and white slopes by t
+    )
+    laid = attacks.paste(
+        torch.full((100, 1, 64, 64), 0.5),
+        half,
+        generator=torch.Generator().manual_seed(1),
+        sizes=(0.9, 0.9),
+        turn=20,
+    )
     rows, columns = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
     angles = []
     for white, black in zip(laid[:, 0] > 0.9, laid[:, 0] < 0.1, strict=True):
-        down, across = (rows[white].mean() - rows[black].mean()), (columns[white].mean() - columns[black].mean())
+        down = rows[white].mean() - rows[black].mean()
+        across = columns[white].mean() - columns[black].mean()
         angles.append(math.degrees(math.atan2(across, down)))
     assert max(angles) < 21 and min(angles) > -21 and max(angles) > 15 and min(angles) < -15
 
 
 def test_a_sticker_raises_its_target_where_it_was_not_tried():
-    net, x = network(9), pictures(30)
+    net = network(9)
+    x = pictures(30)
     target = net(x).argmax(1).bincount(minlength=5).argmin().item()
     others = x[net(x).argmax(1) != target]
-    sticker = attacks.patch(net, others[:15], target, side=6, steps=60, batch=5)
+    sticker = attacks.patch(net, others[:15], target, side=6, steps=60, batch_size=5)
     assert sticker.shape == (1, 3, 6, 6) and sticker.min() >= 0 and sticker.max() <= 1
-    chance = [net(attacks.paste(others[15:], s, torch.Generator().manual_seed(3))).softmax(1)[:, target].mean()
-              for s in (sticker, torch.rand(sticker.shape))]
+    chance = [
+        net(attacks.paste(others[15:], s, generator=torch.Generator().manual_seed(3)))
+        .softmax(1)[:, target]
+        .mean()
+        for s in (sticker, torch.rand(sticker.shape))
+    ]
     assert chance[0] > 1.5 * chance[1]
 
 
 def test_guess_gradient_is_the_gradient_on_average_and_nothing_at_a_bottom():
     torch.manual_seed(2)
-    w, x = torch.randn(1, 2, 3, 3), torch.rand(1, 2, 3, 3)
-    guess = attacks.guess_gradient(lambda z: (z * w).flatten(1).sum(1) + 7, x, 40_000, 0.1)
+    w = torch.randn(1, 2, 3, 3)
+    x = torch.rand(1, 2, 3, 3)
+    guess = attacks.guess_gradient(
+        lambda z: (z * w).flatten(1).sum(1) + 7, x, samples=40_000, sigma=0.1
+    )
     assert (guess - w).norm() / w.norm() < 0.05
-    assert attacks.guess_gradient(lambda z: (z - x).square().flatten(1).sum(1), x, 10, 0.1).norm() < 1e-5
+    assert (
+        attacks.guess_gradient(
+            lambda z: (z - x).square().flatten(1).sum(1), x, samples=10, sigma=0.1
+        ).norm()
+        < 1e-5
+    )
     with pytest.raises(ValueError, match="an even number is wanted"):
-        attacks.guess_gradient(lambda z: z.flatten(1).sum(1), x, 7, 0.1)
+        attacks.guess_gradient(lambda z: z.flatten(1).sum(1), x, samples=7, sigma=0.1)
 
 
 def test_border_is_where_it_is():
-    image, far = torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2)
+    image = torch.zeros(1, 1, 2, 2)
+    far = torch.ones(1, 1, 2, 2)
     for at in (0.001, 0.3, 0.77, 0.999):
-        found = attacks.border(lambda z, at=at: z.mean() > at, image, far, 1e-4)
+        found = attacks.border(lambda z, at=at: z.mean() > at, image, far, close=1e-4)
         assert at < found.mean() <= at + 1.01e-4
 
 
 def test_lead_and_sizes_by_hand():
     logits = torch.tensor([[1.0, 4.0, 2.0], [1.0, 4.0, 2.0], [0.0, 0.0, -1.0]])
     labels = torch.tensor([1, 2, 2])
-    assert contract.lead(logits, labels).tolist() == [2.0, -2.0, -1.0]
-    assert contract.lead(logits, labels, targeted=True).tolist() == [-2.0, 2.0, 1.0]
+    assert contract.margin(logits, labels).tolist() == [2.0, -2.0, -1.0]
+    assert contract.margin(logits, labels, targeted=True).tolist() == [-2.0, 2.0, 1.0]
     change = torch.zeros(1, 3, 4, 4)
-    change[0, 0, 1, 1], change[0, 2, 1, 1], change[0, 1, 3, 3] = 0.3, 0.4, -1.2
+    change[0, 0, 1, 1] = 0.3
+    change[0, 2, 1, 1] = 0.4
+    change[0, 1, 3, 3] = -1.2
     zero, two, most = attacks.sizes(change)
     assert zero.item() == 2 and abs(two.item() - 1.3) < 1e-6 and abs(most.item() - 1.2) < 1e-6
 
 
-@pytest.mark.parametrize(("change", "says"), [
-    ({"images": torch.full((2, 3, 8, 8), 1.5)}, r"Pixels are wanted in \[0, 1\]; these go from 1.5 to 1.5"),
-    ({"images": torch.full((2, 3, 8, 8), torch.nan)}, "Pixels are wanted"),
-    ({"images": torch.full((2, 3, 8, 8), 200, dtype=torch.uint8)}, "images.float"),
-    ({"images": torch.rand(2, 8, 8, 3)}, "permute"),
-    ({"labels": torch.tensor([1, 2, 3])}, "One label an image"),
-    ({"labels": torch.tensor([0.1, 0.2])}, "whole numbers"),
-    ({"labels": "vulture"}, "model.index"),
-    ({"labels": 5}, "from 0 to 4"),
-    ({"labels": -1}, "from 0 to 4"),
-    ({"model": nn.Sequential(nn.Flatten(), nn.Dropout(), nn.Linear(192, 5))}, r"model.eval\(\)"),
-    ({"model": lambda x: None}, "returned None"),
-    ({"model": lambda x: torch.rand(len(x))}, r"returned a torch.float32 tensor of shape \(2,\)"),
-])
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            {"images": torch.full((2, 3, 8, 8), 1.5)},
+            r"Pixels are wanted in \[0, 1\]; these go from 1.5 to 1.5",
+        ),
+        ({"images": torch.full((2, 3, 8, 8), torch.nan)}, "Pixels are wanted"),
+        ({"images": torch.full((2, 3, 8, 8), 200, dtype=torch.uint8)}, "images.float"),
+        ({"images": torch.rand(2, 8, 8, 3)}, "permute"),
+        ({"labels": torch.tensor([1, 2, 3])}, "One label an image"),
+        ({"labels": torch.tensor([0.1, 0.2])}, "whole numbers"),
+        ({"labels": "vulture"}, "model.index"),
+        ({"labels": 5}, "from 0 to 4"),
+        ({"labels": -1}, "from 0 to 4"),
+        (
+            {"model": nn.Sequential(nn.Flatten(), nn.Dropout(), nn.Linear(192, 5))},
+            r"model.eval\(\)",
+        ),
+        ({"model": lambda x: None}, "returned None"),
+        (
+            {"model": lambda x: torch.rand(len(x))},
+            r"returned a torch.float32 tensor of shape \(2,\)",
+        ),
+    ],
+)
 @pytest.mark.parametrize("name", [n for n in EVERY if n != "hop_skip_jump"])
 def test_bad_input_is_answered(name, change, says):
     given = {"model": network(0), "images": torch.rand(2, 3, 8, 8), "labels": 1} | change
@@ -290,16 +399,24 @@ def test_bad_input_is_answered(name, change, says):
         EVERY[name](given["model"], given["images"], given["labels"], 0.1)
 
 
-@pytest.mark.parametrize(("change", "says"), [
-    ({"images": torch.full((2, 3, 8, 8), 1.5)}, "Pixels are wanted"),
-    ({"labels": torch.tensor([1, 2, 3])}, "One label an image"),
-    ({"model": lambda x: None}, "a label an image.*returned None"),
-    ({"model": lambda x: torch.rand(len(x))}, "a label an image.*returned a torch.float32"),
-    ({"model": lambda x: torch.zeros(1, dtype=torch.long)[:0]}, "a label an image"),
-    ({"queries": 0}, "queries is 0; a whole number of at least 1"),
-])
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"images": torch.full((2, 3, 8, 8), 1.5)}, "Pixels are wanted"),
+        ({"labels": torch.tensor([1, 2, 3])}, "One label an image"),
+        ({"model": lambda x: None}, "a label an image.*returned None"),
+        ({"model": lambda x: torch.rand(len(x))}, "a label an image.*returned a torch.float32"),
+        ({"model": lambda x: torch.zeros(1, dtype=torch.long)[:0]}, "a label an image"),
+        ({"queries": 0}, "queries is 0; a whole number of at least 1"),
+    ],
+)
 def test_bad_input_of_hop_skip_jump(change, says):
-    given = {"model": network(0), "images": torch.rand(2, 3, 8, 8), "labels": 1, "queries": 50} | change
+    given = {
+        "model": network(0),
+        "images": torch.rand(2, 3, 8, 8),
+        "labels": 1,
+        "queries": 50,
+    } | change
     with pytest.raises(ValueError, match=says):
         attacks.hop_skip_jump(**given)
 
@@ -307,39 +424,49 @@ def test_bad_input_of_hop_skip_jump(change, says):
 @pytest.mark.parametrize("attack", [attacks.square, attacks.nes])
 def test_a_budget_of_no_questions(attack):
     with pytest.raises(ValueError, match="queries is 0; a whole number of at least 1"):
-        attack(network(0), torch.rand(2, 3, 8, 8), 1, 0.1, queries=0)
+        attack(network(0), torch.rand(2, 3, 8, 8), 1, eps=0.1, queries=0)
 
 
-@pytest.mark.parametrize("attack", [
-    lambda m, x, t: attacks.cw(m, x, t, targeted=True), lambda m, x, t: attacks.square(m, x, t, 0.1, targeted=True),
-    lambda m, x, t: attacks.nes(m, x, t, 0.1, targeted=True), lambda m, x, t: attacks.one_pixel(m, x, t, targeted=True),
-    lambda m, x, t: attacks.patch(m, x, t[0].item()),
-])
+@pytest.mark.parametrize(
+    "attack",
+    [
+        lambda m, x, t: attacks.cw(m, x, t, targeted=True),
+        lambda m, x, t: attacks.square(m, x, t, eps=0.1, targeted=True),
+        lambda m, x, t: attacks.nes(m, x, t, eps=0.1, targeted=True),
+        lambda m, x, t: attacks.one_pixel(m, x, t, targeted=True),
+        lambda m, x, t: attacks.patch(m, x, t[0].item()),
+    ],
+)
 def test_a_target_that_the_model_sees_already(attack):
-    net, x = network(0), torch.rand(2, 3, 8, 8)
+    net = network(0)
+    x = torch.rand(2, 3, 8, 8)
     with pytest.raises(ValueError, match="already reads image 0.*Leave such images out"):
         attack(net, x, net(x).argmax(1))
 
 
-@pytest.mark.parametrize(("attack", "options", "says"), [
-    (attacks.apgd, {"eps": 0.1, "loss": "mse"}, "no loss called 'mse'"),
-    (attacks.apgd, {"eps": 0.1, "norm": "l1"}, "no norm called 'l1'"),
-    (attacks.apgd, {"eps": 0.1, "steps": 0}, "at least 1"),
-    (attacks.momentum, {"eps": -1}, "0 or more"),
-    (attacks.square, {"eps": 8}, "8/255"),
-    (attacks.nes, {"eps": 0.1, "sigma": 0}, "sigma is 0; a number above 0"),
-    (attacks.nes, {"eps": 0.1, "samples": 5}, "an even number"),
-    (attacks.cw, {"searches": 0}, "searches is 0"),
-    (attacks.cw, {"rate": -1}, "rate is -1; a number above 0"),
-    (attacks.deepfool, {"steps": 0}, "steps is 0"),
-    (attacks.deepfool, {"classes": 1}, "classes"),
-    (attacks.universal, {"eps": 0.1, "steps": 0}, "at least 1"),
-    (attacks.one_pixel, {"pixels": 0}, "pixels is 0"),
-    (attacks.one_pixel, {"population": 2}, "population"),
-    (attacks.patch, {"side": 0}, "side is 0"),
-])
+@pytest.mark.parametrize(
+    ("attack", "options", "says"),
+    [
+        (attacks.apgd, {"eps": 0.1, "loss": "mse"}, "no loss called 'mse'"),
+        (attacks.apgd, {"eps": 0.1, "norm": "l1"}, "no norm called 'l1'"),
+        (attacks.apgd, {"eps": 0.1, "steps": 0}, "at least 1"),
+        (attacks.momentum, {"eps": -1}, "0 or more"),
+        (attacks.square, {"eps": 8}, "8/255"),
+        (attacks.nes, {"eps": 0.1, "sigma": 0}, "sigma is 0; a number above 0"),
+        (attacks.nes, {"eps": 0.1, "samples": 5}, "an even number"),
+        (attacks.cw, {"searches": 0}, "searches is 0"),
+        (attacks.cw, {"lr": -1}, "lr is -1; a number above 0"),
+        (attacks.deepfool, {"steps": 0}, "steps is 0"),
+        (attacks.deepfool, {"classes": 1}, "classes"),
+        (attacks.universal, {"eps": 0.1, "steps": 0}, "at least 1"),
+        (attacks.one_pixel, {"pixels": 0}, "pixels is 0"),
+        (attacks.one_pixel, {"population": 2}, "population"),
+        (attacks.patch, {"side": 0}, "side is 0"),
+    ],
+)
 def test_bad_options(attack, options, says):
-    net, x = network(0), torch.rand(2, 3, 8, 8)
+    net = network(0)
+    x = torch.rand(2, 3, 8, 8)
     labels = net(x).argmin(1)[0].item() if attack is attacks.patch else net(x).argmax(1)
     with pytest.raises(ValueError, match=says):
         attack(net, x, labels, **options)
@@ -348,4 +475,4 @@ def test_bad_options(attack, options, says):
 def test_dlr_wants_three_classes():
     net, x, y = lines(0, 2)
     with pytest.raises(ValueError, match='Use loss="ce"'):
-        attacks.apgd(net, x, y, 0.1)
+        attacks.apgd(net, x, y, eps=0.1)

@@ -1,4 +1,5 @@
 """The studio's engine without its page: jobs, their queue, what fails and what is refused."""
+
 import asyncio
 import json
 import os
@@ -19,7 +20,14 @@ from trickkit import data, style
 from trickkit.course import studio
 
 DREAM = {"title": "a dream", "layer": "network.blocks.1", "octaves": 1, "steps": 1, "side": 128}
-PAINT = {"title": "Cat / Wave!", "ratio": 1e-4, "rough": 0.0, "colours": "photo", "side": 96, "minutes": 0.02}
+PAINT = {
+    "title": "Cat / Wave!",
+    "ratio": 1e-4,
+    "tv_weight": 0.0,
+    "colours": "photo",
+    "side": 96,
+    "minutes": 0.02,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -29,13 +37,16 @@ def home(tmp_path, monkeypatch):
 
 
 def a_dream(**changed):
-    return studio.Job("dream", data.picture("cat", 128), DREAM | changed)
+    return studio.Job("dream", data.picture("cat", size=128), DREAM | changed)
 
 
 def run(*jobs, until=None):
-    """Run jobs side by side; until: called over and over meanwhile. Returns the states that were seen at once."""
+    """Run jobs side by side; until: called over and over meanwhile. Returns the states that were
+    seen at once."""
+
     async def all_of_them():
-        tasks, seen = [], set()
+        tasks = []
+        seen = set()
         for job in jobs:
             tasks.append(asyncio.ensure_future(job.run()))
             await asyncio.sleep(0.05)  # so that they come to the queue in this order
@@ -51,19 +62,22 @@ def run(*jobs, until=None):
 
 
 def test_a_painting_is_made_kept_and_cleaned_up_after(home):
-    job = studio.Job("paint", data.picture("cat"), PAINT, data.painting("great_wave"))
+    job = studio.Job("paint", data.picture("cat"), PAINT, painting=data.painting("great_wave"))
     run(job)
     assert job.state == "done", job.why
     assert job.share == 1 and job.preview.startswith(b"\xff\xd8") and not job.folder.exists()
-    assert job.result.parent == home / "mine" and re.fullmatch(r".* cat_wave_\.png", job.result.name)
+    assert job.result.parent == home / "mine" and re.fullmatch(
+        r".* cat_wave_\.png", job.result.name
+    )
     made = data.photo(job.result)
     assert max(made.shape[2:]) == 96 and min(made.shape[2:]) == round(96 * 300 / 451)
-    assert not torch.equal(made, data.scaled(data.picture("cat"), 96))
+    assert not torch.equal(made, data.scaled(data.picture("cat"), side=96))
     assert not [f for f in (home / ".queue").iterdir() if f.name != "door"]
 
 
 def test_a_job_that_fails_says_why_and_the_next_is_made_after_it_and_never_at_once():
-    bad, good = a_dream(layer="network.blocks.99"), a_dream()
+    bad = a_dream(layer="network.blocks.99")
+    good = a_dream()
     seen = run(bad, good)
     assert bad.state == "failed" and "network.blocks.99" in bad.why and bad.result is None
     assert good.state == "done" and max(data.photo(good.result).shape[2:]) == 128
@@ -71,7 +85,8 @@ def test_a_job_that_fails_says_why_and_the_next_is_made_after_it_and_never_at_on
 
 
 def test_cancelled_while_waiting_and_while_working():
-    first, second = a_dream(steps=10**6), a_dream()
+    first = a_dream(steps=10**6)
+    second = a_dream()
 
     def when_both_are_there():
         if first.preview and second.before:
@@ -92,7 +107,11 @@ def test_a_process_that_the_system_kills_is_told_as_want_of_memory():
 
 def test_the_process_ends_when_its_page_is_gone():
     job = a_dream(steps=10**6)
-    process = subprocess.Popen([sys.executable, "-m", "trickkit.course.studio", str(job.folder)], cwd=data.ROOT, stdin=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "trickkit.course.studio", str(job.folder)],
+        cwd=data.ROOT,
+        stdin=subprocess.PIPE,
+    )
     deadline = time.monotonic() + 60
     while not (job.folder / "share").exists() and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -102,7 +121,9 @@ def test_the_process_ends_when_its_page_is_gone():
 
 
 def test_places_in_the_queue():
-    first, second, third = studio.Turn(), studio.Turn(), studio.Turn()
+    first = studio.Turn()
+    second = studio.Turn()
+    third = studio.Turn()
     assert [t.before() for t in (first, second, third)] == [0, 1, 2]
     second.lock.release()  # as when its process ends without a word
     assert third.before() == 1 and not second.ticket.exists()
@@ -115,19 +136,22 @@ def test_a_picture_too_large_for_the_memory_is_refused_before_any_work(monkeypat
     free = psutil.virtual_memory()._replace(available=3e9)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
     photo = data.picture("cat")
-    with pytest.raises(ValueError, match=r"2048 pixels want .* GB .* 3.0 GB are free. Choose \d+ pixels or fewer") as said:
-        studio.Job("paint", photo, PAINT | {"side": 2048}, photo)
+    with pytest.raises(
+        ValueError, match=r"2048 pixels want .* GB .* 3.0 GB are free. Choose \d+ pixels or fewer"
+    ) as said:
+        studio.Job("paint", photo, PAINT | {"side": 2048}, painting=photo)
     most = int(re.search(r"Choose (\d+)", str(said.value))[1])
-    studio.check_memory("paint", photo.shape, most)
+    studio.validate_memory("paint", photo.shape, side=most)
     with pytest.raises(ValueError, match="Choose"):
-        studio.check_memory("paint", photo.shape, most + 1)
+        studio.validate_memory("paint", photo.shape, side=most + 1)
     free = free._replace(available=1e8)
     with pytest.raises(ValueError, match="Close other programs"):
-        studio.check_memory("paint", photo.shape, 256)
+        studio.validate_memory("paint", photo.shape, side=256)
 
 
 def test_memory_that_has_gone_while_waiting_is_told(monkeypatch):
-    job, free = a_dream(), psutil.virtual_memory()._replace(available=1e8)
+    job = a_dream()
+    free = psutil.virtual_memory()._replace(available=1e8)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
     run(job)
     assert job.state == "failed" and "Close other programs" in job.why and job.process is None
@@ -147,29 +171,35 @@ def test_two_pictures_of_one_second_get_names_of_their_own():
 
 def test_the_settings_are_handed_over_whole():
     job = a_dream(steps=7)
-    assert json.loads((job.folder / "settings.json").read_text()) == {"kind": "dream"} | DREAM | {"steps": 7}
-    assert torch.equal(data.photo(job.folder / "photo.png"), data.picture("cat", 128))
+    assert json.loads((job.folder / "settings.json").read_text()) == {"kind": "dream"} | DREAM | {
+        "steps": 7
+    }
+    assert torch.equal(data.photo(job.folder / "photo.png"), data.picture("cat", size=128))
 
 
 def test_a_painting_uses_its_time_at_every_size(monkeypatch):
-    sizes, told = [], []
+    sizes = []
+    told = []
 
-    def fake(net, photo, painting, sides, looks, ratio, rough, watch):
+    def fake(net, photo, painting, *, sides, max_evals, ratio, tv_weight, callback):
         for side in sides:
             sizes.append(side)
             for _ in range(10**4):
                 try:
-                    watch(torch.zeros(1, 3, side // 2, side))
+                    callback(torch.zeros(1, 3, side // 2, side))
                 except StopIteration:
                     break
         return photo
 
-    monkeypatch.setattr(style, "network", lambda: None)
+    monkeypatch.setattr(style, "vgg", lambda: None)
     monkeypatch.setattr(style, "coarse_to_fine", fake)
     clock = iter(range(10**6))
     monkeypatch.setattr(studio.time, "monotonic", lambda: next(clock) / 100)
-    photo, settings = torch.rand(1, 3, 64, 64), PAINT | {"side": 300, "minutes": 0.5, "colours": "painting"}
-    studio.paint(photo, photo, settings, lambda image, share: told.append((image.shape[-1], share)))
+    photo = torch.rand(1, 3, 64, 64)
+    settings = PAINT | {"side": 300, "minutes": 0.5, "colours": "painting"}
+    studio.paint_job(
+        photo, photo, settings, lambda image, share: told.append((image.shape[-1], share))
+    )
     assert sizes == [128, 256, 300]
     ends = [max(share for side, share in told if side == s) for s in sizes]
     assert ends == pytest.approx([128 / 684, 384 / 684, 1], abs=0.01)
@@ -182,14 +212,21 @@ def test_only_this_computer_is_served_unless_told_otherwise():
 
 
 def test_a_room_has_a_link_for_all_and_galleries_of_its_own(monkeypatch, home, capsys):
-    served, opened = [], []
+    served = []
+    opened = []
     monkeypatch.setattr(studio, "open_when_served", opened.append)
-    monkeypatch.setattr(studio.subprocess, "run", lambda command, env: served.append((command, env)) or
-                        subprocess.CompletedProcess(command, 0))
+    monkeypatch.setattr(
+        studio.subprocess,
+        "run",
+        lambda command, env: (
+            served.append((command, env)) or subprocess.CompletedProcess(command, 0)
+        ),
+    )
     for room in (False, True):
         with pytest.raises(SystemExit):
-            studio.serve(room)
-        said, (command, env) = capsys.readouterr().out, served[-1]
+            studio.serve(room=room)
+        said = capsys.readouterr().out
+        command, env = served[-1]
         token = next(word for word in command if word.startswith("--token="))[8:]
         assert len(token) >= 16 and f"?token={token}" in said and ("Anyone" in said) == room
         assert f"--Voila.ip={'0.0.0.0' if room else '127.0.0.1'}" in command
@@ -197,7 +234,9 @@ def test_a_room_has_a_link_for_all_and_galleries_of_its_own(monkeypatch, home, c
         while len(opened) < len(served):  # a thread of its own does that
             time.sleep(0.01)
         assert f"?token={token}" in opened[-1] and opened[-1].endswith("&gallery=mine") != room
-    tokens = [next(word for word in command if word.startswith("--token=")) for command, _ in served]
+    tokens = [
+        next(word for word in command if word.startswith("--token=")) for command, _ in served
+    ]
     assert tokens[0] != tokens[1]
 
 

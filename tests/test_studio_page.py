@@ -1,4 +1,6 @@
-"""The studio as its users meet it, in Chromium: upload, make, watch, cancel, download, bad files, and two browsers at once."""
+"""The studio as its users meet it, in Chromium: upload, make, watch, cancel, download, bad files,
+and two browsers at once."""
+
 import base64
 import io
 import os
@@ -32,7 +34,8 @@ def opened(page, address):
 
 
 def dream(page, name, octaves=1):
-    """Ask for a small dream over one of the course's photos, by keyboard alone; it takes a moment and a process to start."""
+    """Ask for a small dream over one of the course's photos, by keyboard alone; it takes a moment
+    and a process to start."""
     page.get_by_role("tab", name="Dream").click()
     page.get_by_label("or one of ours").last.select_option(name)
     page.get_by_label("size").last.select_option("256")
@@ -59,9 +62,11 @@ def test_without_the_token_nothing_is_served(served):
 
 def test_bad_files_are_answered_and_the_choice_stays(served):
     page = served[-1]
-    for name, content, words in (("holiday.jpg", b"this is no photo", "not a picture that can be read"),
-                                 ("film.jpg", b"x" * 41_000_000, "larger than 40 MB"),
-                                 ("cut.jpg", (data.DATA / "pictures/cat.jpg").read_bytes()[:3000], "damaged or cut short")):
+    for name, content, words in (
+        ("holiday.jpg", b"this is no photo", "not a picture that can be read"),
+        ("film.jpg", b"x" * 41_000_000, "larger than 40 MB"),
+        ("cut.jpg", (data.DATA / "pictures/cat.jpg").read_bytes()[:3000], "damaged or cut short"),
+    ):
         with page.expect_file_chooser() as chooser:
             page.get_by_role("button", name=re.compile("Drop your photo")).first.click()
         chooser.value.set_files({"name": name, "mimeType": "image/jpeg", "buffer": content})
@@ -73,11 +78,15 @@ def test_a_photo_is_dropped_in_painted_watched_and_downloaded(served):
     folder, _, _, page = served
     file = io.BytesIO()
     Image.fromarray(data.to_bytes(data.picture("coffee"))).convert("CMYK").save(file, "JPEG")
-    dropped = page.evaluate_handle("""content => {
-        const bytes = Uint8Array.from(atob(content), c => c.charCodeAt(0)), held = new DataTransfer();
+    dropped = page.evaluate_handle(
+        """content => {
+        const bytes = Uint8Array.from(atob(content), c => c.charCodeAt(0));
+        const held = new DataTransfer();
         held.items.add(new File([bytes], "my cup.jpg", {type: "image/jpeg"}));
         return held;
-    }""", base64.b64encode(file.getvalue()).decode())
+    }""",
+        base64.b64encode(file.getvalue()).decode(),
+    )
     page.dispatch_event("img[alt='Chosen: macaw']", "drop", {"dataTransfer": dropped})
     expect(page.get_by_alt_text("Chosen: my cup")).to_be_visible(timeout=LONG)
     page.get_by_label("size").first.select_option("256")
@@ -93,7 +102,7 @@ def test_a_photo_is_dropped_in_painted_watched_and_downloaded(served):
     with page.expect_download() as download:
         page.get_by_role("link", name="Download it full size").first.click()
     content = pathlib.Path(download.value.path()).read_bytes()
-    kept, = (folder / "anna").glob("*my_cup*.png")
+    (kept,) = (folder / "anna").glob("*my_cup*.png")
     assert content == kept.read_bytes() and Image.open(io.BytesIO(content)).size == (256, 171)
 
 
@@ -122,7 +131,8 @@ def test_two_browsers_keep_their_pictures_apart(served):
     expect(other.get_by_role("button", name="Open")).to_have_count(1)
     assert [p for p in folder.glob("*/*moose*.png") if p.parent.name != "anna"]
     assert other.get_by_role("link", name="?gallery=").get_attribute("href") != page.get_by_role(
-        "link", name="?gallery=").get_attribute("href")
+        "link", name="?gallery="
+    ).get_attribute("href")
     dream(other, "koala")
     expect(said(other, "koala dreaming")).to_be_visible(timeout=LONG)
     other.context.close()  # what was asked for is made and kept all the same
@@ -137,7 +147,9 @@ def test_who_comes_back_finds_the_gallery_and_it_fits_a_phone(served):
     phone = another(page.context.browser)
     phone.set_viewport_size({"width": 390, "height": 844})
     opened(phone, address + "&gallery=anna")
-    expect(phone.get_by_role("button", name="Open")).to_have_count(len(list((folder / "anna").glob("*.png"))))
+    expect(phone.get_by_role("button", name="Open")).to_have_count(
+        len(list((folder / "anna").glob("*.png")))
+    )
     phone.get_by_role("button", name="Open").last.click()
     large = phone.locator("img[alt*='my_cup']").last
     expect(large).to_have_js_property("naturalWidth", 256, timeout=LONG)

@@ -2,28 +2,27 @@
 
 Each module is imported when it is first used: `tk.data`, `tk.models`, `tk.attacks`, … (`MODULES`).
 """
+
 import importlib
 import inspect
 import pkgutil
 
 __version__ = "0.1.0"
-
-MODULES = tuple(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+MODULES = tuple(
+    module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")
+)
 
 
 def __getattr__(name: str):
     if name in MODULES:
         return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"trickkit has no module called {name!r}; its modules are {', '.join(MODULES)}")
+    raise AttributeError(
+        f"trickkit has no module called {name!r}; its modules are {', '.join(MODULES)}"
+    )
 
 
 def __dir__():
     return [*globals(), *MODULES]
-
-
-def device():
-    """The GPU where there is one, else the processor: where the course's pictures and networks are made."""
-    return importlib.import_module("trickkit.contract").device()
 
 
 def show(thing) -> None:

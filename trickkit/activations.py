@@ -1,5 +1,5 @@
-"""What the layers of a network put out: their names, and how to read them.
-"""
+"""What the layers of a network put out: their names, and how to read them."""
+
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
 
@@ -14,8 +14,11 @@ def layers(model: nn.Module) -> list[str]:
     return [name for name, _ in model.named_modules() if name]
 
 
-def layer(model: nn.Module, name: str) -> nn.Module:
-    """A model's layer by its dotted name; "" is the model itself. ValueError for an unknown one, with the nearest there are."""
+def submodule(model: nn.Module, name: str) -> nn.Module:
+    """A model's layer by its dotted name; "" is the model itself.
+
+    ValueError for an unknown one, with the nearest there are.
+    """
     try:
         return model.get_submodule(name)
     except AttributeError:
@@ -24,9 +27,11 @@ def layer(model: nn.Module, name: str) -> nn.Module:
 
 @contextlib.contextmanager
 def hooked(model: nn.Module, modules: Iterable[nn.Module], hook: Callable) -> Iterator[None]:
-    """PyTorch's forward hooks, (module, inputs, output) -> a new output or None, inside the `with` only, errors or not.
+    """PyTorch's forward hooks, (module, inputs, output) -> a new output or None, inside the `with`
+    only, errors or not.
 
-    Layers that work in place put their result elsewhere meanwhile, so that a hook can tell before from after.
+    Layers that work in place put their result elsewhere meanwhile, so that a hook can tell before
+    from after.
     """
     inplace = [m for m in model.modules() if getattr(m, "inplace", False)]
     handles = [m.register_forward_hook(hook) for m in modules]
@@ -42,17 +47,24 @@ def hooked(model: nn.Module, modules: Iterable[nn.Module], hook: Callable) -> It
 
 
 class _AllRead(Exception):
-    """Every layer asked for has put out what it puts out; the rest of the forward pass would be wasted."""
+    """Every layer asked for has put out what it puts out; the rest of the forward pass would be
+    wasted.
+    """
 
 
 def read(model: nn.Module, images: torch.Tensor, *names: str) -> list[torch.Tensor]:
-    """What the named layers put out while the model looks at images: a tensor a name. The model is left as it was.
+    """What the named layers put out while the model looks at images: a tensor a name.
 
-    names: dotted, as `layers` lists them; "" is the model itself. With autograd on, the outputs are part of its graph. Of the
-    forward pass, nothing after the last of them is computed; a layer that works more than once is read the first time.
-    Raises ValueError for an unknown name, with the nearest that exist, and for a layer that took no part.
+    The model is left as it was.
+
+    names: dotted, as `layers` lists them; "" is the model itself. With autograd on, the outputs are
+    part of its graph. Of the forward pass, nothing after the last of them is computed; a layer that
+    works more than once is read the first time.
+    Raises ValueError for an unknown name, with the nearest that exist, and for a layer that took no
+        part.
     """
-    modules, seen = {name: layer(model, name) for name in names}, {}
+    modules = {name: submodule(model, name) for name in names}
+    seen = {}
     asked = set(modules.values())
 
     def keep(module, _, out):
@@ -67,4 +79,6 @@ def read(model: nn.Module, images: torch.Tensor, *names: str) -> list[torch.Tens
     except _AllRead:
         return [seen[modules[name]] for name in names]
     missing = next(name for name in names if modules[name] not in seen)
-    raise ValueError(f"The layer {missing!r} took no part in the forward pass, so there is nothing to read.")
+    raise ValueError(
+        f"The layer {missing!r} took no part in the forward pass, so there is nothing to read."
+    )

@@ -1,9 +1,11 @@
 """Backpropagation by hand, in NumPy: what went forward as a matrix product comes back as two.
 
-Written as in Rumelhart, Hinton, Williams 1986, Nature 323:533-536, equations 4 to 7, with a row an image in place of their one
-case at a time. A letter g is the loss's gradient with respect to what a step put out; each *_backward takes that and returns
-the gradient with respect to what went in. Arrays are float64, (N, n): N images, n numbers each. A `Net` is [W1, b1, W2, b2].
+Written as in Rumelhart, Hinton, Williams 1986, Nature 323:533-536, equations 4 to 7, with a row an
+image in place of their one case at a time. A letter g is the loss's gradient with respect to what a
+step put out; each *_backward takes that and returns the gradient with respect to what went in.
+Arrays are float64, (N, n): N images, n numbers each. A `Net` is [W1, b1, W2, b2].
 """
+
 from collections.abc import Callable
 
 import numpy as np
@@ -11,18 +13,28 @@ import numpy as np
 Net = list[np.ndarray]  # [W1 (pixels, hidden), b1 (hidden,), W2 (hidden, K), b2 (K,)]
 
 
-def check_labels(scores: np.ndarray, y: np.ndarray) -> None:
+def validate_labels(scores: np.ndarray, y: np.ndarray) -> None:
     """Raise ValueError unless y (N,) are whole numbers that choose columns of scores (N, K)."""
-    if y.shape != scores.shape[:1] or y.dtype.kind not in "iu" or y.min() < 0 or y.max() >= scores.shape[1]:
-        raise ValueError(f"The labels have shape {y.shape} and type {y.dtype}. For scores {scores.shape} they must be "
-                         f"{scores.shape[:1]}, whole numbers from 0 to {scores.shape[1] - 1}: np.array([7]) for one 7.")
+    if (
+        y.shape != scores.shape[:1]
+        or y.dtype.kind not in "iu"
+        or y.min() < 0
+        or y.max() >= scores.shape[1]
+    ):
+        raise ValueError(
+            f"The labels have shape {y.shape} and type {y.dtype}. For scores {scores.shape} they"
+            f" must be {scores.shape[:1]}, whole numbers from 0 to {scores.shape[1] - 1}:"
+            " np.array([7]) for one 7."
+        )
 
 
-def start(pixels: int = 784, hidden: int = 50, classes: int = 10, seed: int = 0) -> Net:
-    """A fresh network: random weights of variance 1/inputs, so that sums neither grow nor fade, and biases of 0."""
-    dice = np.random.default_rng(seed)
-    W1 = dice.normal(size=(pixels, hidden)) / pixels**0.5
-    W2 = dice.normal(size=(hidden, classes)) / hidden**0.5
+def init(*, pixels: int = 784, hidden: int = 50, classes: int = 10, seed: int = 0) -> Net:
+    """A fresh network: random weights of variance 1/inputs, so that sums neither grow nor fade, and
+    biases of 0.
+    """
+    rng = np.random.default_rng(seed)
+    W1 = rng.normal(size=(pixels, hidden)) / pixels**0.5
+    W2 = rng.normal(size=(hidden, classes)) / hidden**0.5
     return [W1, np.zeros(hidden), W2, np.zeros(classes)]
 
 
@@ -33,8 +45,10 @@ def forward(net: Net, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
     """
     W1, b1, W2, b2 = net
     if x.ndim != 2 or x.shape[1] != len(W1):
-        raise ValueError(f"The images have shape {x.shape}; (N, {len(W1)}) is wanted, a row an image. x.reshape(-1, {len(W1)}) "
-                         "makes rows of pictures.")
+        raise ValueError(
+            f"The images have shape {x.shape}; (N, {len(W1)}) is wanted, a row an image."
+            f" x.reshape(-1, {len(W1)}) makes rows of pictures."
+        )
     a = x @ W1 + b1
     h = np.maximum(a, 0)
     return a, h, h @ W2 + b2
@@ -42,20 +56,30 @@ def forward(net: Net, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
 
 def softmax(scores: np.ndarray) -> np.ndarray:
     """Scores (N, K) as probabilities: positive, each row adding up to 1."""
-    e = np.exp(scores - scores.max(axis=1, keepdims=True))  # the largest becomes 1, so that nothing overflows
+    # the largest becomes 1, so that nothing overflows
+    e = np.exp(scores - scores.max(axis=1, keepdims=True))
     return e / e.sum(axis=1, keepdims=True)
 
 
 def cross_entropy(scores: np.ndarray, y: np.ndarray) -> float:
-    """The mean over images of -log p(label). scores: (N, K); y: class numbers (N,). Raises ValueError for others."""
-    check_labels(scores, y)
+    """The mean over images of -log p(label).
+
+    scores: (N, K).
+    y: class numbers (N,).
+    Raises ValueError for others.
+    """
+    validate_labels(scores, y)
     top = scores.max(axis=1)
     log_sum = top + np.log(np.exp(scores - top[:, None]).sum(axis=1))
     return (log_sum - scores[np.arange(len(y)), y]).mean()
 
 
-def layer_backward(g: np.ndarray, x: np.ndarray, W: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Back through x @ W + b: the gradients with respect to x (N, n), W (n, m) and b (m,). g: (N, m).
+def layer_backward(
+    g: np.ndarray, x: np.ndarray, W: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Back through x @ W + b: the gradients with respect to x (N, n), W (n, m) and b (m,).
+
+    g: (N, m).
 
     (Rumelhart et al. 1986, equations 7 and 6, all images at once.)
     """
@@ -63,23 +87,28 @@ def layer_backward(g: np.ndarray, x: np.ndarray, W: np.ndarray) -> tuple[np.ndar
 
 
 def relu_backward(g: np.ndarray, a: np.ndarray) -> np.ndarray:
-    """Back through max(a, 0): g passes where a was positive and stops elsewhere. g, a and the result: (N, m)."""
+    """Back through max(a, 0): g passes where a was positive and stops elsewhere. g, a and the
+    result: (N, m).
+    """
     return g * (a > 0)
 
 
 def cross_entropy_backward(scores: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The gradient of `cross_entropy` with respect to the scores (N, K): probabilities, less 1 at the label, over N.
+    """The gradient of `cross_entropy` with respect to the scores (N, K): probabilities, less 1 at
+    the label, over N.
 
     Raises ValueError for labels that do not fit.
     """
-    check_labels(scores, y)
+    validate_labels(scores, y)
     g = softmax(scores)
     g[np.arange(len(y)), y] -= 1
     return g / len(y)
 
 
 def backward(net: Net, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, Net]:
-    """The gradient of the loss with respect to the images (N, pixels), and with respect to W1, b1, W2, b2, a list."""
+    """The gradient of the loss with respect to the images (N, pixels), and with respect to W1, b1,
+    W2, b2, a list.
+    """
     W1, _, W2, _ = net
     a, h, scores = forward(net, x)
     g = cross_entropy_backward(scores, y)
@@ -89,20 +118,29 @@ def backward(net: Net, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, Net]:
     return gx, [gW1, gb1, gW2, gb2]
 
 
-def fool(net: Net, x: np.ndarray, target: np.ndarray, step_size: float, steps: int) -> np.ndarray:
-    """Images x (N, pixels) trained to be read as target (N,): each step goes down the loss and stays in [0, 1]."""
+def fool(
+    net: Net, x: np.ndarray, target: np.ndarray, *, step_size: float, steps: int
+) -> np.ndarray:
+    """Images x (N, pixels) trained to be read as target (N,): each step goes down the loss and
+    stays in [0, 1].
+    """
     for _ in range(steps):
         gx, _ = backward(net, x, target)
         x = np.clip(x - step_size * gx, 0, 1)
     return x
 
 
-def finite_differences(loss: Callable[[np.ndarray], float], at: np.ndarray, h: float = 1e-6) -> np.ndarray:
-    """The gradient by trying: each number of `at` a little up, a little down, and how far the loss went. Two losses a number.
+def finite_differences(
+    loss: Callable[[np.ndarray], float], at: np.ndarray, *, h: float = 1e-6
+) -> np.ndarray:
+    """The gradient by trying: each number of `at` a little up, a little down, and how far the loss
+    went. Two losses a number.
 
-    loss: a function of one array; h: how little. Returns the shape of at.
+    loss: a function of one array.
+    h: how little.
+    Returns the shape of at.
     """
-    at, slopes = at.astype(float), np.empty(at.shape)
+    at, gradient = at.astype(float), np.empty(at.shape)
     for place in np.ndindex(at.shape):
         here = at[place]
         at[place] = here + h
@@ -110,22 +148,31 @@ def finite_differences(loss: Callable[[np.ndarray], float], at: np.ndarray, h: f
         at[place] = here - h
         down = loss(at)
         at[place] = here
-        slopes[place] = (up - down) / (2 * h)
-    return slopes
+        gradient[place] = (up - down) / (2 * h)
+    return gradient
 
 
-def compare(name: str, mine: np.ndarray, theirs: np.ndarray) -> bool:
-    """Print a line on two gradients: equal to the last bit, close, and the largest difference. Returns whether they are close.
+def compare_gradients(name: str, mine: np.ndarray, theirs: np.ndarray) -> bool:
+    """Print a line on two gradients: equal to the last bit, close, and the largest difference.
 
-    Close: no difference above a millionth of the largest number in theirs. (After the six-line `cmp` of Karpathy's makemore.)
+    Returns whether they are close.
+
+    Close: no difference above a millionth of the largest number in theirs. (After the six-line
+    `cmp` of Karpathy's makemore.)
     Raises ValueError for shapes that differ.
     """
-    mine, theirs = np.asarray(mine), np.asarray(theirs)
+    mine = np.asarray(mine)
+    theirs = np.asarray(theirs)
     if mine.shape != theirs.shape:
-        raise ValueError(f"{name}: your gradient has shape {mine.shape}, the other {theirs.shape}. A gradient has the shape of "
-                         "what it is the gradient of.")
-    exact, apart = bool((mine == theirs).all()), np.abs(mine - theirs).max()
+        raise ValueError(
+            f"{name}: your gradient has shape {mine.shape}, the other {theirs.shape}. A gradient"
+            " has the shape of what it is the gradient of."
+        )
+    exact = bool((mine == theirs).all())
+    apart = np.abs(mine - theirs).max()
     close = bool(apart <= 1e-6 * np.abs(theirs).max())
-    print(f"{name:<10} exact {'yes' if exact else 'no':<3}   close {'yes' if close else 'no':<3}   "
-          f"largest difference {apart:.0e}")
+    print(
+        f"{name:<10} exact {'yes' if exact else 'no':<3}   close {'yes' if close else 'no':<3}   "
+        f"largest difference {apart:.0e}"
+    )
     return close

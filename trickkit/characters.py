@@ -1,8 +1,11 @@
-"""A small network that reads Python a character at a time, and what each of its cells remembers while it reads.
+"""A small network that reads Python a character at a time, and what each of its cells remembers
+while it reads.
 
-It learnt the standard library, which every machine with Python has (Karpathy, Johnson, Fei-Fei 2015, arXiv:1506.02078, whose
-network read the Linux kernel). Text is a str of `ALPHABET`; a cell's state is a number a character, after reading that one.
+It learnt the standard library, which every machine with Python has (Karpathy, Johnson, Fei-Fei
+2015, arXiv:1506.02078, whose network read the Linux kernel). Text is a str of `ALPHABET`; a cell's
+state is a number a character, after reading that one.
 """
+
 import math
 import pathlib
 import random
@@ -13,37 +16,66 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from trickkit import data
-from trickkit.common import progress
+from trickkit import models
+from trickkit.common import progress_bar
 
 ALPHABET = "\n" + "".join(map(chr, range(32, 127)))  # what nearly all of Python is written in
 HIDDEN = 192
 FILE = "weights/characters.safetensors"
-HELD_OUT = ("bisect", "calendar", "csv", "fractions", "heapq", "shlex", "tempfile", "textwrap")  # never trained on
-TABLES = {"encodings", "pydoc_data", "lib2to3", "idlelib", "test", "tests", "idle_test", "site-packages", "dist-packages"}
+# never trained on
+HELD_OUT = (
+    "bisect",
+    "calendar",
+    "csv",
+    "fractions",
+    "heapq",
+    "shlex",
+    "tempfile",
+    "textwrap",
+)
+TABLES = {
+    "encodings",
+    "pydoc_data",
+    "lib2to3",
+    "idlelib",
+    "test",
+    "tests",
+    "idle_test",
+    "site-packages",
+    "dist-packages",
+}
 STRING_OR_COMMENT = re.compile(
     r"""(?P<quote>\"{3}|'{3})(?:\\.|(?!(?P=quote)).)*(?P=quote)?  # three quotes may hold line ends
-        |"(?:\\.|[^"\\\n])*"? | '(?:\\.|[^'\\\n])*'? | (?P<comment>\#[^\n]*)""", re.DOTALL | re.VERBOSE)
+        |"(?:\\.|[^"\\\n])*"? | '(?:\\.|[^'\\\n])*'? | (?P<comment>\#[^\n]*)""",
+    re.DOTALL | re.VERBOSE,
+)
 
 
 class Reader(nn.Module):
-    """An LSTM with forget gates (Hochreiter, Schmidhuber 1997; Gers et al. 2000) that predicts the next character.
+    """An LSTM with forget gates (Hochreiter, Schmidhuber 1997; Gers et al. 2000) that predicts the
+    next character.
 
-    forward: codes (T, N) int64, a column a text, and the state to start from -> logits (T, N, 96), and the state at the end.
+    forward: codes (T, N) int64, a column a text, and the state to start from -> logits (T, N, 96),
+    and the state at the end.
     """
 
     def __init__(self, hidden: int = HIDDEN):
         super().__init__()
-        self.lstm, self.out = nn.LSTM(len(ALPHABET), hidden), nn.Linear(hidden, len(ALPHABET))
+        self.lstm = nn.LSTM(len(ALPHABET), hidden)
+        self.out = nn.Linear(hidden, len(ALPHABET))
         with torch.no_grad():
-            self.lstm.bias_ih_l0[hidden:2 * hidden] += 1  # forget gates begin open, or nothing is remembered long enough
+            self.lstm.bias_ih_l0[hidden : 2 * hidden] += (
+                1  # forget gates begin open, or nothing is remembered long enough
+            )
 
-    def forward(self, codes: torch.Tensor, state: tuple | None = None) -> tuple[torch.Tensor, tuple]:
+    def forward(
+        self, codes: torch.Tensor, state: tuple | None = None
+    ) -> tuple[torch.Tensor, tuple]:
         seen, state = self.lstm(nn.functional.one_hot(codes, len(ALPHABET)).float(), state)
         return self.out(seen), state
 
 
-def untrained(seed: int = 0, hidden: int = HIDDEN) -> Reader:
+def untrained(*, seed: int = 0, hidden: int = HIDDEN) -> Reader:
     """A reader before its training: random weights. Same seed, same weights."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -51,77 +83,109 @@ def untrained(seed: int = 0, hidden: int = HIDDEN) -> Reader:
 
 
 def trained() -> Reader:
-    """The reader that learnt the standard library, as shipped; `make weights` trains it anew. Frozen, on the processor."""
-    from safetensors.torch import load_file
+    """The reader that learnt the standard library, as shipped; frozen, on the processor.
 
-    model = Reader()
-    model.load_state_dict({k: v.float() for k, v in load_file(data.shipped(FILE)).items()})
-    return model.eval().requires_grad_(False)
+    `make weights` trains it anew.
+    """
+    return models.load_weights(Reader(), FILE)
 
 
 def encode(text: str) -> torch.Tensor:
-    """The place of each character in `ALPHABET`: (T,) int64. Raises ValueError for an empty text or another character."""
+    """The place of each character in `ALPHABET`: (T,) int64.
+
+    Raises ValueError for an empty text or another character.
+    """
     if not isinstance(text, str) or not text:
-        raise ValueError(f"A text is wanted, a str of at least one character; {type(text).__name__} {text!r:.40} came.")
+        raise ValueError(
+            f"A text is wanted, a str of at least one character; {type(text).__name__} {text!r:.40}"
+            " came."
+        )
     places = [ALPHABET.find(character) for character in text]
     if -1 in places:
-        raise ValueError(f"{text[places.index(-1)]!r} is not among the characters this network knows: printable ASCII and the "
-                         "line end. characters.plain(text) replaces all others.")
+        raise ValueError(
+            f"{text[places.index(-1)]!r} is not among the characters this network knows: printable"
+            " ASCII and the line end. characters.plain(text) replaces all others."
+        )
     return torch.tensor(places)
 
 
 def plain(text: str) -> str:
-    """A text with its tabs as spaces, and a question mark for each character that is not in `ALPHABET`."""
+    """A text with its tabs as spaces, and a question mark for each character that is not in
+    `ALPHABET`.
+    """
     return "".join(c if c in ALPHABET else "?" for c in text.expandtabs(8))
 
 
-def library(held_out: bool = False) -> list[str]:
-    """The modules of Python's standard library as texts, without its tests and tables; or only those `HELD_OUT`.
+def library(*, held_out: bool = False) -> list[str]:
+    """The modules of Python's standard library as texts, without its tests and tables; or only
+    those `HELD_OUT`.
 
-    They differ a little from one version of Python to the next. Raises FileNotFoundError where Python came without sources.
+    They differ a little from one version of Python to the next.
+    Raises FileNotFoundError where Python came without sources.
     """
     root = pathlib.Path(sysconfig.get_paths()["stdlib"])
     files = sorted(f for f in root.rglob("*.py") if not TABLES & set(f.relative_to(root).parts))
     kept = [f for f in files if (f.parent == root and f.stem in HELD_OUT) == held_out]
     if not kept:
-        raise FileNotFoundError(f"There is no Python source in {root}: this Python came without that of its standard library.")
+        raise FileNotFoundError(
+            f"There is no Python source in {root}: this Python came without that of its standard"
+            " library."
+        )
     return [plain(f.read_text(encoding="utf-8", errors="replace")) for f in kept]
 
 
-def train(model: Reader, texts: Sequence[str], steps: int, rate: float = 4e-3, streams: int = 32, length: int = 100,
-          seed: int = 0) -> Reader:
-    """Train a reader in place by Adam, the rate falling to 0 on a half cosine, and hand it back in eval mode.
+def train(
+    model: Reader,
+    texts: Sequence[str],
+    *,
+    steps: int,
+    lr: float = 4e-3,
+    streams: int = 32,
+    length: int = 100,
+    seed: int = 0,
+) -> Reader:
+    """Train a reader in place by Adam, the rate falling to 0 on a half cosine, and hand it back in
+    eval mode.
 
-    The texts, in an order drawn from the seed, make one long tape, cut into `streams` pieces that are read side by side,
-    `length` characters a step. The state goes on from step to step, the gradient does not (truncated backpropagation).
+    The texts, in an order drawn from the seed, make one long tape, cut into `streams` pieces that
+    are read side by side, `length` characters a step. The state goes on from step to step, the
+    gradient does not (truncated backpropagation).
     """
     order = random.Random(seed).sample(list(texts), len(texts))
     tape = encode("\n".join(order))
-    tape = tape[:len(tape) // streams * streams].view(streams, -1).T  # (characters, streams)
+    tape = tape[: len(tape) // streams * streams].view(streams, -1).T  # (characters, streams)
     if len(tape) <= length:
-        raise ValueError(f"{tape.numel()} characters are too few for {streams} streams of more than {length}. Give more text.")
-    moves = torch.optim.Adam(model.parameters(), lr=rate)
-    falling = torch.optim.lr_scheduler.CosineAnnealingLR(moves, steps)
-    place, state = 0, None
+        raise ValueError(
+            f"{tape.numel()} characters are too few for {streams} streams of more than {length}."
+            " Give more text."
+        )
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    place = 0
+    state = None
     model.train()
-    for _ in progress(range(steps), "reading"):
+    for _ in progress_bar(range(steps), "reading"):
         if place + length + 1 > len(tape):
-            place, state = 0, None
-        codes = tape[place:place + length + 1]
+            place = 0
+            state = None
+        codes = tape[place : place + length + 1]
         logits, state = model(codes[:-1], state)
-        state, place = tuple(s.detach() for s in state), place + length
+        state = tuple(s.detach() for s in state)
+        place = place + length
         loss = nn.functional.cross_entropy(logits.flatten(0, 1), codes[1:].flatten())
-        moves.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        moves.step()
-        falling.step()
+        optimizer.step()
+        scheduler.step()
     return model.eval()
 
 
 @torch.no_grad()
-def bits(model: Reader, texts: Sequence[str]) -> float:
-    """How many bits a character costs on average, when the model guesses each from those before: the cross-entropy, log₂."""
+def bits_per_character(model: Reader, texts: Sequence[str]) -> float:
+    """How many bits a character costs on average, when the model guesses each from those before:
+    the cross-entropy, log₂.
+    """
     spent = total = 0.0
     for text in texts:
         codes = encode(text)
@@ -133,11 +197,14 @@ def bits(model: Reader, texts: Sequence[str]) -> float:
 
 @torch.no_grad()
 def states(model: Reader, text: str) -> torch.Tensor:
-    """What every cell holds after each character: c, of any size, (T, hidden). The gates as in the textbooks:
+    """What every cell holds after each character: c, of any size, (T, hidden).
 
-        i, f, g, o = W x + U h + b      c = σ(f) · c + σ(i) · tanh(g)      h = σ(o) · tanh(c)
+    The gates as in the textbooks:
+
+    i, f, g, o = W x + U h + b      c = σ(f) · c + σ(i) · tanh(g)      h = σ(o) · tanh(c)
     """
-    lstm, hidden = model.lstm, model.lstm.hidden_size
+    lstm = model.lstm
+    hidden = model.lstm.hidden_size
     h = c = torch.zeros(hidden)
     seen = []
     for x in nn.functional.one_hot(encode(text), len(ALPHABET)).float():
@@ -152,18 +219,20 @@ def states(model: Reader, text: str) -> torch.Tensor:
 def marks(text: str) -> dict[str, torch.Tensor]:
     """What a reader of Python might keep in mind after each character: six floats (T,) by name.
 
-    "in a string", "in a comment" and "in either" are 0 or 1; "brackets" is how many stand open, those in strings and comments
-    not counted; "indentation" the spaces at the line's beginning, as far as read; "column" the place in the line.
+    "in a string", "in a comment" and "in either" are 0 or 1; "brackets" is how many stand open,
+    those in strings and comments not counted; "indentation" the spaces at the line's beginning, as
+    far as read; "column" the place in the line.
     """
     said = torch.zeros(6, len(text))
     for found in STRING_OR_COMMENT.finditer(text):
         comment = found.group("comment") is not None
         closed = not comment and len(found[0]) > 1 and found[0][-1] == found[0][0]
-        said[int(comment), found.start():found.end() - closed] = 1
+        said[int(comment), found.start() : found.end() - closed] = 1
     depth = column = indent = 0
     inside = said[:2].any(0)
     said[2] = inside
-    ends = {found.end() - 1 for found in STRING_OR_COMMENT.finditer(text)}  # closing quotes are no code either
+    # closing quotes are no code either
+    ends = {found.end() - 1 for found in STRING_OR_COMMENT.finditer(text)}
     for place, character in enumerate(text):
         if not inside[place] and place not in ends:
             depth = max(0, depth + (character in "([{") - (character in ")]}"))
@@ -172,4 +241,10 @@ def marks(text: str) -> dict[str, torch.Tensor]:
         said[3:, place] = torch.tensor([depth, indent, column])
         if character == "\n":
             column = indent = 0
-    return dict(zip(("in a string", "in a comment", "in either", "brackets", "indentation", "column"), said, strict=True))
+    return dict(
+        zip(
+            ("in a string", "in a comment", "in either", "brackets", "indentation", "column"),
+            said,
+            strict=True,
+        )
+    )

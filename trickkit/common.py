@@ -1,32 +1,39 @@
-"""What every module may need and what wants no torch: errors for unknown names, counts that are checked, progress bars.
+"""What every module may need and what wants no torch: errors for unknown names, counts that are
+checked, progress bars, an order that rounding does not decide.
 """
+
 import difflib
 import os
 from collections.abc import Iterable
 
+import numpy as np
 from tqdm.auto import tqdm
 
+ROUNDING = 1e-9  # of the largest number: another processor's sums differ by less
 
-def check_count(**counts: int) -> None:
+
+def validate_count(**counts: int) -> None:
     """Raise ValueError unless each is a whole number of at least 1."""
     for name, count in counts.items():
         if not isinstance(count, int) or count < 1:
             raise ValueError(f"{name} is {count!r}; a whole number of at least 1 is wanted.")
 
 
-def check_positive(**numbers: float) -> None:
+def validate_positive(**numbers: float) -> None:
     """Raise ValueError unless each is a number above 0."""
     for name, number in numbers.items():
         if not number > 0:
             raise ValueError(f"{name} is {number!r}; a number above 0 is wanted.")
 
 
-def progress(steps: Iterable, label: str, total: int | None = None) -> Iterable:
+def progress_bar(steps: Iterable, label: str, *, total: int | None = None) -> Iterable:
     """A progress bar that goes away when the work is done; none where TQDM_DISABLE is set.
 
     total: how many steps there are, where they cannot tell.
     """
-    return tqdm(steps, desc=label, total=total, leave=False, disable=bool(os.environ.get("TQDM_DISABLE")))
+    return tqdm(
+        steps, desc=label, total=total, leave=False, disable=bool(os.environ.get("TQDM_DISABLE"))
+    )
 
 
 def unknown(kind: str, name: object, names: Iterable[str]) -> ValueError:
@@ -35,5 +42,25 @@ def unknown(kind: str, name: object, names: Iterable[str]) -> ValueError:
     near = difflib.get_close_matches(str(name).lower(), names, n=3, cutoff=0.5)
     near += [n for n in names if str(name).lower() in n.lower() and n not in near][: 3 - len(near)]
     shown = names if len(names) <= 20 else [*names[:8], f"… {len(names)} in all"]
-    hint = f"Did you mean {' or '.join(repr(n) for n in near)}?" if near else f"There are: {', '.join(shown)}."
+    hint = (
+        f"Did you mean {' or '.join(repr(n) for n in near)}?"
+        if near
+        else f"There are: {', '.join(shown)}."
+    )
     return ValueError(f"There is no {kind} called {name!r}. {hint}")
+
+
+def top_by_magnitude(values: np.ndarray, *, k: int | None = None) -> np.ndarray:
+    """The places of the k largest numbers, of either sign, the largest first.
+
+    What differs by rounding alone keeps the order it came in, the same on every processor.
+
+    values: (d,).
+    k: None for all.
+    """
+    sizes = np.abs(values)
+    order = np.argsort(-sizes, kind="stable")
+    falling = sizes[order]
+    rank = np.zeros(len(order), dtype=int)
+    rank[order[1:]] = np.cumsum(falling[:-1] - falling[1:] > ROUNDING * falling[:1])
+    return np.argsort(rank, kind="stable")[:k]

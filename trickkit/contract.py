@@ -1,9 +1,12 @@
-"""What all of the course agrees on: what a model is, what images and labels are, and how to ask for a gradient.
+"""What all of the course agrees on: what a model is, what images and labels are, and how to ask for
+a gradient.
 
-A model is any callable from pixels in [0, 1], (N, C, H, W), to logits (N, K). ε is a change of pixels on that scale: 1/255 is
-one grey level. Labels are an int64 tensor (N,), or one number for all. What does not fit is refused with a ValueError that
-says what came, what is wanted, and what to do.
+A model is any callable from pixels in [0, 1], (N, C, H, W), to logits (N, K). ε is a change of
+pixels on that scale: 1/255 is one grey level. Labels are an int64 tensor (N,), or one number for
+all. What does not fit is refused with a ValueError that says what came, what is wanted, and what to
+do.
 """
+
 from collections.abc import Callable
 
 import torch
@@ -11,191 +14,286 @@ from torch import nn
 from torch.nn import functional as F
 
 from trickkit import common
-from trickkit.common import check_count
+from trickkit.common import validate_count
 
 Model = Callable[[torch.Tensor], torch.Tensor]
 
 
-def input_gradient(model: Model, images: torch.Tensor, labels: int | torch.Tensor) -> torch.Tensor:
-    """The gradient of each image's score for its label with respect to its pixels: (N, C, H, W), score per unit of pixel."""
-    check_images(images)
-    check_eval(model)
-    return score_gradient(model, images, labels)
-
-
 def score_gradient(model: Model, images: torch.Tensor, labels: int | torch.Tensor) -> torch.Tensor:
-    """`input_gradient` without its checks, for pixels that may lie outside [0, 1]."""
+    """The gradient of each image's score for its label with respect to its pixels: (N, C, H, W),
+    score per unit of pixel.
+
+    Pixels may lie a little outside [0, 1].
+    Raises ValueError for images, labels or a model that do not fit.
+    """
+    validate_batch(images)
+    validate_eval(model)
     images = images.detach().clone().requires_grad_(True)
-    scores = answers(model, images)
-    labels = check_labels(labels, images, scores.shape[1])
-    return torch.autograd.grad(scores.gather(1, labels[:, None]).sum(), images)[0]
+    scores = logits_of(model, images)
+    labels = validated_labels(labels, images, scores.shape[1])
+    return torch.autograd.grad(of_labels(scores, labels).sum(), images)[0]
 
 
 def loss_gradient(model: Model, images: torch.Tensor, labels: int | torch.Tensor) -> torch.Tensor:
-    """The gradient of the cross-entropy J(x, y) of each image with respect to its pixels: (N, C, H, W)."""
+    """The gradient of the cross-entropy J(x, y) of each image with respect to its pixels:
+    (N, C, H, W).
+    """
     images = images.detach().clone().requires_grad_(True)
-    logits = answers(model, images)
-    loss = F.cross_entropy(logits, check_labels(labels, images, logits.shape[1]), reduction="sum")
+    logits = logits_of(model, images)
+    loss = F.cross_entropy(
+        logits, validated_labels(labels, images, logits.shape[1]), reduction="sum"
+    )
     return torch.autograd.grad(loss, images)[0]
 
 
-def lead(logits: torch.Tensor, labels: torch.Tensor, targeted: bool = False) -> torch.Tensor:
-    """By how much logits (N, K) still keep an attack from its goal: (N,), below 0 once it is reached.
+def of_labels(values: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Each image's number for its label: values (N, K), such as logits, and labels (N,) -> (N,)."""
+    return values.gather(1, labels[:, None])[:, 0]
+
+
+def margin(logits: torch.Tensor, labels: torch.Tensor, *, targeted: bool = False) -> torch.Tensor:
+    """By how much logits (N, K) still keep an attack from its goal: (N,), below 0 once it is
+    reached.
 
     The label's logit over the best other's; with targeted, the best other's over the target's.
     """
-    own = logits.gather(1, labels[:, None])[:, 0]
+    own = of_labels(logits, labels)
     other = logits.scatter(1, labels[:, None], -torch.inf).amax(1)
     return other - own if targeted else own - other
 
 
-def answers(model: Model, images: torch.Tensor) -> torch.Tensor:
+def logits_of(model: Model, images: torch.Tensor) -> torch.Tensor:
     """The model's logits (N, K); ValueError for a model that returns anything else."""
     logits = model(images)
     if not isinstance(logits, torch.Tensor) or logits.dim() != 2 or len(logits) != len(images):
-        raise ValueError(f"The model should return logits ({len(images)}, K), a score a class; it returned "
-                         f"{described(logits)}.")
+        raise ValueError(
+            f"The model should return logits ({len(images)}, K), a score a class; it returned "
+            f"{described(logits)}."
+        )
     return logits
 
 
-def read_labels(model: Model, images: torch.Tensor) -> torch.Tensor:
-    """The model's labels (N,), given as such or as logits (N, K); ValueError for a model that returns neither."""
+def predictions(model: Model, images: torch.Tensor) -> torch.Tensor:
+    """The model's labels (N,), given as such or as logits (N, K); ValueError for a model that
+    returns neither.
+    """
     said = model(images)
-    if isinstance(said, torch.Tensor) and said.shape == (len(images),) and not said.is_floating_point():
+    if (
+        isinstance(said, torch.Tensor)
+        and said.shape == (len(images),)
+        and not said.is_floating_point()
+    ):
         return said
     if isinstance(said, torch.Tensor) and said.dim() == 2 and len(said) == len(images):
         return said.argmax(1)
-    raise ValueError(f"The model should return a label an image, whole numbers ({len(images)},), or logits ({len(images)}, K); "
-                     f"it returned {described(said)}.")
+    raise ValueError(
+        f"The model should return a label an image, whole numbers ({len(images)},), or logits"
+        f" ({len(images)}, K); it returned {described(said)}."
+    )
 
 
 def described(thing: object) -> str:
     """A thing in a few words, for an error."""
-    return f"a {thing.dtype} tensor of shape {tuple(thing.shape)}" if isinstance(thing, torch.Tensor) else repr(thing)[:60]
+    return (
+        f"a {thing.dtype} tensor of shape {tuple(thing.shape)}"
+        if isinstance(thing, torch.Tensor)
+        else repr(thing)[:60]
+    )
 
 
 def per_image(eps: float | torch.Tensor, images: torch.Tensor) -> torch.Tensor:
     """ε as (N, 1, 1, 1), from one number or one an image (N,)."""
-    return torch.as_tensor(eps, dtype=images.dtype, device=images.device).expand(len(images)).view(-1, 1, 1, 1)
+    return (
+        torch.as_tensor(eps, dtype=images.dtype, device=images.device)
+        .expand(len(images))
+        .view(-1, 1, 1, 1)
+    )
 
 
-def check_start(model: Model, images: torch.Tensor, labels: int | torch.Tensor,
-                targeted: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
-    """The labels (N,) and the model's logits (N, K), once all fit; ValueError also for a target that it sees already."""
-    check_images(images)
-    check_eval(model)
+def validated_start(
+    model: Model, images: torch.Tensor, labels: int | torch.Tensor, *, targeted: bool = False
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The labels (N,) and the model's logits (N, K), once all fit; ValueError also for a target
+    that it sees already.
+    """
+    validate_images(images)
+    validate_eval(model)
     with torch.no_grad():
-        logits = answers(model, images)
-    labels = check_labels(labels, images, logits.shape[1])
+        logits = logits_of(model, images)
+    labels = validated_labels(labels, images, logits.shape[1])
     there = (logits.argmax(1) == labels).nonzero()[:, 0].tolist() if targeted else []
     if there:
-        raise ValueError(f"The model already reads image {', '.join(map(str, there[:5]))} as its target, so nothing is to do. "
-                         "Leave such images out: images[model(images).argmax(1) != target].")
+        raise ValueError(
+            f"The model already reads image {', '.join(map(str, there[:5]))} as its target, so"
+            " nothing is to do. Leave such images out: images[model(images).argmax(1) != target]."
+        )
     return labels, logits
 
 
-def check(model: Model, images: torch.Tensor, eps: float | torch.Tensor, steps: int = 1, norm: str = "linf") -> None:
-    """Refuse what no attack can use, and say what is wanted instead (see `contract.check_images`)."""
-    check_images(images)
-    check_eval(model)
-    check_eps(eps, images, norm)
-    check_count(steps=steps)
+def validate_attack(
+    model: Model,
+    images: torch.Tensor,
+    *,
+    eps: float | torch.Tensor,
+    steps: int = 1,
+    norm: str = "linf",
+) -> None:
+    """Refuse what no attack can use, and say what is wanted instead (see
+    `contract.validate_images`).
+    """
+    validate_images(images)
+    validate_eval(model)
+    validate_eps(eps, images, norm=norm)
+    validate_count(steps=steps)
 
 
-def check_eps(eps: float | torch.Tensor, images: torch.Tensor, norm: str = "linf") -> None:
+def validate_eps(eps: float | torch.Tensor, images: torch.Tensor, *, norm: str = "linf") -> None:
     """Raise ValueError unless ε is a distance in the norm, one number or one an image (N,)."""
     size = torch.as_tensor(eps)
     if size.dim() and size.shape != (len(images),):
-        raise ValueError(f"eps is one number, or one an image ({len(images)},); its shape is {tuple(size.shape)}.")
+        raise ValueError(
+            f"eps is one number, or one an image ({len(images)},); its shape is"
+            f" {tuple(size.shape)}."
+        )
     if not (size >= 0).all():
         raise ValueError(f"eps is {eps}; a distance is 0 or more.")
-    check_norm(norm)
+    validate_norm(norm)
     if norm == "linf" and size.max() > 1:
-        raise ValueError(f"eps is {eps}; pixels go from 0 to 1, so {size.max():g} grey levels are {size.max():g}/255.")
+        raise ValueError(
+            f"eps is {eps}; pixels go from 0 to 1, so {size.max():g} grey levels are"
+            f" {size.max():g}/255."
+        )
 
 
-def check_batch(images: torch.Tensor, channels: int | None = None) -> None:
-    """Raise ValueError unless images are a float batch (N, C, H, W) that can be pixels, not 0-255 and not (N, H, W, C).
+def validate_batch(images: torch.Tensor, *, channels: int | None = None) -> None:
+    """Raise ValueError unless images are a float batch (N, C, H, W) that can be pixels, not 0-255
+    and not (N, H, W, C).
 
-    Values a little outside [0, 1] pass, for a lesson may ask what a network says to them; attacks want `check_images`.
+    Values a little outside [0, 1] pass, for a lesson may ask what a network says to them; attacks
+    want `validate_images`.
     """
     if not isinstance(images, torch.Tensor):
-        raise ValueError(f"Images are wanted as a torch tensor (N, C, H, W); a {type(images).__name__} came. "
-                         "data.photo makes one from a file.")
+        raise ValueError(
+            f"Images are wanted as a torch tensor (N, C, H, W); a {type(images).__name__} came. "
+            "data.photo makes one from a file."
+        )
     if images.dim() == 4 and images.shape[1] not in (1, 3) and images.shape[3] in (1, 3):
-        raise ValueError(f"Images came as (N, H, W, C), shape {tuple(images.shape)}. Channels go second: "
-                         "use images.permute(0, 3, 1, 2).")
+        raise ValueError(
+            f"Images came as (N, H, W, C), shape {tuple(images.shape)}. Channels go second: "
+            "use images.permute(0, 3, 1, 2)."
+        )
     if images.dim() != 4:
-        raise ValueError(f"Images are wanted as (N, C, H, W); the shape is {tuple(images.shape)}."
-                         + (" For a single image use image.unsqueeze(0)." if images.dim() == 3 else ""))
+        raise ValueError(
+            f"Images are wanted as (N, C, H, W); the shape is {tuple(images.shape)}."
+            + (" For a single image use image.unsqueeze(0)." if images.dim() == 3 else "")
+        )
     if channels and images.shape[1] != channels:
-        raise ValueError(f"This network wants {channels} channels; the images have {images.shape[1]}, "
-                         f"shape {tuple(images.shape)}.")
+        raise ValueError(
+            f"This network wants {channels} channels; the images have {images.shape[1]}, "
+            f"shape {tuple(images.shape)}."
+        )
     if not images.is_floating_point():
-        raise ValueError(f"Pixels are wanted as floats in [0, 1]; these are {images.dtype}. Use images.float() / 255.")
+        raise ValueError(
+            f"Pixels are wanted as floats in [0, 1]; these are {images.dtype}. Use images.float() /"
+            " 255."
+        )
     if len(images) == 0:
         raise ValueError("The batch is empty: there are no images in it.")
     if images.detach().abs().max() > 32:
-        raise ValueError(f"Pixels are wanted in [0, 1]; the largest here is {images.max():.0f}. Use images / 255.")
+        raise ValueError(
+            f"Pixels are wanted in [0, 1]; the largest here is {images.max():.0f}. Use images /"
+            " 255."
+        )
 
 
-def check_images(images: torch.Tensor) -> None:
+def validate_images(images: torch.Tensor) -> None:
     """Raise ValueError unless images are a float batch (N, C, H, W) with every pixel in [0, 1]."""
-    check_batch(images)
+    validate_batch(images)
     low, high = images.detach().aminmax()
     if not (low >= 0 and high <= 1):  # written so that a pixel that is not a number fails too
-        raise ValueError(f"Pixels are wanted in [0, 1]; these go from {low:.3g} to {high:.3g}. "
-                         "Clamp them, and leave normalisation to the network's first layer.")
+        raise ValueError(
+            f"Pixels are wanted in [0, 1]; these go from {low:.3g} to {high:.3g}. "
+            "Clamp them, and leave normalisation to the network's first layer."
+        )
 
 
-def check_one(image: torch.Tensor, what: str = "photo") -> None:
-    """Raise ValueError unless it is one picture in colour, (1, 3, H, W) in [0, 1]. what: the word for it."""
-    check_images(image)
+def validate_picture(image: torch.Tensor, *, what: str = "photo") -> None:
+    """Raise ValueError unless it is one picture in colour, (1, 3, H, W) in [0, 1].
+
+    what: the word for it.
+    """
+    validate_images(image)
     if image.shape[:2] != (1, 3):
-        raise ValueError(f"One {what} in colour is wanted, (1, 3, H, W); the shape is {tuple(image.shape)}.")
+        raise ValueError(
+            f"One {what} in colour is wanted, (1, 3, H, W); the shape is {tuple(image.shape)}."
+        )
 
 
-def check_eval(model: object) -> None:
-    """Raise ValueError if a model, or a layer of it that acts otherwise in training, is in train mode."""
+def validate_eval(model: object) -> None:
+    """Raise ValueError if a model, or a layer of it that acts otherwise in training, is in train
+    mode.
+    """
     if isinstance(model, nn.Module):
         moody = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
         if any(m.training for m in model.modules() if isinstance(m, moody)):
-            raise ValueError("The model is in train mode: dropout and batch norm would answer differently every time. "
-                             "Call model.eval() first.")
+            raise ValueError(
+                "The model is in train mode: dropout and batch norm would answer differently every"
+                " time. Call model.eval() first."
+            )
 
 
-def check_norm(norm: str) -> None:
-    """Raise ValueError unless norm is "linf" (the largest change of a pixel) or "l2" (the length of the whole change)."""
+def validate_norm(norm: str) -> None:
+    """Raise ValueError unless norm is "linf" (the largest change of a pixel) or "l2" (the length of
+    the whole change).
+    """
     if norm not in ("linf", "l2"):
         raise common.unknown("norm", norm, ("linf", "l2"))
 
 
-def one_each(labels: int | torch.Tensor, images: torch.Tensor) -> torch.Tensor:
-    """Labels as an int64 tensor (N,) on the images' device; a single number is meant for every image.
+def expanded_labels(labels: int | torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+    """Labels as an int64 tensor (N,) on the images' device; a single number is meant for every
+    image.
 
     Raises ValueError if they are no whole numbers, or not as many as the images.
     """
     if not isinstance(labels, int | torch.Tensor):
-        raise ValueError(f"Labels are wanted as class numbers; {labels!r} came. model.index(name) finds a class's number.")
+        raise ValueError(
+            f"Labels are wanted as class numbers; {labels!r} came. model.index(name) finds a"
+            " class's number."
+        )
     labels = torch.as_tensor(labels, device=images.device)
     if labels.is_floating_point() or labels.dtype == torch.bool:
-        raise ValueError(f"Labels are wanted as whole numbers, a class each; these are {labels.dtype}.")
+        raise ValueError(
+            f"Labels are wanted as whole numbers, a class each; these are {labels.dtype}."
+        )
     if labels.dim() == 0:
         labels = labels.expand(len(images))
     if labels.shape != (len(images),):
-        raise ValueError(f"One label an image is wanted, shape ({len(images)},); the labels' shape is {tuple(labels.shape)}.")
+        raise ValueError(
+            f"One label an image is wanted, shape ({len(images)},); the labels' shape is"
+            f" {tuple(labels.shape)}."
+        )
     return labels.long()
 
 
-def check_labels(labels: int | torch.Tensor, images: torch.Tensor, classes: int) -> torch.Tensor:
-    """The labels as `one_each` gives them, once each is seen to be a class from 0 to classes - 1; else ValueError."""
-    labels = one_each(labels, images)
+def validated_labels(
+    labels: int | torch.Tensor, images: torch.Tensor, classes: int
+) -> torch.Tensor:
+    """The labels as `expanded_labels` gives them, once each is seen to be a class from 0 to classes
+    - 1; else ValueError.
+    """
+    labels = expanded_labels(labels, images)
     if labels.min() < 0 or labels.max() >= classes:
-        raise ValueError(f"Labels are wanted from 0 to {classes - 1}, the model's classes; "
-                         f"these go from {labels.min()} to {labels.max()}.")
+        raise ValueError(
+            f"Labels are wanted from 0 to {classes - 1}, the model's classes; "
+            f"these go from {labels.min()} to {labels.max()}."
+        )
     return labels
 
 
 def device() -> torch.device:
-    """The GPU where there is one, else the processor. Pictures and networks of the course are made here."""
+    """The GPU where there is one, else the processor.
+
+    Pictures and networks of the course are made here.
+    """
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,7 +1,11 @@
-"""Pictures, paintings, digits, clothes and tables, as tensors and frames. All of it lies in data/ and needs no network.
+"""Pictures, paintings, digits, clothes and tables, as tensors and frames.
 
-Pictures are float32 tensors (N, 3, H, W) with values in [0, 1]; digits and clothes (N, 1, 28, 28). They live on `device()`.
+All of it lies in data/ and needs no network.
+
+Pictures are float32 tensors (N, 3, H, W) with values in [0, 1]; digits and clothes (N, 1, 28, 28).
+They live on `device()`.
 """
+
 import csv
 import functools
 import hashlib
@@ -18,25 +22,30 @@ from trickkit.common import unknown
 from trickkit.contract import device
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-
-
 DATA = ROOT / "data"
-
-
 LARGEST_FILE = 40_000_000  # bytes
-
-
-LARGEST_PHOTO = 50_000_000  # pixels: a phone takes 12 to 48 million; a decompression bomb claims billions
-
-
-CLOTHES = ("t-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot")
-
-
+# pixels: a phone takes 12 to 48 million; a decompression bomb claims billions
+LARGEST_PHOTO = 50_000_000
+CLOTHES = (
+    "t-shirt",
+    "trousers",
+    "pullover",
+    "dress",
+    "coat",
+    "sandal",
+    "shirt",
+    "sneaker",
+    "bag",
+    "boot",
+)
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
 class Split(NamedTuple):
-    """A data set in its two parts. Images: float in [0, 1], (N, C, H, W). Labels: int64, (N,). Names: a word a class."""
+    """A data set in its two parts. Images: float in [0, 1], (N, C, H, W). Labels: int64, (N,).
+
+    Names: a word a class.
+    """
 
     train_images: torch.Tensor
     train_labels: torch.Tensor
@@ -47,10 +56,14 @@ class Split(NamedTuple):
 
 @functools.cache
 def sources() -> dict[str, dict[str, str]]:
-    """Title, author, licence, source, size and sha256 of every file in data/, by its path there (data/SOURCES.csv)."""
+    """Title, author, licence, source, size and sha256 of every file in data/, by its path there
+    (data/SOURCES.csv).
+    """
     if not (DATA / "SOURCES.csv").exists():
-        raise FileNotFoundError(f"{DATA / 'SOURCES.csv'} is missing. The course's data lie beside the package: "
-                                "install from the cloned repository with `make course`, or restore with `git checkout data`.")
+        raise FileNotFoundError(
+            f"{DATA / 'SOURCES.csv'} is missing. The course's data lie beside the package: install"
+            " from the cloned repository with `make course`, or restore with `git checkout data`."
+        )
     with open(DATA / "SOURCES.csv", encoding="utf-8", newline="") as f:
         return {row["file"]: row for row in csv.DictReader(f)}
 
@@ -58,17 +71,22 @@ def sources() -> dict[str, dict[str, str]]:
 def shipped(file: str) -> pathlib.Path:
     """The path of a file in data/, once its bytes are seen to be the ones that were shipped.
 
-    file: path below data/, such as "pictures/panda.jpg". Raises FileNotFoundError if it is missing, ValueError if it is
-    damaged or not one of the course's.
+    file: path below data/, such as "pictures/panda.jpg".
+    Raises FileNotFoundError if it is missing, ValueError if it is damaged or not one of the
+        course's.
     """
     if file not in sources():
         raise unknown("file in data/", file, sources())
     path = DATA / file
     if not path.exists():
-        raise FileNotFoundError(f"data/{file} is missing. Restore it with `git checkout -- data/{file}`.")
+        raise FileNotFoundError(
+            f"data/{file} is missing. Restore it with `git checkout -- data/{file}`."
+        )
     if hashlib.sha256(path.read_bytes()).hexdigest() != sources()[file]["sha256"]:
-        raise ValueError(f"data/{file} is damaged: its checksum is not the one in data/SOURCES.csv. "
-                         f"Restore it with `git checkout -- data/{file}`.")
+        raise ValueError(
+            f"data/{file} is damaged: its checksum is not the one in data/SOURCES.csv. "
+            f"Restore it with `git checkout -- data/{file}`."
+        )
     return path
 
 
@@ -76,123 +94,166 @@ def _names(folder: str) -> list[str]:
     return [pathlib.Path(f).stem for f in sources() if f.startswith(folder + "/")]
 
 
-def pictures() -> list[str]:
+def picture_names() -> list[str]:
     """The names of the photographs."""
     return _names("pictures")
 
 
-def paintings() -> list[str]:
+def painting_names() -> list[str]:
     """The names of the paintings."""
     return _names("paintings")
 
 
-def picture(name: str, size: int | None = None) -> torch.Tensor:
+def picture(name: str, *, size: int | None = None) -> torch.Tensor:
     """A photograph of the course, by name: (1, 3, H, W) in [0, 1].
 
     size: pixels of a centred square; None keeps the whole photograph as it is.
     Raises ValueError for an unknown name, with the nearest ones.
     """
-    if name not in pictures():
-        raise unknown("picture", name, pictures())
-    return photo(shipped(f"pictures/{name}.jpg"), size)
+    if name not in picture_names():
+        raise unknown("picture", name, picture_names())
+    return photo(shipped(f"pictures/{name}.jpg"), size=size)
 
 
-def painting(name: str, size: int | None = None) -> torch.Tensor:
-    """A painting of the course, by name: (1, 3, H, W) in [0, 1]. size: as in `picture`."""
-    if name not in paintings():
-        raise unknown("painting", name, paintings())
-    return photo(shipped(f"paintings/{name}.jpg"), size)
+def painting(name: str, *, size: int | None = None) -> torch.Tensor:
+    """A painting of the course, by name: (1, 3, H, W) in [0, 1].
+
+    size: as in `picture`.
+    """
+    if name not in painting_names():
+        raise unknown("painting", name, painting_names())
+    return photo(shipped(f"paintings/{name}.jpg"), size=size)
 
 
-def photo(source: str | os.PathLike | bytes, size: int | None = None) -> torch.Tensor:
+def photo(source: str | os.PathLike | bytes, *, size: int | None = None) -> torch.Tensor:
     """Your own photograph, from a path or the bytes of a file: (1, 3, H, W) in [0, 1].
 
-    Grey, palette, CMYK and transparent pictures are turned to RGB (transparency over white); the camera's rotation is
-    applied. size: as in `picture`. Raises FileNotFoundError for a path that is not there, ValueError for a file that is no
-    picture, is cut short, or is larger than 40 MB or 50 million pixels.
+    Grey, palette, CMYK and transparent pictures are turned to RGB (transparency over white); the
+    camera's rotation is applied.
+    size: as in `picture`.
+    Raises FileNotFoundError for a path that is not there, ValueError for a file that is no picture,
+        is cut short, or is larger than 40 MB or 50 million pixels.
     """
     if size is not None and (not isinstance(size, int) or size < 1):
-        raise ValueError(f"size is {size!r}; it wants a whole number of pixels, 1 or more, or None for the whole photo.")
+        raise ValueError(
+            f"size is {size!r}; it wants a whole number of pixels, 1 or more, or None for the whole"
+            " photo."
+        )
     if isinstance(source, bytes):
-        named, length, file = "The file", len(source), io.BytesIO(source)
+        named = "The file"
+        length = len(source)
+        file = io.BytesIO(source)
     else:
         file = pathlib.Path(source).expanduser()
         if file.is_dir():
             raise FileNotFoundError(f"{file} is a folder. Give the path of one photo in it.")
         if not file.is_file():
-            raise FileNotFoundError(f"There is no file {file}. Give the path of a photo, or use data.picture with one of: "
-                                    f"{', '.join(pictures())}.")
-        named, length = file.name, file.stat().st_size
+            raise FileNotFoundError(
+                f"There is no file {file}. Give the path of a photo, or use data.picture with one"
+                f" of: {', '.join(picture_names())}."
+            )
+        named = file.name
+        length = file.stat().st_size
     if length > LARGEST_FILE:
-        raise ValueError(f"{named} is larger than {LARGEST_FILE // 10**6} MB. Save a smaller copy of the photo and use that.")
+        raise ValueError(
+            f"{named} is larger than {LARGEST_FILE // 10**6} MB. Save a smaller copy of the photo"
+            " and use that."
+        )
     try:
         with Image.open(file) as image:
             if image.width * image.height > LARGEST_PHOTO:
-                raise ValueError(f"{named} claims {image.width} × {image.height} pixels, more than "
-                                 f"{LARGEST_PHOTO // 10**6} million. Save a smaller copy of the photo and use that.")
+                raise ValueError(
+                    f"{named} claims {image.width} × {image.height} pixels, more than"
+                    f" {LARGEST_PHOTO // 10**6} million. Save a smaller copy of the photo and use"
+                    " that."
+                )
             image = ImageOps.exif_transpose(image)
             if image.mode.startswith("I"):  # 16 bits a pixel, which Pillow would cut off at 255
-                image = Image.fromarray((np.asarray(image, dtype=np.float32) / 257).round().astype(np.uint8))
+                image = Image.fromarray(
+                    (np.asarray(image, dtype=np.float32) / 257).round().astype(np.uint8)
+                )
             if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA"):
                 image = image.convert("RGBA")
                 image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
             image = image.convert("RGB")
     except (UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{named} is not a picture that can be read. A JPEG, PNG, GIF or WebP photo is wanted.") from error
+        raise ValueError(
+            f"{named} is not a picture that can be read. A JPEG, PNG, GIF or WebP photo is wanted."
+        ) from error
     except (OSError, SyntaxError) as error:
-        raise ValueError(f"{named} is damaged or cut short ({error}). Save or download it again.") from error
+        raise ValueError(
+            f"{named} is damaged or cut short ({error}). Save or download it again."
+        ) from error
     if size is not None:
         image = ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC)
     pixels = torch.from_numpy(np.asarray(image, dtype=np.float32) / 255)
     return pixels.permute(2, 0, 1).unsqueeze(0).contiguous().to(device())
 
 
-def scaled(image: torch.Tensor, side: int) -> torch.Tensor:
-    """An image (1, C, H, W) smaller or larger: its longer side is `side` pixels, its proportions are kept, up to rounding."""
+def scaled(image: torch.Tensor, *, side: int) -> torch.Tensor:
+    """An image (1, C, H, W) smaller or larger: its longer side is `side` pixels, its proportions
+    are kept, up to rounding.
+    """
     height, width = (max(1, round(side * n / max(image.shape[2:]))) for n in image.shape[2:])
-    return torch.nn.functional.interpolate(image, (height, width), mode="bicubic", antialias=True).clamp(0, 1)
+    return torch.nn.functional.interpolate(
+        image, (height, width), mode="bicubic", antialias=True
+    ).clamp(0, 1)
 
 
 def to_bytes(image: torch.Tensor) -> np.ndarray:
     """One image as whole grey levels, the way a file keeps it: (H, W, 3) uint8.
 
-    image: (1, 3, H, W), (1, 1, H, W), or the same without the first axis, in [0, 1]; rounded to the nearest of 256 levels.
+    image: (1, 3, H, W), (1, 1, H, W), or the same without the first axis, in [0, 1]; rounded to the
+        nearest of 256 levels.
     """
     pixels = image.detach().cpu()
     if pixels.dim() == 4 and len(pixels) == 1:
         pixels = pixels[0]
     if pixels.dim() != 3 or pixels.shape[0] not in (1, 3):
-        raise ValueError(f"One image is wanted, (3, H, W) or (1, 3, H, W); this has shape {tuple(image.shape)}.")
+        raise ValueError(
+            f"One image is wanted, (3, H, W) or (1, 3, H, W); this has shape {tuple(image.shape)}."
+        )
     levels = (as_saved(pixels) * 255).round().to(torch.uint8)
     return levels.expand(3, -1, -1).permute(1, 2, 0).numpy()
 
 
 def as_saved(images: torch.Tensor) -> torch.Tensor:
-    """What is left of images (N, C, H, W) once a file has kept them: each pixel at the nearest of its 256 grey levels."""
+    """What is left of images (N, C, H, W) once a file has kept them: each pixel at the nearest of
+    its 256 grey levels.
+    """
     return (images.clamp(0, 1) * 255).round() / 255
 
 
 def png(image: torch.Tensor) -> bytes:
-    """One image (1, 3, H, W) in [0, 1] as the bytes of a PNG file, which keeps every pixel's 256 levels exactly."""
+    """One image (1, 3, H, W) in [0, 1] as the bytes of a PNG file, which keeps every pixel's 256
+    levels exactly.
+    """
     file = io.BytesIO()
     Image.fromarray(to_bytes(image)).save(file, "PNG")
     return file.getvalue()
 
 
 def write_whole(path: pathlib.Path, content: bytes) -> None:
-    """Write a file whole or not at all: an interruption leaves the old one. Raises OSError where it cannot be written."""
+    """Write a file whole or not at all: an interruption leaves the old one.
+
+    Raises OSError where it cannot be written.
+    """
     fresh = path.with_name(path.name + ".new")
     fresh.write_bytes(content)
     os.replace(fresh, path)
 
 
 def attribution(*names: str) -> str:
-    """Who made the named pictures or paintings and under which licence, as a sentence to print below them."""
+    """Who made the named pictures or paintings and under which licence, as a sentence to print
+    below them.
+    """
     parts = []
     for name in names:
-        file = next((f for f in sources() if pathlib.Path(f).stem == name and f.startswith("p")), None)
+        file = next(
+            (f for f in sources() if pathlib.Path(f).stem == name and f.startswith("p")), None
+        )
         if file is None:
-            raise unknown("picture or painting", name, pictures() + paintings())
+            raise unknown("picture or painting", name, picture_names() + painting_names())
         row = sources()[file]
         parts.append(f"{row['title']}: {row['author']}, {row['licence']}")
     return "; ".join(parts) + "."
@@ -200,7 +261,10 @@ def attribution(*names: str) -> str:
 
 def _split(file: str, names: tuple[str, ...]) -> Split:
     with np.load(shipped(file)) as z:
-        images = [torch.from_numpy(z[k]).unsqueeze(1).float().div(255) for k in ("train_images", "test_images")]
+        images = [
+            torch.from_numpy(z[k]).unsqueeze(1).float().div(255)
+            for k in ("train_images", "test_images")
+        ]
         labels = [torch.from_numpy(z[k]).long() for k in ("train_labels", "test_labels")]
     return Split(*(t.to(device()) for t in (images[0], labels[0], images[1], labels[1])), names)
 
@@ -218,44 +282,55 @@ def _complete(name: str, names: tuple[str, ...]) -> Split:
         try:
             part = getattr(torchvision.datasets, name)(cache(), train=train, download=True)
         except (OSError, RuntimeError) as error:
-            raise FileNotFoundError(f"The complete {name} is not in {cache()} and could not be downloaded. Connect to the "
-                                    "network once, or leave out full=True to use the part that is shipped.") from error
+            raise FileNotFoundError(
+                f"The complete {name} is not in {cache()} and could not be downloaded. Connect to"
+                " the network once, or leave out full=True to use the part that is shipped."
+            ) from error
         images = torch.as_tensor(part.data)
         images = images.unsqueeze(1) if images.dim() == 3 else images.permute(0, 3, 1, 2)
         parts += [images.float().div(255).contiguous(), torch.as_tensor(part.targets).long()]
     return Split(*(t.to(device()) for t in parts), names)
 
 
-def digits(full: bool = False) -> Split:
-    """Handwritten digits (MNIST; LeCun, Cortes, Burges): 4,000 to train and 1,000 to test, (N, 1, 28, 28) in [0, 1].
+def digits(*, full: bool = False) -> Split:
+    """Handwritten digits (MNIST; LeCun, Cortes, Burges): 4,000 to train and 1,000 to test,
+    (N, 1, 28, 28) in [0, 1].
 
-    full: all 60,000 + 10,000, downloaded once into `cache()`; raises FileNotFoundError where that cannot be.
+    full: all 60,000 + 10,000, downloaded once into `cache()`; raises FileNotFoundError where that
+        cannot be.
     """
     names = tuple("0123456789")
     return _complete("MNIST", names) if full else _split("datasets/mnist_5k.npz", names)
 
 
-def clothes(full: bool = False) -> Split:
-    """Clothes (Fashion-MNIST; Xiao, Rasul, Vollgraf 2017, arXiv:1708.07747): 10,000 to train and 2,000 to test.
+def clothes(*, full: bool = False) -> Split:
+    """Clothes (Fashion-MNIST; Xiao, Rasul, Vollgraf 2017, arXiv:1708.07747): 10,000 to train and
+    2,000 to test.
 
     Shapes, range and full: as in `digits`.
     """
-    return _complete("FashionMNIST", CLOTHES) if full else _split("datasets/fashion_mnist_12k.npz", CLOTHES)
+    return (
+        _complete("FashionMNIST", CLOTHES)
+        if full
+        else _split("datasets/fashion_mnist_12k.npz", CLOTHES)
+    )
 
 
 def cifar10() -> Split:
-    """CIFAR-10 (Krizhevsky 2009), all of it: 50,000 + 10,000 colour images, (N, 3, 32, 32) in [0, 1].
+    """CIFAR-10 (Krizhevsky 2009), all of it: 50,000 + 10,000 colour images, (N, 3, 32, 32) in
+    [0, 1].
 
     Not shipped: downloaded once into `cache()`; raises FileNotFoundError where that cannot be.
     """
     return _complete("CIFAR10", CIFAR10)
 
 
-def boxes():
-    """Where the thing in each of ten photographs is: a pandas frame with picture, class (ImageNet's name) and the box's sides.
+def bounding_boxes():
+    """Where the thing in each of ten photographs is: a pandas frame with picture, class
+    (ImageNet's name) and the box's sides.
 
-    left, top, right and bottom in pixels of the picture at size 224; of two lemurs, the one in front. Drawn by hand for this
-    course, for the pointing game.
+    left, top, right and bottom in pixels of the picture at size 224; of two lemurs, the one in
+    front. Drawn by hand for this course, for the pointing game.
     """
     import pandas as pd
 
@@ -263,27 +338,37 @@ def boxes():
 
 
 def titanic():
-    """Everyone aboard the Titanic (Dawson 1995): a pandas frame of 2,201 rows with class, sex, age and survived (0 or 1)."""
+    """Everyone aboard the Titanic (Dawson 1995): a pandas frame of 2,201 rows with class, sex, age
+    and survived (0 or 1).
+    """
     import pandas as pd
 
     counts = pd.read_csv(shipped("tables/titanic.csv"))
-    return counts.loc[counts.index.repeat(counts["people"])].drop(columns="people").reset_index(drop=True)
+    return (
+        counts.loc[counts.index.repeat(counts["people"])]
+        .drop(columns="people")
+        .reset_index(drop=True)
+    )
 
 
 def german_credit():
-    """German credit (Hofmann, UCI): a pandas frame of 1,000 loans; risk is 1 for good, 0 for bad."""
+    """German credit (Hofmann, UCI): a frame of 1,000 loans; risk is 1 for good, 0 for bad."""
     import pandas as pd
 
     return pd.read_csv(shipped("tables/german_credit.csv"))
 
 
 def tic_tac_toe():
-    """Every way a game of tic-tac-toe can end, x first: a pandas frame of 958 boards, nine squares of x, o or empty, and
-    x_wins (0 or 1). The same as Aha's endgames (UCI 1991), played out here.
+    """Every way a game of tic-tac-toe can end, x first: a pandas frame of 958 boards, nine squares
+    of x, o or empty, and x_wins (0 or 1). The same as Aha's endgames (UCI 1991), played out here.
     """
     import pandas as pd
 
-    squares = [f"{row} {column}" for row in ("top", "middle", "bottom") for column in ("left", "centre", "right")]
+    squares = [
+        f"{row} {column}"
+        for row in ("top", "middle", "bottom")
+        for column in ("left", "centre", "right")
+    ]
     lines = [(0, 1, 2), (3, 4, 5), (6, 7, 8), (0, 3, 6), (1, 4, 7), (2, 5, 8), (0, 4, 8), (2, 4, 6)]
 
     def won(board, mark):
@@ -293,14 +378,24 @@ def tic_tac_toe():
     def ends(board, mark, other):
         if won(board, other) or "empty" not in board:
             return {board}
-        return set().union(*(ends((*board[:i], mark, *board[i + 1:]), other, mark) for i in range(9) if board[i] == "empty"))
+        return set().union(
+            *(
+                ends((*board[:i], mark, *board[i + 1 :]), other, mark)
+                for i in range(9)
+                if board[i] == "empty"
+            )
+        )
 
     boards = sorted(ends(("empty",) * 9, "x", "o"))
-    return pd.DataFrame(boards, columns=squares).assign(x_wins=[int(won(board, "x")) for board in boards])
+    return pd.DataFrame(boards, columns=squares).assign(
+        x_wins=[int(won(board, "x")) for board in boards]
+    )
 
 
 def hackers_and_prophets():
-    """6,000 sentences of the Jargon File and the King James Bible: a pandas frame with source and text."""
+    """6,000 sentences of the Jargon File and the King James Bible: a pandas frame with source and
+    text.
+    """
     import pandas as pd
 
     return pd.read_csv(shipped("texts/hackers_and_prophets.csv"))

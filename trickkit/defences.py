@@ -1,8 +1,10 @@
-"""Defences: networks trained to hold, certificates that say how far, and how to see through a defence that only looks like one.
+"""Defences: networks trained to hold, certificates that say how far, and how to see through a
+defence that only looks like one.
 
-All takes and gives what the course's attacks do: a model is any callable from pixels in [0, 1], (N, C, H, W), to logits (N, K).
-`make weights` trains the networks that are shipped anew.
+All takes and gives what the course's attacks do: a model is any callable from pixels in [0, 1],
+(N, C, H, W), to logits (N, K). `make weights` trains the networks that are shipped anew.
 """
+
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -12,284 +14,425 @@ from scipy.stats import binomtest, norm
 from torch import nn
 from torch.nn import functional as F
 
-from trickkit import attacks, data
-from trickkit.common import check_count, progress
-from trickkit.contract import Model, check, check_batch, check_eval, check_images, device, loss_gradient, one_each, per_image
-from trickkit.models import accuracy, ensemble
+from trickkit import attacks
+from trickkit.common import validate_count
+from trickkit.contract import (
+    Model,
+    device,
+    loss_gradient,
+    per_image,
+    validate_attack,
+    validate_batch,
+    validate_eval,
+    validate_images,
+)
+from trickkit.models import accuracy, ensemble, load_weights
+from trickkit.training import Augment
 
 FILE = "weights/defended_digits.safetensors"
-RADII, NOISES = (0.0, 0.1, 0.2, 0.3), (0.25, 0.5)  # the ε and the σ that shipped networks were trained with
-Spoil = Callable[[nn.Module, torch.Tensor, torch.Tensor, float, torch.Generator], torch.Tensor]
+RADII = (0.0, 0.1, 0.2, 0.3)  # the ε that shipped networks were trained with
+NOISES = (0.25, 0.5)  # and the σ
 
 
 # Training.
 
-def network(seed: int = 0) -> nn.Sequential:
-    """The lesson's network for digits: (N, 1, 28, 28) -> (N, 10), 110,000 weights. Same seed, same weights.
+
+def digit_network(*, seed: int = 0) -> nn.Sequential:
+    """The lesson's network for digits: (N, 1, 28, 28) -> (N, 10), 110,000 weights.
+
+    Same seed, same weights.
 
     Strides in place of pooling make it cheap enough to be attacked at every step of its training.
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return nn.Sequential(OrderedDict(
-            conv1=nn.Conv2d(1, 16, 4, stride=2, padding=1), relu1=nn.ReLU(),
-            conv2=nn.Conv2d(16, 32, 4, stride=2, padding=1), relu2=nn.ReLU(),
-            flatten=nn.Flatten(), hidden=nn.Linear(32 * 7 * 7, 64), relu3=nn.ReLU(), logits=nn.Linear(64, 10),
-        )).to(device())
+        return nn.Sequential(
+            OrderedDict(
+                conv1=nn.Conv2d(1, 16, 4, stride=2, padding=1),
+                relu1=nn.ReLU(),
+                conv2=nn.Conv2d(16, 32, 4, stride=2, padding=1),
+                relu2=nn.ReLU(),
+                flatten=nn.Flatten(),
+                hidden=nn.Linear(32 * 7 * 7, 64),
+                relu3=nn.ReLU(),
+                logits=nn.Linear(64, 10),
+            )
+        ).to(device())
 
 
-def adversarial(eps: float, steps: int = 7) -> Spoil:
-    """Each batch at its worst: PGD's answer to max J(x + δ, y) over |δ| ≤ ε (Madry et al. 2018, arXiv:1706.06083, eq. 2.1).
+def pgd_examples(eps: float, *, steps: int = 7) -> Augment:
+    """Each batch at its worst: PGD's answer to max J(x + δ, y) over |δ| ≤ ε.
 
-    ε grows from 0 in the first two fifths of the training: at the full ε = 0.3 from the start, a network may learn nothing.
+    Madry et al. 2018, arXiv:1706.06083, eq. 2.1.
+
+    ε grows from 0 in the first two fifths of the training: at the full ε = 0.3 from the start, a
+    network may learn nothing.
     """
-    def spoil(model, images, labels, done, dice):
-        now, seed = eps * min(1.0, done / 0.4), torch.randint(2**31, (), generator=dice).item()
-        return attacks.pgd(model, images, labels, now, steps, 2.5 * now / steps, seed=seed, early_stop=False)
-    return spoil
+
+    def augment(model, images, labels, done, generator):
+        now = eps * min(1.0, done / 0.4)
+        seed = torch.randint(2**31, (), generator=generator).item()
+        return attacks.pgd(
+            model,
+            images,
+            labels,
+            eps=now,
+            steps=steps,
+            step_size=2.5 * now / steps,
+            seed=seed,
+            early_stop=False,
+        )
+
+    return augment
 
 
-def noise(sigma: float) -> Spoil:
-    """Each batch with Gaussian noise of standard deviation σ added (Cohen et al. 2019, arXiv:1902.02918, §3.3)."""
-    def spoil(model, images, labels, done, dice):
-        return images + sigma * torch.randn(images.shape, generator=dice).to(images)
-    return spoil
+def gaussian_noise(sigma: float) -> Augment:
+    """Each batch with Gaussian noise of standard deviation σ added.
 
-
-def train(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, spoil: Spoil | None, epochs: int,
-          rate: float = 2e-3, batch: int = 100, seed: int = 0) -> nn.Module:
-    """Train a model in place on spoilt images, by Adam on the cross-entropy, and hand it back in eval mode.
-
-    images: (N, 1, H, W) in [0, 1]; each is shifted by up to two pixels; labels: (N,). spoil: `adversarial(eps)`,
-    `noise(sigma)`, or None for images as they are. The rate falls to 0 along a cosine. Same seed, same dice.
+    Cohen et al. 2019, arXiv:1902.02918, §3.3.
     """
-    check_images(images)
-    labels, dice = one_each(labels, images), torch.Generator().manual_seed(seed)
-    adam, total, k = torch.optim.Adam(model.parameters(), lr=rate), epochs * math.ceil(len(images) / batch), 0
-    model.train()
-    for _ in progress(range(epochs), "training"):
-        for rows in torch.randperm(len(images), generator=dice).split(batch):
-            k += 1
-            adam.param_groups[0]["lr"] = rate * (1 + math.cos(math.pi * k / total)) / 2
-            x, y = shifted(images[rows.to(images.device)], 2, dice), labels[rows.to(images.device)]
-            if spoil:
-                x = spoil(model, x, y, k / total, dice)
-            loss = F.cross_entropy(model(x), y)
-            adam.zero_grad()
-            loss.backward()
-            adam.step()
-    return model.eval()
+
+    def augment(model, images, labels, done, generator):
+        return images + sigma * torch.randn(images.shape, generator=generator).to(images)
+
+    return augment
 
 
-def shifted(images: torch.Tensor, most: int, dice: torch.Generator) -> torch.Tensor:
-    """Each image (N, 1, H, W) moved by up to `most` pixels, its own way, with black coming in at the rim."""
+def shifts(then: Augment | None = None) -> Augment:
+    """Each image moved by up to two pixels, and after that what `then` makes of it."""
+
+    def augment(model, images, labels, done, generator):
+        images = shifted(images, max_shift=2, generator=generator)
+        return then(model, images, labels, done, generator) if then else images
+
+    return augment
+
+
+def shifted(images: torch.Tensor, *, max_shift: int, generator: torch.Generator) -> torch.Tensor:
+    """Each image (N, 1, H, W) moved by up to `max_shift` pixels, its own way, with black coming in
+    at the rim.
+    """
     height, width = images.shape[2:]
-    down, right = torch.randint(2 * most + 1, (2, len(images), 1), generator=dice)
-    rows, columns = down + torch.arange(height), right + torch.arange(width)
-    padded, each = F.pad(images, (most,) * 4), torch.arange(len(images))[:, None, None]
+    down, right = torch.randint(2 * max_shift + 1, (2, len(images), 1), generator=generator)
+    rows = down + torch.arange(height)
+    columns = right + torch.arange(width)
+    padded = F.pad(images, (max_shift,) * 4)
+    each = torch.arange(len(images))[:, None, None]
     return padded[each, 0, rows[:, :, None], columns[:, None, :]].unsqueeze(1)
 
 
-RECIPES = {  # name -> how the images are spoilt, epochs
-    "eps0": (None, 50), "eps0.1": (adversarial(0.1), 50), "eps0.2": (adversarial(0.2), 50), "eps0.3": (adversarial(0.3), 100),
-    "sigma0.25": (noise(0.25), 50), "sigma0.5": (noise(0.5), 50),
+RECIPES = {  # name -> what becomes of the images, epochs
+    "eps0": (shifts(), 50),
+    "eps0.1": (shifts(pgd_examples(0.1)), 50),
+    "eps0.2": (shifts(pgd_examples(0.2)), 50),
+    "eps0.3": (shifts(pgd_examples(0.3)), 100),
+    "sigma0.25": (shifts(gaussian_noise(0.25)), 50),
+    "sigma0.5": (shifts(gaussian_noise(0.5)), 50),
 }
 
 
-def shipped(name: str) -> nn.Sequential:
-    """A network of `RECIPES` with the weights that came with the course: frozen, in eval mode, on `device()`."""
-    from safetensors.torch import load_file
-
-    weights = load_file(data.shipped(FILE))
-    model = network()
-    model.load_state_dict({k: weights[f"{name}.{k}"].float() for k in model.state_dict()})
-    return model.eval().requires_grad_(False)
+def _shipped(name: str) -> nn.Sequential:
+    """A network of `RECIPES` as it came with the course, on `device()`."""
+    return load_weights(digit_network(), FILE, prefix=f"{name}.")
 
 
 def robust(eps: float) -> nn.Sequential:
     """The digit network trained against PGD with that ε: 0 (natural training), 0.1, 0.2 or 0.3.
 
-    Raises ValueError for any other ε, FileNotFoundError or ValueError where the weights are missing or damaged.
+    Raises ValueError for any other ε, FileNotFoundError or ValueError where the weights are missing
+        or damaged.
     """
     if eps not in RADII:
-        raise ValueError(f"There is no network trained with eps = {eps!r}; there are {', '.join(f'{e:g}' for e in RADII)}.")
-    return shipped(f"eps{eps:g}")
+        raise ValueError(
+            f"There is no network trained with eps = {eps!r}; there are"
+            f" {', '.join(f'{e:g}' for e in RADII)}."
+        )
+    return _shipped(f"eps{eps:g}")
 
 
 def noise_trained(sigma: float) -> nn.Sequential:
-    """The digit network trained with Gaussian noise of that σ: 0.25 or 0.5. Raises as `robust` does."""
+    """The digit network trained with Gaussian noise of that σ: 0.25 or 0.5.
+
+    Raises as `robust` does.
+    """
     if sigma not in NOISES:
-        raise ValueError(f"There is no network trained with sigma = {sigma!r}; there are {', '.join(map(str, NOISES))}.")
-    return shipped(f"sigma{sigma:g}")
+        raise ValueError(
+            f"There is no network trained with sigma = {sigma!r}; there are"
+            f" {', '.join(map(str, NOISES))}."
+        )
+    return _shipped(f"sigma{sigma:g}")
 
 
 # Judging a defence by its worst case.
 
-@torch.no_grad()
-def held(model: Model, attempts: Sequence[torch.Tensor], labels: int | torch.Tensor) -> torch.Tensor:
-    """Which images held out against every attempt: booleans (N,), True where the model reads all of them rightly.
 
-    attempts: batches (N, C, H, W), the same images under one attack each (Carlini et al. 2019, arXiv:1902.06705: the
-    worst case is taken image by image).
+@torch.no_grad()
+def withstood(
+    model: Model, attempts: Sequence[torch.Tensor], labels: int | torch.Tensor
+) -> torch.Tensor:
+    """Which images held out against every attempt: booleans (N,), True where the model reads all of
+    them rightly.
+
+    attempts: batches (N, C, H, W), the same images under one attack each (Carlini et al. 2019,
+        arXiv:1902.06705: the worst case is taken image by image).
     """
     return torch.stack([model(images).argmax(1) == labels for images in attempts]).all(0)
 
 
 # Defences that hide the gradient, and how it is had all the same.
 
-def quantised(images: torch.Tensor, levels: int = 4) -> torch.Tensor:
-    """Each pixel at the nearest of a few grey levels from 0 to 1. Its gradient is 0 wherever it has one."""
-    check_levels(levels)
+
+def quantised(images: torch.Tensor, *, levels: int = 4) -> torch.Tensor:
+    """Each pixel at the nearest of a few grey levels from 0 to 1.
+
+    Its gradient is 0 wherever it has one.
+    """
+    validate_levels(levels)
     return (images * (levels - 1)).round() / (levels - 1)
 
 
-def dithered(images: torch.Tensor, levels: int = 4) -> torch.Tensor:
-    """Each pixel at one of the two grey levels around it, by a toss: the nearer one likelier, so that the mean is the pixel."""
-    check_levels(levels)
-    return (images * (levels - 1) + torch.rand_like(images)).floor().clamp(max=levels - 1) / (levels - 1)
-
-
-def clouded(images: torch.Tensor, levels: int = 4, sigma: float = 0.5) -> torch.Tensor:
-    """Each pixel at the nearest of a few grey levels, and then Gaussian noise of standard deviation σ. Nothing is clipped.
-
-    Both halves of a defence that hides: no gradient comes through the rounding, and no two answers are alike.
+def dithered(images: torch.Tensor, *, levels: int = 4) -> torch.Tensor:
+    """Each pixel at one of the two grey levels around it, by a toss: the nearer one likelier, so
+    that the mean is the pixel.
     """
-    check_sigma(sigma)
-    return quantised(images, levels) + sigma * torch.randn_like(images)
+    validate_levels(levels)
+    return (images * (levels - 1) + torch.rand_like(images)).floor().clamp(max=levels - 1) / (
+        levels - 1
+    )
 
 
-def check_levels(levels: int) -> None:
+def clouded(images: torch.Tensor, *, levels: int = 4, sigma: float = 0.5) -> torch.Tensor:
+    """Each pixel at the nearest of a few grey levels, and then Gaussian noise of standard deviation
+    σ. Nothing is clipped.
+
+    Both halves of a defence that hides: no gradient comes through the rounding, and no two answers
+    are alike.
+    """
+    validate_sigma(sigma)
+    return quantised(images, levels=levels) + sigma * torch.randn_like(images)
+
+
+def validate_levels(levels: int) -> None:
     """Raise ValueError for fewer than two grey levels."""
     if not isinstance(levels, int) or levels < 2:
-        raise ValueError(f"levels is {levels!r}; a whole number of at least two grey levels is wanted.")
+        raise ValueError(
+            f"levels is {levels!r}; a whole number of at least two grey levels is wanted."
+        )
 
 
-def straight_through(defence: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[torch.Tensor], torch.Tensor]:
-    """A defence whose output stays as it is, and whose gradient is taken to be 1: images -> images, both (N, C, H, W).
+def straight_through(
+    defence: Callable[[torch.Tensor], torch.Tensor],
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """A defence whose output stays as it is, and whose gradient is taken to be 1: images -> images,
+    both (N, C, H, W).
 
-    BPDA with the identity (Athalye et al. 2018, arXiv:1802.00420, §4.1.1): right where a defence hardly moves its input.
+    BPDA with the identity (Athalye et al. 2018, arXiv:1802.00420, §4.1.1): right where a defence
+    hardly moves its input.
     """
+
     def opened(images):
         return images + (defence(images) - images).detach()
+
     return opened
 
 
-def averaged(model: Model, draws: int) -> Model:
-    """A randomised model's expectation: the logarithm of its mean probabilities over `draws` fresh answers, (N, K).
+def averaged(model: Model, *, draws: int) -> Model:
+    """A randomised model's expectation: the logarithm of its mean probabilities over `draws` fresh
+    answers, (N, K).
 
     Its gradient is the gradient of the mean: EOT (Athalye et al. 2018, arXiv:1707.07397, §2.1).
     Raises ValueError for no draws.
     """
-    check_count(draws=draws)
+    validate_count(draws=draws)
     return ensemble([model] * draws)
 
 
-def break_defence(model: Model, defence: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor,
-                  labels: int | torch.Tensor, eps: float) -> torch.Tensor:
-    """Images within ε (ℓ∞) that model(defence(images)) reads wrongly, where the defence tosses coins and has no gradient.
+def break_defence(
+    model: Model,
+    defence: Callable[[torch.Tensor], torch.Tensor],
+    images: torch.Tensor,
+    labels: int | torch.Tensor,
+    *,
+    eps: float,
+) -> torch.Tensor:
+    """Images within ε (ℓ∞) that model(defence(images)) reads wrongly, where the defence tosses
+    coins and has no gradient.
 
-    Straight through the defence (BPDA), sixteen draws a step (EOT), PGD with no early stop, for one lucky toss is no success.
+    Straight through the defence (BPDA), sixteen draws a step (EOT), PGD with no early stop, for one
+    lucky toss is no success.
     """
     opened = straight_through(defence)
-    return attacks.pgd(averaged(lambda x: model(opened(x)), 16), images, labels, eps, steps=20, early_stop=False)
+    return attacks.pgd(
+        averaged(lambda x: model(opened(x)), draws=16),
+        images,
+        labels,
+        eps=eps,
+        steps=20,
+        early_stop=False,
+    )
 
 
-SIGNS = ("gradients are zero", "one step beats many", "noise beats the gradient", "a query attack beats the gradient",
-         "a borrowed attack beats the gradient", "without a limit some still hold")
+SIGNS = (
+    "gradients are zero",
+    "one step beats many",
+    "noise beats the gradient",
+    "a query attack beats the gradient",
+    "a borrowed attack beats the gradient",
+    "without a limit some still hold",
+)
 
 
-def symptoms(model: Model, images: torch.Tensor, labels: int | torch.Tensor, eps: float,
-             stand_in: Model) -> dict[str, float]:
-    """What Athalye et al. 2018 (arXiv:1802.00420, §3.1) and Carlini et al. 2019 (arXiv:1902.06705) ask of a defence.
+def symptoms(
+    model: Model, images: torch.Tensor, labels: int | torch.Tensor, *, eps: float, stand_in: Model
+) -> dict[str, float]:
+    """What Athalye et al. 2018 (arXiv:1802.00420, §3.1) and Carlini et al. 2019 (arXiv:1902.06705)
+    ask of a defence.
 
-    Shares of the images, 0 to 1: those whose gradient is zero, and those read rightly under each attack within ε (ℓ∞).
+    Shares of the images, 0 to 1: those whose gradient is zero, and those read rightly under each
+    attack within ε (ℓ∞).
     stand_in: another network, whose adversarial images are borrowed. `suspicious` reads the answer.
     """
-    check(model, images, eps)
+    validate_attack(model, images, eps=eps)
 
     def right(x):
         return accuracy(model, x, labels)
 
     radius = per_image(eps, images)
-    random = [(images + attacks.random_in_ball(images, radius, "linf", seed)).clamp(0, 1) for seed in range(20)]
-    return {"gradient zero": (loss_gradient(model, images, labels).flatten(1).abs().amax(1) == 0).float().mean().item(),
-            "one step": right(attacks.fgsm(model, images, labels, eps)),
-            "many steps": right(attacks.pgd(model, images, labels, eps, 40)),
-            "noise": held(model, random, labels).float().mean().item(),
-            "queries": right(attacks.square(model, images, labels, eps, queries=300)),
-            "borrowed": right(attacks.pgd(stand_in, images, labels, eps, 40, early_stop=False)),
-            "no limit": right(attacks.pgd(model, images, labels, 1.0, 40))}
+    random = [
+        (images + attacks.random_in_ball(images, radius, norm="linf", seed=seed)).clamp(0, 1)
+        for seed in range(20)
+    ]
+    return {
+        "gradient zero": (
+            (loss_gradient(model, images, labels).flatten(1).abs().amax(1) == 0)
+            .float()
+            .mean()
+            .item()
+        ),
+        "one step": right(attacks.fgsm(model, images, labels, eps=eps)),
+        "many steps": right(attacks.pgd(model, images, labels, eps=eps, steps=40)),
+        "noise": withstood(model, random, labels).float().mean().item(),
+        "queries": right(attacks.square(model, images, labels, eps=eps, queries=300)),
+        "borrowed": right(
+            attacks.pgd(stand_in, images, labels, eps=eps, steps=40, early_stop=False)
+        ),
+        "no limit": right(attacks.pgd(model, images, labels, eps=1.0, steps=40)),
+    }
 
 
-def suspicious(found: dict[str, float], margin: float = 0.02) -> list[bool]:
-    """Which of `SIGNS` the answers of `symptoms` show, by more than a margin: a share of the images."""
-    many = found["many steps"] - margin
-    return [found["gradient zero"] > margin, found["one step"] < many, found["noise"] < many, found["queries"] < many,
-            found["borrowed"] < many, found["no limit"] > margin]
+def suspicious(found: dict[str, float], *, tolerance: float = 0.02) -> list[bool]:
+    """Which of `SIGNS` the answers of `symptoms` show, by more than a tolerance: a share of the
+    images.
+    """
+    many = found["many steps"] - tolerance
+    return [
+        found["gradient zero"] > tolerance,
+        found["one step"] < many,
+        found["noise"] < many,
+        found["queries"] < many,
+        found["borrowed"] < many,
+        found["no limit"] > tolerance,
+    ]
 
 
 # Randomised smoothing.
 
-def with_noise(model: Model, sigma: float, seed: int = 0) -> Model:
-    """The model looking through Gaussian noise of standard deviation σ (in brightness, 0 to 1) that is new at every call."""
-    check_sigma(sigma)
-    dice = torch.Generator().manual_seed(seed)
-    return lambda images: model(images + sigma * torch.randn(images.shape, generator=dice).to(images))
+
+def with_noise(model: Model, *, sigma: float, seed: int = 0) -> Model:
+    """The model looking through Gaussian noise of standard deviation σ (in brightness, 0 to 1) that
+    is new at every call.
+    """
+    validate_sigma(sigma)
+    generator = torch.Generator().manual_seed(seed)
+    return lambda images: model(
+        images + sigma * torch.randn(images.shape, generator=generator).to(images)
+    )
 
 
 @torch.no_grad()
-def votes(model: Model, image: torch.Tensor, sigma: float, n: int, seed: int = 0) -> torch.Tensor:
-    """How often the model reads each class in n noisy copies of one image (1, C, H, W): counts (K,), int64, with sum n.
+def votes(
+    model: Model, image: torch.Tensor, *, sigma: float, n: int, seed: int = 0
+) -> torch.Tensor:
+    """How often the model reads each class in n noisy copies of one image (1, C, H, W): counts
+    (K,), int64, with sum n.
 
-    SAMPLEUNDERNOISE (Cohen et al. 2019, arXiv:1902.02918, §3.2). The noise is not clipped to [0, 1].
+    SAMPLEUNDERNOISE (Cohen et al. 2019, arXiv:1902.02918, §3.2). The noise is not clipped to
+    [0, 1].
     """
-    check_batch(image)
+    validate_batch(image)
     if len(image) != 1:
-        raise ValueError(f"One image is wanted, (1, C, H, W); {len(image)} came. Certify them one after another.")
-    check_eval(model)
-    check_count(n=n)
-    noisy, counts = with_noise(model, sigma, seed), 0
+        raise ValueError(
+            f"One image is wanted, (1, C, H, W); {len(image)} came. Certify them one after another."
+        )
+    validate_eval(model)
+    validate_count(n=n)
+    noisy = with_noise(model, sigma=sigma, seed=seed)
+    counts = 0
     for size in [1000] * (n // 1000) + [n % 1000] * (n % 1000 > 0):
         logits = noisy(image.expand(size, -1, -1, -1))
         counts = counts + logits.argmax(1).bincount(minlength=logits.shape[1])
     return counts
 
 
-def certificate(selection: torch.Tensor, counts: torch.Tensor, sigma: float, alpha: float = 0.001) -> tuple[int, float]:
-    """The class of the smoothed classifier and its certified ℓ₂ radius σ·Φ⁻¹(p), or (-1, 0.0): abstain.
+def certificate(
+    selection: torch.Tensor, counts: torch.Tensor, *, sigma: float, alpha: float = 0.001
+) -> tuple[int, float]:
+    """The class of the smoothed classifier and its certified ℓ₂ radius σ·Φ⁻¹(p), or (-1, 0.0):
+    abstain.
 
-    The class is the favourite of `selection`; p is the one-sided lower Clopper-Pearson bound, at confidence 1 - α, for how
-    often it comes up, from `counts`, which are other draws (both (K,)). It abstains unless p > 1/2.
-    CERTIFY (Cohen et al. 2019, arXiv:1902.02918, §3.2.2).
+    The class is the favourite of `selection`; p is the one-sided lower Clopper-Pearson bound, at
+    confidence 1 - α, for how often it comes up, from `counts`, which are other draws (both (K,)).
+    It abstains unless p > 1/2. CERTIFY (Cohen et al. 2019, arXiv:1902.02918, §3.2.2).
     """
-    check_sigma(sigma)
-    check_alpha(alpha)
+    validate_sigma(sigma)
+    validate_alpha(alpha)
     label = selection.argmax().item()
     found = binomtest(int(counts[label]), int(counts.sum()), alternative="greater")
     p = found.proportion_ci(confidence_level=1 - alpha).low
     return (label, float(sigma * norm.ppf(p))) if p > 0.5 else (-1, 0.0)
 
 
-def certify(model: Model, image: torch.Tensor, sigma: float, n0: int = 100, n: int = 1000, alpha: float = 0.001,
-            seed: int = 0) -> tuple[int, float]:
-    """The class that the smoothed classifier gives one image (1, C, H, W), and the ℓ₂ radius within which nothing changes it.
+def certify(
+    model: Model,
+    image: torch.Tensor,
+    *,
+    sigma: float,
+    n0: int = 100,
+    n: int = 1000,
+    alpha: float = 0.001,
+    seed: int = 0,
+) -> tuple[int, float]:
+    """The class that the smoothed classifier gives one image (1, C, H, W), and the ℓ₂ radius within
+    which nothing changes it.
 
-    n0 draws choose the class, n others bound its share; wrong with probability α at most. (-1, 0.0) if it abstains.
-    Raises ValueError for σ ≤ 0, α outside (0, 1), no draws, pixels outside [0, 1], a model in train mode.
+    n0 draws choose the class, n others bound its share; wrong with probability α at most. (-1, 0.0)
+    if it abstains.
+    Raises ValueError for σ ≤ 0, α outside (0, 1), no draws, pixels outside [0, 1], a model in train
+        mode.
     """
-    check_images(image)
-    check_alpha(alpha)
-    return certificate(votes(model, image, sigma, n0, 2 * seed), votes(model, image, sigma, n, 2 * seed + 1), sigma, alpha)
+    validate_images(image)
+    validate_alpha(alpha)
+    return certificate(
+        votes(model, image, sigma=sigma, n=n0, seed=2 * seed),
+        votes(model, image, sigma=sigma, n=n, seed=2 * seed + 1),
+        sigma=sigma,
+        alpha=alpha,
+    )
 
 
-def check_sigma(sigma: float) -> None:
+def validate_sigma(sigma: float) -> None:
     """Raise ValueError unless σ is a number above 0."""
     if not 0 < sigma < math.inf:
-        raise ValueError(f"sigma is {sigma}; the noise wants a standard deviation above 0, as a share of black to white: 0.5.")
+        raise ValueError(
+            f"sigma is {sigma}; the noise wants a standard deviation above 0, as a share of black"
+            " to white: 0.5."
+        )
 
 
-def check_alpha(alpha: float) -> None:
+def validate_alpha(alpha: float) -> None:
     """Raise ValueError unless α is a probability strictly between 0 and 1."""
     if not 0 < alpha < 1:
-        raise ValueError(f"alpha is {alpha}; it is how often a certificate may be wrong, between 0 and 1: 0.001 in the paper.")
-
+        raise ValueError(
+            f"alpha is {alpha}; it is how often a certificate may be wrong, between 0 and 1: 0.001"
+            " in the paper."
+        )

@@ -1,7 +1,10 @@
-"""Dreams: change the picture, not the network, so that a layer, a unit or a class has more of what it looks for.
+"""Dreams: change the picture, not the network, so that a layer, a unit or a class has more of what
+it looks for.
 
-What is to be had more of is an `Objective`; objectives add up: `layer("network.blocks.4") + 0.5 * label("vulture")`.
+What is to be had more of is an `Objective`; objectives add up: `layer("network.blocks.4") + 0.5 *
+label("vulture")`.
 """
+
 import functools
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -12,31 +15,47 @@ from torch import nn
 from torch.nn import functional as F
 
 from trickkit import activations, data
-from trickkit.common import check_count
-from trickkit.contract import check_eval, check_one, device
+from trickkit.common import validate_count
+from trickkit.contract import device, validate_eval, validate_picture
 
 SMALLEST = 32  # pixels: where networks for photographs have one place left in their last layer
 
 
 # What a picture is to have more of.
 
-class Objective:
-    """What a picture is to have more of. Call it with a model and images (N, 3, H, W): a number an image, (N,).
 
-    layers: the names of those it reads ("" is the model's own output); value: (model, {name: what that layer put out}) -> (N,).
+class Objective:
+    """What a picture is to have more of.
+
+    Call it with a model and images (N, 3, H, W): a number an image, (N,).
+
+    layers: the names of those it reads ("" is the model's own output).
+    value: (model, {name: what that layer put out}) -> (N,).
+
     Objectives add up and take numbers as weights: a + 0.5 * b, a - b, -a.
     """
 
-    def __init__(self, layers: Iterable[str], value: Callable[[nn.Module, dict[str, torch.Tensor]], torch.Tensor]):
-        self.layers, self.value = tuple(layers), value
+    def __init__(
+        self,
+        layers: Iterable[str],
+        value: Callable[[nn.Module, dict[str, torch.Tensor]], torch.Tensor],
+    ):
+        self.layers = tuple(layers)
+        self.value = value
 
     def __call__(self, model: nn.Module, images: torch.Tensor) -> torch.Tensor:
-        return self.value(model, dict(zip(self.layers, activations.read(model, images, *self.layers), strict=True)))
+        return self.value(
+            model,
+            dict(zip(self.layers, activations.read(model, images, *self.layers), strict=True)),
+        )
 
     def __add__(self, other: "Objective") -> "Objective":
         if not isinstance(other, Objective):
             return NotImplemented
-        return Objective({*self.layers, *other.layers}, lambda model, out: self.value(model, out) + other.value(model, out))
+        return Objective(
+            {*self.layers, *other.layers},
+            lambda model, out: self.value(model, out) + other.value(model, out),
+        )
 
     def __mul__(self, weight: float) -> "Objective":
         if not isinstance(weight, Real):
@@ -53,16 +72,29 @@ class Objective:
 
 
 def layer(name: str) -> Objective:
-    """All that a layer sees, ½‖a‖²: whatever it finds a little of, it wants more of (Mordvintsev et al. 2015)."""
+    """All that a layer sees, ½‖a‖²: whatever it finds a little of, it wants more of.
+
+    Mordvintsev et al. 2015.
+    """
     return Objective([name], lambda _, out: out[name].square().flatten(1).sum(1) / 2)
 
 
 def unit(name: str, channel: int) -> Objective:
-    """One channel of a layer, its mean activation over all places; of a layer without places, the activation itself."""
+    """One channel of a layer, its mean activation over all places; of a layer without places, the
+    activation itself.
+    """
+
     def value(_, out):
         if not 0 <= channel < out[name].shape[1]:
-            raise ValueError(f"There is no unit {channel}: {name} has {out[name].shape[1]}, from 0.")
-        return out[name][:, channel].flatten(1).mean(1) if out[name].dim() > 2 else out[name][:, channel]
+            raise ValueError(
+                f"There is no unit {channel}: {name} has {out[name].shape[1]}, from 0."
+            )
+        return (
+            out[name][:, channel].flatten(1).mean(1)
+            if out[name].dim() > 2
+            else out[name][:, channel]
+        )
+
     return Objective([name], value)
 
 
@@ -72,168 +104,253 @@ def label(name: str | int) -> Objective:
 
 
 def guide(photo: torch.Tensor, name: str) -> Objective:
-    """What a layer sees in another photo: each place of the picture wants more of the guide's features that match it best.
+    """What a layer sees in another photo: each place of the picture wants more of the guide's
+    features that match it best.
 
-    Σ over places of max over the guide's places of their dot product (Mordvintsev et al. 2015). photo: (1, 3, H, W) in [0, 1],
-    of any size.
+    Σ over places of max over the guide's places of their dot product (Mordvintsev et al. 2015).
+    photo: (1, 3, H, W) in [0, 1], of any size.
     """
-    check_one(photo)
+    validate_picture(photo)
 
     @functools.cache
     def features_of(model):
         with torch.no_grad():
             return activations.read(model, photo, name)[0][0].flatten(1)
 
-    return Objective([name], lambda model, out: (features_of(model).T @ out[name].flatten(2)).amax(1).sum(1))
+    return Objective(
+        [name], lambda model, out: (features_of(model).T @ out[name].flatten(2)).amax(1).sum(1)
+    )
 
 
 # Deep dream.
 
-def climb(x: torch.Tensor, g: torch.Tensor, rate: float) -> torch.Tensor:
-    """One step uphill whose mean size is the rate, whatever the gradient's, and still a picture: x + rate · g / mean|g|.
 
-    x, g: (1, 3, H, W), x in [0, 1]; rate: in pixels.
+def gradient_step(x: torch.Tensor, g: torch.Tensor, *, lr: float) -> torch.Tensor:
+    """One step uphill whose mean size is lr, whatever the gradient's, and still a picture.
+
+    x + lr · g / mean|g|, kept in [0, 1].
+
+    x, g: (1, 3, H, W), x in [0, 1].
+    lr: in pixels.
     """
-    return (x + rate * g / g.abs().mean().clamp(min=1e-30)).clamp(0, 1)
+    return (x + lr * g / g.abs().mean().clamp(min=1e-30)).clamp(0, 1)
 
 
-def slope(model: nn.Module, x: torch.Tensor, objective: Objective) -> torch.Tensor:
+def objective_gradient(model: nn.Module, x: torch.Tensor, objective: Objective) -> torch.Tensor:
     """The gradient of an objective with respect to the picture: both (1, 3, H, W)."""
     x = x.detach().requires_grad_(True)
     return torch.autograd.grad(objective(model, x).sum(), x)[0]
 
 
-def jittered(x: torch.Tensor, move: Callable[[torch.Tensor], torch.Tensor], down: int, right: int) -> torch.Tensor:
-    """move(x) as if the picture lay elsewhere: rolled down and right, moved, and rolled back. x: (N, C, H, W)."""
-    return move(x.roll((down, right), (2, 3))).roll((-down, -right), (2, 3))
+def jittered(
+    x: torch.Tensor, step: Callable[[torch.Tensor], torch.Tensor], *, down: int, right: int
+) -> torch.Tensor:
+    """step(x) as if the picture lay elsewhere: rolled down and right, moved, and rolled back.
+
+    x: (N, C, H, W).
+    """
+    return step(x.roll((down, right), (2, 3))).roll((-down, -right), (2, 3))
 
 
 def resized(x: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """A picture (N, C, H, W) at another size, linearly, corners on corners, as Google's notebook does it (scipy's zoom)."""
+    """A picture (N, C, H, W) at another size, linearly, corners on corners, as Google's notebook
+    does it (scipy's zoom).
+    """
     return F.interpolate(x, (height, width), mode="bilinear", align_corners=True)
 
 
 def carry(dreamt: torch.Tensor, small: torch.Tensor, large: torch.Tensor) -> torch.Tensor:
-    """Where the next octave starts: the photo at its size, with what was dreamt at the smaller size, enlarged.
+    """Where the next octave starts: the photo at its size, with what was dreamt at the smaller
+    size, enlarged.
 
-    dreamt, small: the picture as dreamt and the photo as it was, (1, 3, h, w); large: the photo, (1, 3, H, W) -> the same.
+    dreamt, small: the picture as dreamt and the photo as it was, (1, 3, h, w).
+    large: the photo, (1, 3, H, W) -> the same.
     """
     return large + resized(dreamt - small, *large.shape[2:])
 
 
-def dreaming(model: nn.Module, photo: torch.Tensor, objective: Objective, octaves: int = 4, steps: int = 10,
-             scale: float = 1.4, rate: float = 1.5 / 255, jitter: int = 32, seed: int = 0) -> Iterator[torch.Tensor]:
-    """Deep dream, step by step (Mordvintsev, Olah, Tyka 2015, github.com/google/deepdream, dream.ipynb).
+def dreaming(
+    model: nn.Module,
+    photo: torch.Tensor,
+    objective: Objective,
+    *,
+    octaves: int = 4,
+    steps: int = 10,
+    scale: float = 1.4,
+    lr: float = 1.5 / 255,
+    jitter: int = 32,
+    seed: int = 0,
+) -> Iterator[torch.Tensor]:
+    """Deep dream, step by step.
 
-    Yields the picture so far after every step: `octaves` sizes, each `scale` times the one before and at last the photo's own,
-    (1, 3, h, w) in [0, 1], `steps` of each. What an octave dreamt, its detail, is enlarged and added to the photo in the next.
-    rate: mean step in pixels; jitter: pixels, at most, by which the picture is rolled before a step and back after it.
-    Raises ValueError for what is no single photo, a model in train mode, settings that make no sense, or octaves that shrink
-    the photo's shorter side below 32 pixels.
+    Mordvintsev, Olah, Tyka 2015, github.com/google/deepdream, dream.ipynb.
+
+    Yields the picture so far after every step: `octaves` sizes, each `scale` times the one before
+        and at last the photo's own, (1, 3, h, w) in [0, 1], `steps` of each. What an octave dreamt,
+        its detail, is enlarged and added to the photo in the next.
+    lr: mean step in pixels.
+    jitter: pixels, at most, by which the picture is rolled before a step and back after it.
+    Raises ValueError for what is no single photo, a model in train mode, settings that make no
+        sense, or octaves that shrink the photo's shorter side below 32 pixels.
     """
-    check_one(photo)
-    check_eval(model)
-    check_count(octaves=octaves, steps=steps)
-    if not (scale > 1 or octaves == 1) or not rate > 0 or jitter < 0:
-        raise ValueError(f"Wanted are a scale above 1, a rate above 0 and a jitter of 0 or more; {scale:g}, {rate:g} and "
-                         f"{jitter} came.")
-    photo, dice = photo.detach(), torch.Generator().manual_seed(seed)
+    validate_picture(photo)
+    validate_eval(model)
+    validate_count(octaves=octaves, steps=steps)
+    if not (scale > 1 or octaves == 1) or not lr > 0 or jitter < 0:
+        raise ValueError(
+            f"Wanted are a scale above 1, an lr above 0 and a jitter of 0 or more; {scale:g},"
+            f" {lr:g} and {jitter} came."
+        )
+    photo = photo.detach()
+    generator = torch.Generator().manual_seed(seed)
     pyramid = [photo]
     for _ in range(octaves - 1):
         height, width = (round(side / scale) for side in pyramid[0].shape[2:])
         if min(height, width) < SMALLEST:
-            fit = 1 + math.floor(math.log(max(min(photo.shape[2:]) / SMALLEST, 1)) / math.log(scale))
-            raise ValueError(f"{octaves} octaves shrink this photo to {height} × {width} pixels or less, and {SMALLEST} are "
-                             f"the fewest that a network can use. Take {fit} or fewer octaves, or a larger photo.")
+            fit = 1 + math.floor(
+                math.log(max(min(photo.shape[2:]) / SMALLEST, 1)) / math.log(scale)
+            )
+            raise ValueError(
+                f"{octaves} octaves shrink this photo to {height} × {width} pixels or less, and"
+                f" {SMALLEST} are the fewest that a network can use. Take {fit} or fewer octaves,"
+                " or a larger photo."
+            )
         pyramid.insert(0, resized(pyramid[0], height, width))
-    return _octaves(model, pyramid, objective, steps, rate, jitter, dice)
+    return _octaves(model, pyramid, objective, steps, lr, jitter, generator)
 
 
-def _octaves(model, pyramid, objective, steps, rate, jitter, dice):
+def _octaves(model, pyramid, objective, steps, lr, jitter, generator):
     x = small = pyramid[0]
     for base in pyramid:
-        x, small = carry(x, small, base), base
+        x = carry(x, small, base)
+        small = base
         for _ in range(steps):
-            down, right = torch.randint(-jitter, jitter + 1, (2,), generator=dice).tolist()
-            x = jittered(x, lambda z: climb(z, slope(model, z, objective), rate), down, right)
+            down, right = torch.randint(-jitter, jitter + 1, (2,), generator=generator).tolist()
+            x = jittered(
+                x,
+                lambda z: gradient_step(z, objective_gradient(model, z, objective), lr=lr),
+                down=down,
+                right=right,
+            )
             yield x
 
 
 def shaded(name: str) -> Objective:
     """The upper half of a layer's rows, ½‖a‖²: a dream above, and the photo below."""
+
     def value(_, out):
         a = out[name]
-        return a[:, :, :a.shape[2] // 2].square().flatten(1).sum(1) / 2
+        return a[:, :, : a.shape[2] // 2].square().flatten(1).sum(1) / 2
+
     return Objective([name], value)
 
 
-def dream(model: nn.Module, photo: torch.Tensor, objective: Objective, octaves: int = 4, steps: int = 10, scale: float = 1.4,
-          rate: float = 1.5 / 255, jitter: int = 32, seed: int = 0) -> torch.Tensor:
+def dream(model: nn.Module, photo: torch.Tensor, objective: Objective, **settings) -> torch.Tensor:
     """The last picture of `dreaming`, (1, 3, H, W) in [0, 1]. Settings and errors: as there."""
-    for picture in dreaming(model, photo, objective, octaves, steps, scale, rate, jitter, seed):
+    for picture in dreaming(model, photo, objective, **settings):
         last = picture
     return last
 
 
-def enlarged(picture: torch.Tensor, by: float) -> torch.Tensor:
+def enlarged(picture: torch.Tensor, *, by: float) -> torch.Tensor:
     """The middle of a picture (1, C, H, W), 1 - by of each side, at the picture's own size."""
-    return F.grid_sample(picture, F.affine_grid((1 - by) * torch.eye(2, 3).to(picture)[None], picture.shape,
-                                                align_corners=False), align_corners=False)
+    return F.grid_sample(
+        picture,
+        F.affine_grid(
+            (1 - by) * torch.eye(2, 3).to(picture)[None], picture.shape, align_corners=False
+        ),
+        align_corners=False,
+    )
 
 
-def zoom(model: nn.Module, photo: torch.Tensor, objective: Objective, frames: int = 100, by: float = 0.05, seed: int = 0,
-         **settings) -> Iterator[torch.Tensor]:
-    """A film: dream, go nearer, dream on. Yields a (1, 3, H, W) a frame; Google's has a hundred of them.
+def zoom(
+    model: nn.Module,
+    photo: torch.Tensor,
+    objective: Objective,
+    *,
+    frames: int = 100,
+    by: float = 0.05,
+    seed: int = 0,
+    **settings,
+) -> Iterator[torch.Tensor]:
+    """A film: dream, go nearer, dream on.
 
-    by: the share of each side that is left outside when the next frame begins. settings: those of `dreaming`.
+    Yields a (1, 3, H, W) a frame; Google's has a hundred of them.
+
+    by: the share of each side that is left outside when the next frame begins.
+    settings: those of `dreaming`.
     """
-    check_count(frames=frames)
+    validate_count(frames=frames)
     if not 0 <= by < 1:
-        raise ValueError(f"by is the share that each frame leaves outside, from 0 to below 1; {by} came.")
+        raise ValueError(
+            f"by is the share that each frame leaves outside, from 0 to below 1; {by} came."
+        )
     for frame in range(frames):
         photo = dream(model, photo, objective, seed=seed + frame, **settings)
         yield photo
-        photo = enlarged(photo, by).clamp(0, 1)
+        photo = enlarged(photo, by=by).clamp(0, 1)
 
 
 # Feature visualisation: from nothing.
 
+
 @functools.cache
 def palette() -> torch.Tensor:
-    """The square root of the covariance of red, green, blue in the course's photographs: noise times this has their colours."""
-    pixels = torch.cat([data.picture(name, 64) for name in data.pictures()]).cpu().transpose(0, 1).flatten(1)
+    """The square root of the covariance of red, green, blue in the course's photographs: noise
+    times this has their colours.
+    """
+    pictures = torch.cat([data.picture(name, size=64) for name in data.picture_names()])
+    pixels = pictures.cpu().transpose(0, 1).flatten(1)
     values, vectors = torch.linalg.eigh(pixels.cov())
     return vectors * values.clamp(min=0).sqrt() @ vectors.T
 
 
-def visualise(model: nn.Module, objective: Objective, size: int = 112, steps: int = 64, fourier: bool = True,
-              decorrelate: bool = True, transform: bool = True, seed: int = 0) -> torch.Tensor:
-    """The picture an objective asks for when it starts from noise: (1, 3, size, size) in [0, 1], by Adam's ascent.
+def visualise(
+    model: nn.Module,
+    objective: Objective,
+    *,
+    size: int = 112,
+    steps: int = 64,
+    fourier: bool = True,
+    decorrelate: bool = True,
+    transform: bool = True,
+    seed: int = 0,
+) -> torch.Tensor:
+    """The picture an objective asks for when it starts from noise: (1, 3, size, size) in [0, 1], by
+    Adam's ascent.
 
-    (Olah, Mordvintsev, Schubert 2017, distill.pub/2017/feature-visualization, "the enemy of feature visualization".)
-    fourier: what is moved are the picture's waves, the long ones louder, not its pixels; decorrelate: in colours as they go
-    together in photographs; transform: at every step the picture is seen shifted, turned and scaled a little. With all three
-    off it is the naive way. Raises ValueError for a model in train mode or a size below 32.
+    (Olah, Mordvintsev, Schubert 2017, distill.pub/2017/feature-visualization, "the enemy of feature
+    visualization".)
+    fourier: what is moved are the picture's waves, the long ones louder, not its pixels.
+    decorrelate: in colours as they go together in photographs.
+    transform: at every step the picture is seen shifted, turned and scaled a little. With all three
+        off it is the naive way.
+    Raises ValueError for a model in train mode or a size below 32.
     """
-    check_eval(model)
-    check_count(steps=steps)
+    validate_eval(model)
+    validate_count(steps=steps)
     if size < SMALLEST:
         raise ValueError(f"A size of {SMALLEST} pixels or more is wanted; {size} came.")
-    dice, home = torch.Generator().manual_seed(seed), device()
+    generator = torch.Generator().manual_seed(seed)
+    home = device()
     loud = loudness(size).to(home)
     shape = (1, 3, *loud.shape, 2) if fourier else (1, 3, size, size)
-    knobs = torch.randn(shape, generator=dice).mul(0.01).to(home).requires_grad_(True)
+    knobs = torch.randn(shape, generator=generator).mul(0.01).to(home).requires_grad_(True)
     mix = (palette() if decorrelate else palette().norm() / 3**0.5 * torch.eye(3)).to(home)
-    climb = torch.optim.Adam([knobs], lr=0.05)
+    optimizer = torch.optim.Adam([knobs], lr=0.05)
 
     def drawn():
-        pixels = torch.fft.irfft2(torch.view_as_complex(knobs) * loud, s=(size, size), norm="ortho") if fourier else knobs
+        pixels = knobs
+        if fourier:
+            waves = torch.view_as_complex(knobs) * loud
+            pixels = torch.fft.irfft2(waves, s=(size, size), norm="ortho")
         return torch.einsum("dc,nchw->ndhw", CONTRAST * mix, pixels).sigmoid()
 
     for _ in range(steps):
-        picture = shaken(drawn(), dice) if transform else drawn()
-        knobs.grad = torch.autograd.grad(-objective(model, picture).sum(), knobs)[0]  # so that none is left in the model
-        climb.step()
+        picture = shaken(drawn(), generator=generator) if transform else drawn()
+        loss = -objective(model, picture).sum()
+        knobs.grad = torch.autograd.grad(loss, knobs)[0]  # so that none is left in the model
+        optimizer.step()
     return drawn().detach()
 
 
@@ -241,23 +358,38 @@ CONTRAST = 12  # from the palette's numbers to what the sigmoid wants
 
 
 def loudness(size: int) -> torch.Tensor:
-    """How loud each wave of a picture (size, size) is, (size, size // 2 + 1): as its frequency to the power of -1.25.
+    """How loud each wave of a picture (size, size) is, (size, size // 2 + 1): as its frequency to
+    the power of -1.25.
 
-    In photographs, and in Olah's code, it is -1; so steep, the fine waves do not outrun the others in few steps.
+    In photographs, and in Olah's code, it is -1; so steep, the fine waves do not outrun the others
+    in few steps.
     """
     frequency = torch.hypot(torch.fft.fftfreq(size)[:, None], torch.fft.rfftfreq(size)[None])
     return 0.14 * size * (size * frequency).clamp(min=1) ** -1.25
 
 
-def shaken(picture: torch.Tensor, dice: torch.Generator, turn: float = 10, zoom: float = 0.1,
-           shift: float = 0.07) -> torch.Tensor:
-    """A picture seen a little otherwise: turned by up to `turn` degrees, scaled by up to `zoom`, shifted by up to `shift`.
+def shaken(
+    picture: torch.Tensor,
+    *,
+    generator: torch.Generator,
+    turn: float = 10,
+    zoom: float = 0.1,
+    shift: float = 0.07,
+) -> torch.Tensor:
+    """A picture seen a little otherwise: turned by up to `turn` degrees, scaled by up to `zoom`,
+    shifted by up to `shift`.
 
-    zoom and shift: shares of the side. What comes in from outside is the picture's mirror image. (N, C, H, W) -> the same.
+    What comes in from outside is the picture's mirror image. (N, C, H, W) -> the same.
+
+    zoom, shift: shares of the side.
     """
-    angle, size, down, right = (torch.rand(4, generator=dice) * 2 - 1).tolist()
-    angle, size = math.radians(turn * angle), 1 + zoom * size
-    cos, sin = size * math.cos(angle), size * math.sin(angle)
-    seat = torch.tensor([[cos, -sin, 2 * shift * right], [sin, cos, 2 * shift * down]], device=picture.device)
+    angle, size, down, right = (torch.rand(4, generator=generator) * 2 - 1).tolist()
+    angle = math.radians(turn * angle)
+    size = 1 + zoom * size
+    cos = size * math.cos(angle)
+    sin = size * math.sin(angle)
+    seat = torch.tensor(
+        [[cos, -sin, 2 * shift * right], [sin, cos, 2 * shift * down]], device=picture.device
+    )
     grid = F.affine_grid(seat.expand(len(picture), 2, 3), picture.shape, align_corners=False)
     return F.grid_sample(picture, grid, padding_mode="reflection", align_corners=False)

@@ -1,15 +1,17 @@
-"""Style in one go: a network that was trained, once, to lower the loss that `style.paint` lowers anew for every picture.
+"""Style in one go: a network that was trained, once, to lower the loss that `style.paint` lowers
+anew for every picture.
 
-(Johnson, Alahi, Fei-Fei 2016, arXiv:1603.08155; several styles in one: Dumoulin, Shlens, Kudlur 2017, arXiv:1610.07629.)
+(Johnson, Alahi, Fei-Fei 2016, arXiv:1603.08155; several styles in one: Dumoulin, Shlens, Kudlur
+2017, arXiv:1610.07629.)
 """
+
 import torch
-from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional as F
 
 from trickkit import data, models, style
-from trickkit.common import progress, unknown
-from trickkit.contract import check_images, device
+from trickkit.common import progress_bar, unknown
+from trickkit.contract import device, validate_images
 
 STYLES = ("great_wave", "auvers", "composition_viii")
 HELD_OUT = ("macaw", "cat", "astronaut")  # no training picture is cut from these
@@ -17,13 +19,19 @@ FILE = "weights/fast_style.safetensors"
 
 
 class Layer(nn.Module):
-    """Convolution; then every channel gets mean 0 and deviation 1 over the picture, and the style's own scale and shift."""
+    """Convolution; then every channel gets mean 0 and deviation 1 over the picture, and the style's
+    own scale and shift.
+    """
 
-    def __init__(self, inputs: int, outputs: int, side: int = 3, stride: int = 1, up: bool = False):
+    def __init__(
+        self, inputs: int, outputs: int, *, side: int = 3, stride: int = 1, up: bool = False
+    ):
         super().__init__()
-        self.stride, self.up = stride, up
+        self.stride = stride
+        self.up = up
         self.conv = nn.Conv2d(inputs, outputs, side, stride, side // 2, padding_mode="reflect")
-        self.scale, self.shift = nn.Parameter(torch.ones(len(STYLES), outputs)), nn.Parameter(torch.zeros(len(STYLES), outputs))
+        self.scale = nn.Parameter(torch.ones(len(STYLES), outputs))
+        self.shift = nn.Parameter(torch.zeros(len(STYLES), outputs))
 
     def forward(self, x: torch.Tensor, place: int) -> torch.Tensor:
         x = F.instance_norm(self.conv(F.interpolate(x, scale_factor=2.0) if self.up else x))
@@ -31,27 +39,39 @@ class Layer(nn.Module):
 
 
 class Painter(nn.Module):
-    """A photograph (N, 3, H, W) in [0, 1] and the name of a style -> the painting, as large, in [0, 1].
+    """A photograph (N, 3, H, W) in [0, 1] and the name of a style -> the painting, as large, in
+    [0, 1].
 
-    Down to a quarter of the size, four residual blocks there, up again (Johnson et al. 2016, §2; they have five, and a third
-    more channels). All that tells one style from another is a scale and a shift a channel (Dumoulin et al. 2017, eq. 5).
+    Down to a quarter of the size, four residual blocks there, up again (Johnson et al. 2016, §2;
+    they have five, and a third more channels). All that tells one style from another is a scale and
+    a shift a channel (Dumoulin et al. 2017, eq. 5).
     """
 
-    def __init__(self, width: int = 24, seed: int = 0):
+    def __init__(self, *, width: int = 24, seed: int = 0):
         super().__init__()
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            self.down = nn.ModuleList([
-                Layer(3, width, 9), Layer(width, 2 * width, stride=2), Layer(2 * width, 4 * width, stride=2)])
-            self.blocks = nn.ModuleList([nn.ModuleList([Layer(4 * width, 4 * width) for _ in range(2)]) for _ in range(4)])
-            self.up = nn.ModuleList([Layer(4 * width, 2 * width, up=True), Layer(2 * width, width, up=True)])
-            self.last = Layer(width, 3, 9)
+            self.down = nn.ModuleList(
+                [
+                    Layer(3, width, side=9),
+                    Layer(width, 2 * width, stride=2),
+                    Layer(2 * width, 4 * width, stride=2),
+                ]
+            )
+            self.blocks = nn.ModuleList(
+                [nn.ModuleList([Layer(4 * width, 4 * width) for _ in range(2)]) for _ in range(4)]
+            )
+            self.up = nn.ModuleList(
+                [Layer(4 * width, 2 * width, up=True), Layer(2 * width, width, up=True)]
+            )
+            self.last = Layer(width, 3, side=9)
 
     def forward(self, photos: torch.Tensor, name: str) -> torch.Tensor:
         if name not in STYLES:
             raise unknown("style that was trained", name, STYLES)
-        check_images(photos)
-        place, (height, width) = STYLES.index(name), photos.shape[2:]
+        validate_images(photos)
+        place = STYLES.index(name)
+        height, width = photos.shape[2:]
         x = F.pad(photos - 0.5, (0, -width % 4, 0, -height % 4), mode="replicate")
         for layer in self.down:
             x = layer(x, place).relu()
@@ -62,52 +82,76 @@ class Painter(nn.Module):
         return self.last(x, place).sigmoid()[..., :height, :width].float()
 
 
-def crops(dice: torch.Generator, photos: list[torch.Tensor], count: int, side: int) -> torch.Tensor:
-    """Random squares of random photographs at random sizes, half of them mirrored: (count, 3, side, side)."""
+def crops(
+    generator: torch.Generator, *, photos: list[torch.Tensor], count: int, side: int
+) -> torch.Tensor:
+    """Random squares of random photographs at random sizes, half of them mirrored:
+    (count, 3, side, side).
+    """
+
     def at_most(n):
-        return int(torch.randint(n + 1, (1,), generator=dice))
+        return int(torch.randint(n + 1, (1,), generator=generator))
 
     cut = []
     for _ in range(count):
         photo = photos[at_most(len(photos) - 1)]
         wide = side + at_most(min(photo.shape[2:]) - side)
         top, left = (at_most(n - wide) for n in photo.shape[2:])
-        square = photo[..., top:top + wide, left:left + wide]
-        cut.append(data.scaled(square.flip(3) if at_most(1) else square, side))
+        square = photo[..., top : top + wide, left : left + wide]
+        cut.append(data.scaled(square.flip(3) if at_most(1) else square, side=side))
     return torch.cat(cut)
 
 
-def train(painter: Painter, steps: int = 3600, batch: int = 2, side: int = 128, ratio: float = 2e-3, rough: float = 0.3,
-          rate: float = 2e-3, seed: int = 0) -> Painter:
-    """Teach a painter its styles by lowering the loss of `style.paint` on crops of photographs; in place, back in eval mode.
+def train(
+    painter: Painter,
+    *,
+    steps: int = 3600,
+    batch_size: int = 2,
+    side: int = 128,
+    ratio: float = 2e-3,
+    tv_weight: float = 0.3,
+    lr: float = 2e-3,
+    seed: int = 0,
+) -> Painter:
+    """Teach a painter its styles by lowering the loss of `style.paint` on crops of photographs; in
+    place, back in eval mode.
 
-    Photographs: the course's, all but HELD_OUT; a step takes one style and `batch` squares of `side` pixels. ratio, rough: as
-    in `style.paint`; rate: Adam's step, falling to 0 as a cosine. Same seed and threads, same painter.
+    Photographs: the course's, all but HELD_OUT; a step takes one style and `batch_size` squares of
+    `side` pixels.
+    ratio, tv_weight: as in `style.paint`.
+    lr: Adam's step, falling to 0 as a cosine. Same seed and threads, same painter.
     """
-    net, dice = style.network(), torch.Generator().manual_seed(seed)
-    photos = [data.picture(name) for name in data.pictures() if name not in HELD_OUT]
-    wanted = [style.of(net, data.scaled(data.painting(name), 256)) for name in STYLES]
-    climb = torch.optim.Adam(painter.parameters(), rate)
-    falling = torch.optim.lr_scheduler.CosineAnnealingLR(climb, steps)
+    net = style.vgg()
+    generator = torch.Generator().manual_seed(seed)
+    photos = [data.picture(name) for name in data.picture_names() if name not in HELD_OUT]
+    wanted = [style.style_of(net, data.scaled(data.painting(name), side=256)) for name in STYLES]
+    optimizer = torch.optim.Adam(painter.parameters(), lr)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     painter.train()
-    for step in progress(range(steps), "painter"):
-        place, x = step % len(STYLES), crops(dice, photos, batch, side)
+    for step in progress_bar(range(steps), "painter"):
+        place = step % len(STYLES)
+        x = crops(generator, photos=photos, count=batch_size, side=side)
         with torch.no_grad():
-            content = style.responses(net, x, [style.CONTENT], quick=True)[0]
+            content = style.responses(net, x, [style.CONTENT_LAYER], quick=True)[0]
         with torch.autocast(x.device.type, torch.bfloat16, enabled=models.has_bfloat16(x.device)):
             painted = painter(x, STYLES[place])
-        *now, here = style.responses(net, painted, [*style.STYLE, style.CONTENT], quick=True)
-        losses = [style.style_loss([style.gram(a[[one]]) for a in now], wanted[place]) for one in range(batch)]
-        loss = (ratio * style.content_loss(here, content) + sum(losses)) / batch + rough * style.total_variation(painted)
-        climb.zero_grad()
+        *now, here = style.responses(
+            net, painted, [*style.STYLE_LAYERS, style.CONTENT_LAYER], quick=True
+        )
+        losses = [
+            style.style_loss([style.gram(a[[one]]) for a in now], wanted[place])
+            for one in range(batch_size)
+        ]
+        loss = (
+            ratio * style.content_loss(here, content) + sum(losses)
+        ) / batch_size + tv_weight * style.total_variation(painted)
+        optimizer.zero_grad()
         loss.backward()
-        climb.step()
-        falling.step()
+        optimizer.step()
+        scheduler.step()
     return painter.eval()
 
 
 def painter() -> Painter:
     """The painter that came with the course, trained by `make weights`."""
-    model = Painter()
-    model.load_state_dict({k: v.float() for k, v in load_file(data.shipped(FILE)).items()})
-    return model.eval().requires_grad_(False).to(device())
+    return models.load_weights(Painter(), FILE).to(device())

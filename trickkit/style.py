@@ -1,8 +1,11 @@
-"""Artistic style (Gatys, Ecker, Bethge 2015, arXiv:1508.06576): a photograph painted anew in the manner of a painting.
+"""Artistic style (Gatys, Ecker, Bethge 2015, arXiv:1508.06576): a photograph painted anew in the
+manner of a painting.
 
-Content is what one deep layer of VGG puts out, place by place. Style is which channels fire together, at no matter what place:
-a Gram matrix a layer. A picture that has the one of a photograph and the other of a painting is found by descent on its pixels.
+Content is what one deep layer of VGG puts out, place by place. Style is which channels fire
+together, at no matter what place: a Gram matrix a layer. A picture that has the one of a photograph
+and the other of a painting is found by descent on its pixels.
 """
+
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -13,25 +16,29 @@ from torch import nn
 from torch.nn import functional as F
 
 from trickkit import activations, data, models
-from trickkit.contract import check_batch, check_images, check_one
+from trickkit.contract import validate_batch, validate_images, validate_picture
 
-STYLE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
-CONTENT = "relu4_2"
+STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+CONTENT_LAYER = "relu4_2"
 
 
-def network(name: str = "vgg16") -> nn.Sequential:
-    """VGG's convolutions as the paper has them (§Methods): average pooling, and activations of 1 on average in every layer.
+def vgg(name: str = "vgg16") -> nn.Sequential:
+    """VGG's convolutions as the paper has them (§Methods): average pooling, and activations of 1 on
+    average in every layer.
 
-    A layer's weights are divided by the mean of its activations, over the course's photographs and all their places, and the
-    next layer's multiplied by it: up to scale the same function. The paper does so a channel at a time, on all of ImageNet; on
-    thirteen photographs a channel that seldom fires would then outweigh all others. name: "vgg16", or "vgg19" where it can be
-    had, as in `models.vgg_features`. The paper's conv1_1 is read after its ReLU, and here called relu1_1.
+    A layer's weights are divided by the mean of its activations, over the course's photographs and
+    all their places, and the next layer's multiplied by it: up to scale the same function. The
+    paper does so a channel at a time, on all of ImageNet; on thirteen photographs a channel that
+    seldom fires would then outweigh all others.
+    name: "vgg16", or "vgg19" where it can be had, as in `models.vgg_features`. The paper's conv1_1
+        is read after its ReLU, and here called relu1_1.
     """
-    net, scale = models.vgg_features(name), 1.0
+    net = models.vgg_features(name)
+    scale = 1.0
     for layer, module in net.named_children():
         if isinstance(module, nn.MaxPool2d):
             setattr(net, layer, nn.AvgPool2d(2))
-    x = torch.cat([data.picture(picture, 128) for picture in data.pictures()])
+    x = torch.cat([data.picture(picture, size=128) for picture in data.picture_names()])
     with torch.no_grad():
         for module in net:
             if isinstance(module, nn.Conv2d):
@@ -43,38 +50,56 @@ def network(name: str = "vgg16") -> nn.Sequential:
     return net
 
 
-def _check_style(wanted: Sequence[torch.Tensor]) -> None:
+def _validate_style(wanted: Sequence[torch.Tensor]) -> None:
     """Raise ValueError unless a style is a list of square matrices."""
     if isinstance(wanted, torch.Tensor) or any(a.dim() != 2 or len(a) != len(a.T) for a in wanted):
-        raise ValueError("A style is a list of Gram matrices, one a layer. Make it from a painting: style.of(net, painting).")
+        raise ValueError(
+            "A style is a list of Gram matrices, one a layer. Make it from a painting:"
+            " style.style_of(net, painting)."
+        )
 
 
-def responses(net: nn.Sequential, images: torch.Tensor, layers: Sequence[str], quick: bool = False) -> list[torch.Tensor]:
-    """What the named layers put out, (N, C, h, w) each, in the order asked for; no layer after the last of them is computed.
+def responses(
+    net: nn.Sequential, images: torch.Tensor, layers: Sequence[str], *, quick: bool = False
+) -> list[torch.Tensor]:
+    """What the named layers put out, (N, C, h, w) each, in the order asked for; no layer after the
+    last of them is computed.
 
-    images: (N, 3, H, W) in [0, 1]. quick: convolve in bfloat16 where the device can, twice as fast; the results are float32.
-    Raises ValueError for an unknown layer, a network of another kind, or images smaller than its pooling can halve.
+    images: (N, 3, H, W) in [0, 1].
+    quick: convolve in bfloat16 where the device can, twice as fast; the results are float32.
+    Raises ValueError for an unknown layer, a network of another kind, or images smaller than its
+        pooling can halve.
     """
-    check_batch(images, channels=3)
+    validate_batch(images, channels=3)
     if not hasattr(net, "conv1_1"):
-        raise ValueError(f"A network whose layers are called conv1_1, relu1_1 … is wanted, as style.network() makes it; this "
-                         f"{type(net).__name__} has {', '.join(activations.layers(net)[:3])} …")
+        raise ValueError(
+            "A network whose layers are called conv1_1, relu1_1 … is wanted, as style.vgg()"
+            f" makes it; this {type(net).__name__} has {', '.join(activations.layers(net)[:3])} …"
+        )
     if min(images.shape[2:]) < 32:
-        raise ValueError(f"Pictures of 32 pixels or more a side are wanted; these have {images.shape[2]} × {images.shape[3]}.")
-    with torch.autocast(images.device.type, torch.bfloat16, enabled=quick and models.has_bfloat16(images.device)):
+        raise ValueError(
+            f"Pictures of 32 pixels or more a side are wanted; these have {images.shape[2]} ×"
+            f" {images.shape[3]}."
+        )
+    with torch.autocast(
+        images.device.type, torch.bfloat16, enabled=quick and models.has_bfloat16(images.device)
+    ):
         return [a.float() for a in activations.read(net, images, *layers)]
 
 
 def gram(activation: torch.Tensor) -> torch.Tensor:
-    """How often two channels fire at the same place: G = F Fᵀ / M (eq. 3, divided by the number of places M).
+    """How often two channels fire at the same place: G = F Fᵀ / M (eq. 3, divided by the number of
+    places M).
 
-    activation: (1, C, h, w) -> (C, C), symmetric. Which places they were is forgotten; so pictures of any size compare.
+    activation: (1, C, h, w) -> (C, C), symmetric. Which places they were is forgotten; so pictures
+        of any size compare.
     """
     return torch.einsum("nihw,njhw->ij", activation, activation) / activation[0, 0].numel()
 
 
 def scattered(activation: torch.Tensor) -> torch.Tensor:
-    """The same numbers at other places, thrown by dice: each place moves with all its channels, so the Gram matrix stays.
+    """The same numbers at other places, thrown by dice: each place moves with all its channels, so
+    the Gram matrix stays.
 
     activation and the result: (1, C, h, w).
     """
@@ -83,122 +108,195 @@ def scattered(activation: torch.Tensor) -> torch.Tensor:
 
 
 def style_loss(now: Sequence[torch.Tensor], wanted: Sequence[torch.Tensor]) -> torch.Tensor:
-    """How far Gram matrices are from wanted ones: Σ (G - A)² / 4 C² a layer, the mean of the layers (eq. 4 and 5; w = 1/5).
+    """How far Gram matrices are from wanted ones: Σ (G - A)² / 4 C² a layer, the mean of the layers
+    (eq. 4 and 5; w = 1/5).
 
-    now, wanted: a matrix (C, C) a layer, as `gram` makes them, which has the paper's M² in it already. Raises ValueError for
-    matrices that are not of the same layers.
+    now, wanted: a matrix (C, C) a layer, as `gram` makes them, which has the paper's M² in it
+        already.
+    Raises ValueError for matrices that are not of the same layers.
     """
     if not len(wanted) or [g.shape for g in now] != [a.shape for a in wanted]:
-        raise ValueError(f"Gram matrices of the same layers are wanted, in the same order; these have {[len(g) for g in now]} "
-                         f"and {[len(a) for a in wanted]} channels.")
-    return sum((g - a).square().sum() / (4 * len(g) ** 2) for g, a in zip(now, wanted, strict=True)) / len(wanted)
+        raise ValueError(
+            "Gram matrices of the same layers are wanted, in the same order; these have"
+            f" {[len(g) for g in now]} and {[len(a) for a in wanted]} channels."
+        )
+    return sum(
+        (g - a).square().sum() / (4 * len(g) ** 2) for g, a in zip(now, wanted, strict=True)
+    ) / len(wanted)
 
 
 def content_loss(now: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """How far a layer's activation is from a wanted one: ½ Σ (F - P)² / M (eq. 1, divided by the number of places M).
+    """How far a layer's activation is from a wanted one: ½ Σ (F - P)² / M (eq. 1, divided by the
+    number of places M).
 
-    now, wanted: (1, C, h, w). Divided by M, as `gram` is, it weighs the same beside the style in pictures of any size.
+    now, wanted: (1, C, h, w). Divided by M, as `gram` is, it weighs the same beside the style in
+        pictures of any size.
     """
     return 0.5 * (now - wanted).square().sum() / now[0, 0].numel()
 
 
 def total_variation(image: torch.Tensor) -> torch.Tensor:
-    """How rough a picture is: the squared differences between neighbours, across and down, a pixel. image: (1, 3, H, W)."""
-    return (image.diff(dim=3).square().sum() + image.diff(dim=2).square().sum()) / image[0, 0].numel()
+    """How rough a picture is: the squared differences between neighbours, across and down, a pixel.
+
+    image: (1, 3, H, W).
+    """
+    across, down = (image.diff(dim=dim).square().sum() for dim in (3, 2))
+    return (across + down) / image[0, 0].numel()
 
 
 @torch.no_grad()
-def of(net: nn.Sequential, painting: torch.Tensor, layers: Sequence[str] = STYLE) -> list[torch.Tensor]:
-    """A painting's style: its Gram matrix in each of the layers. painting: (1, 3, H, W) in [0, 1], of any size.
+def style_of(
+    net: nn.Sequential, painting: torch.Tensor, *, layers: Sequence[str] = STYLE_LAYERS
+) -> list[torch.Tensor]:
+    """A painting's style: its Gram matrix in each of the layers.
+
+    painting: (1, 3, H, W) in [0, 1], of any size.
 
     Raises ValueError for anything but one colour picture in [0, 1].
     """
-    check_one(painting, "painting")
+    validate_picture(painting, what="painting")
     return [gram(a) for a in responses(net, painting, layers)]
 
 
-def descend(start: torch.Tensor, loss: Callable[[torch.Tensor], torch.Tensor], looks: int = 200,
-            watch: Callable[[torch.Tensor], None] | None = None) -> torch.Tensor:
-    """The picture that L-BFGS finds when it lowers a loss, from a start, without ever leaving [0, 1].
+def descend(
+    init: torch.Tensor,
+    loss: Callable[[torch.Tensor], torch.Tensor],
+    *,
+    max_evals: int = 200,
+    callback: Callable[[torch.Tensor], None] | None = None,
+) -> torch.Tensor:
+    """The picture that L-BFGS finds when it lowers a loss, from a start, without ever leaving
+    [0, 1].
 
-    start: (1, 3, H, W) in [0, 1]; loss: a picture -> a number to be lowered; looks: how often loss and gradient are computed;
-    watch: sees the picture after each step, and may raise StopIteration to end there. (Byrd et al. 1995's L-BFGS-B, by SciPy.)
+    init: (1, 3, H, W) in [0, 1].
+    loss: a picture -> a number to be lowered.
+    max_evals: how often loss and gradient are computed.
+    callback: sees the picture after each step, and may raise StopIteration to end there. (Byrd et
+        al. 1995's L-BFGS-B, by SciPy.)
     """
-    check_images(start)
-    shape = start.shape
+    validate_images(init)
+    shape = init.shape
 
     def picture(pixels):
-        return torch.from_numpy(pixels.astype(np.float32)).view(shape).to(start.device)
+        return torch.from_numpy(pixels.astype(np.float32)).view(shape).to(init.device)
 
-    def looked(pixels):
+    def loss_and_gradient(pixels):
         x = picture(pixels).contiguous(memory_format=torch.channels_last).requires_grad_(True)
         value = loss(x)
-        slope = torch.autograd.grad(value, x)[0]
-        return value.item(), slope.contiguous().flatten().double().cpu().numpy()
+        gradient = torch.autograd.grad(value, x)[0]
+        return value.item(), gradient.contiguous().flatten().double().cpu().numpy()
 
-    pixels = start.detach().double().contiguous().flatten().cpu().numpy()
-    options = {"maxfun": looks, "maxiter": looks, "maxcor": 10, "ftol": 0, "gtol": 0}
-    with threadpool_limits(1, "blas"):  # SciPy's threads would wait by spinning, on the cores that the next look needs
-        found = minimize(looked, pixels, jac=True, method="L-BFGS-B", bounds=[(0, 1)] * pixels.size, options=options,
-                         callback=watch and (lambda pixels: watch(picture(pixels))))
+    pixels = init.detach().double().contiguous().flatten().cpu().numpy()
+    options = {"maxfun": max_evals, "maxiter": max_evals, "maxcor": 10, "ftol": 0, "gtol": 0}
+    # SciPy's threads would wait by spinning, on the cores that the next look needs
+    with threadpool_limits(1, "blas"):
+        found = minimize(
+            loss_and_gradient,
+            pixels,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=[(0, 1)] * pixels.size,
+            options=options,
+            callback=callback and (lambda pixels: callback(picture(pixels))),
+        )
     return picture(found.x)
 
 
-def paint(net: nn.Sequential, photo: torch.Tensor, wanted: Sequence[torch.Tensor], ratio: float = 1e-4, rough: float = 0.0,
-          start: torch.Tensor | None = None, looks: int = 150,
-          watch: Callable[[torch.Tensor], None] | None = None) -> torch.Tensor:
-    """A photograph in a wanted style: lowers ratio · content + style + rough · total variation (eq. 7). Returns (1, 3, H, W).
+def paint(
+    net: nn.Sequential,
+    photo: torch.Tensor,
+    wanted: Sequence[torch.Tensor],
+    *,
+    ratio: float = 1e-4,
+    tv_weight: float = 0.0,
+    init: torch.Tensor | None = None,
+    max_evals: int = 150,
+    callback: Callable[[torch.Tensor], None] | None = None,
+) -> torch.Tensor:
+    """A photograph in a wanted style: lowers ratio · content + style + tv_weight · TV (eq. 7).
 
-    wanted: Gram matrices, from `of`, of the first so many layers of STYLE; those of several paintings may be mixed, matrix by
-    matrix. ratio: the paper's α/β, with the losses as they are here; start: the photograph itself, unless told otherwise (the
-    paper's is white noise); looks and watch: as in `descend`. It convolves in bfloat16 where the device can.
+    Returns (1, 3, H, W).
+
+    wanted: Gram matrices, from `style_of`, of the first so many of STYLE_LAYERS; those of several
+        paintings may be mixed, matrix by matrix.
+    ratio: the paper's α/β, with the losses as they are here.
+    tv_weight: of `total_variation`, so that a picture grows smooth.
+    init: where to start; None for the photograph itself (the paper's is white noise).
+    max_evals, callback: as in `descend`. It convolves in bfloat16 where the device can.
     Raises ValueError for a style that is none, or a start of another size than the photo.
     """
-    check_one(photo, "photo")
-    _check_style(wanted)
-    if start is not None and start.shape != photo.shape:
-        raise ValueError(f"The start is wanted in the photo's size, {tuple(photo.shape)}; its shape is {tuple(start.shape)}.")
-    layers = STYLE[:len(wanted)]
+    validate_picture(photo, what="photo")
+    _validate_style(wanted)
+    if init is not None and init.shape != photo.shape:
+        raise ValueError(
+            f"init is wanted in the photo's size, {tuple(photo.shape)}; its shape is"
+            f" {tuple(init.shape)}."
+        )
+    layers = STYLE_LAYERS[: len(wanted)]
     with torch.no_grad():
-        content = responses(net, photo, [CONTENT])[0]
+        content = responses(net, photo, [CONTENT_LAYER])[0]
 
     def loss(x):
-        *now, here = responses(net, x, [*layers, CONTENT], quick=True)
-        return ratio * content_loss(here, content) + style_loss([gram(a) for a in now], wanted) + rough * total_variation(x)
+        *now, here = responses(net, x, [*layers, CONTENT_LAYER], quick=True)
+        return (
+            ratio * content_loss(here, content)
+            + style_loss([gram(a) for a in now], wanted)
+            + tv_weight * total_variation(x)
+        )
 
-    return descend(photo if start is None else start, loss, looks, watch)
+    return descend(photo if init is None else init, loss, max_evals=max_evals, callback=callback)
 
 
-def coarse_to_fine(net: nn.Sequential, photo: torch.Tensor, painting: torch.Tensor, sides: Sequence[int] = (128, 256),
-                   looks: int = 80, **options) -> torch.Tensor:
-    """A larger picture: painted small first, and each size begun with the last one, enlarged (Gatys et al. 2017, §6,
-    arXiv:1611.07865). What is coarse is settled where a look is cheap.
+def coarse_to_fine(
+    net: nn.Sequential,
+    photo: torch.Tensor,
+    painting: torch.Tensor,
+    *,
+    sides: Sequence[int] = (128, 256),
+    max_evals: int = 80,
+    **options,
+) -> torch.Tensor:
+    """A larger picture: painted small first, and each size begun with the last one, enlarged (Gatys
+    et al. 2017, §6, arXiv:1611.07865). What is coarse is settled where a look is cheap.
 
-    sides: the longer side of each size, in pixels, the last that of the result; looks: at each size; options: as in `paint`.
+    sides: the longer side of each size, in pixels, the last that of the result.
+    max_evals: at each size.
+    options: as in `paint`.
     """
     x = photo
     for side in sides:
-        small = data.scaled(photo, side)
+        small = data.scaled(photo, side=side)
         x = F.interpolate(x, small.shape[2:], mode="bicubic", antialias=True).clamp(0, 1)
-        x = paint(net, small, of(net, data.scaled(painting, side)), start=x, looks=looks, **options)
+        x = paint(
+            net,
+            small,
+            style_of(net, data.scaled(painting, side=side)),
+            init=x,
+            max_evals=max_evals,
+            **options,
+        )
     return x
 
 
 def recolour(painting: torch.Tensor, photo: torch.Tensor) -> torch.Tensor:
-    """The painting in the photograph's colours. Paint with the style of this, and the photograph keeps its own.
+    """The painting in the photograph's colours.
 
-    The painting's pixels get the mean and the covariance of the photograph's, by their Cholesky factors: the matrix L_C L_S⁻¹
-    (Gatys et al. 2016, arXiv:1606.05897).
+    Paint with the style of this, and the photograph keeps its own.
+
+    The painting's pixels get the mean and the covariance of the photograph's, by their Cholesky
+    factors: the matrix L_C L_S⁻¹ (Gatys et al. 2016, arXiv:1606.05897).
 
     Both (1, 3, H, W) in [0, 1], of any size; so is the result, cut at 0 and 1.
     """
-    check_one(painting, "painting")
-    check_one(photo, "photo")
+    validate_picture(painting, what="painting")
+    validate_picture(photo, what="photo")
 
     def spread(image):
         pixels = image[0].flatten(1).double()
-        return pixels.mean(1, keepdim=True), torch.linalg.cholesky(pixels.cov() + 1e-6 * torch.eye(3).to(pixels))
+        covariance = pixels.cov() + 1e-6 * torch.eye(3).to(pixels)
+        return pixels.mean(1, keepdim=True), torch.linalg.cholesky(covariance)
 
-    (mean, root), (new_mean, new_root) = spread(painting), spread(photo)
+    mean, root = spread(painting)
+    new_mean, new_root = spread(photo)
     pixels = new_root @ torch.linalg.solve(root, painting[0].flatten(1).double() - mean) + new_mean
     return pixels.to(painting).view_as(painting).clamp(0, 1)

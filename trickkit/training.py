@@ -1,18 +1,26 @@
-"""Training: one loop for the course's classifiers.
-"""
+"""Training: one loop for the course's classifiers."""
+
 import contextlib
+import math
 from collections.abc import Callable, Iterator
 
 import torch
 from torch import nn
 
-from trickkit.common import progress
-from trickkit.contract import check_images
+from trickkit.common import progress_bar
+from trickkit.contract import validate_images
+
+# (model, images, labels) -> a number to lower
+Loss = Callable[[nn.Module, torch.Tensor, torch.Tensor], torch.Tensor]
+# (model, images, labels, share of the training that is done, generator) -> images
+Augment = Callable[[nn.Module, torch.Tensor, torch.Tensor, float, torch.Generator], torch.Tensor]
 
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Compute on one processor core inside the `with`: small networks lose more by waiting for a second one than they gain."""
+    """Compute on one processor core inside the `with`: small networks lose more by waiting for a
+    second one than they gain.
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -21,29 +29,72 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def plain_loss(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+def mean_cross_entropy(
+    model: nn.Module, images: torch.Tensor, labels: torch.Tensor
+) -> torch.Tensor:
     """The mean cross-entropy J of a batch: what `train` lowers unless told otherwise."""
     return nn.functional.cross_entropy(model(images), labels)
 
 
-def train(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, epochs: int = 5, rate: float = 1e-3,
-          decay: float = 0.0, batch: int = 100, seed: int = 0, loss: Callable = plain_loss) -> nn.Module:
-    """Train a model in place by Adam, and hand it back in eval mode. Same seed, same order of images.
+def cosine_decay(done: float) -> float:
+    """What is left of the learning rate once that share of the training is done: from 1 to 0.
 
-    images: (N, C, H, W) in [0, 1]; labels: (N,); rate: Adam's step; decay: L2 penalty decay/2 · ‖weights‖² added to the
-    loss, biases left out (Kingma, Ba 2014, arXiv:1412.6980). loss: (model, images, labels) of a batch -> a number to lower.
+    Loshchilov, Hutter 2017, arXiv:1608.03983, eq. 5, without restarts.
     """
-    check_images(images)
+    return (1 + math.cos(math.pi * done)) / 2
+
+
+def train(
+    model: nn.Module,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    *,
+    epochs: int = 5,
+    lr: float = 1e-3,
+    weight_decay: float = 0.0,
+    batch_size: int = 100,
+    seed: int = 0,
+    loss: Loss = mean_cross_entropy,
+    augment: Augment | None = None,
+    schedule: Callable[[float], float] | None = None,
+) -> nn.Module:
+    """Train a model in place by Adam (Kingma, Ba 2014, arXiv:1412.6980), and hand it back.
+
+    It comes back in eval mode. Same seed, same order of images.
+
+    images: (N, C, H, W) in [0, 1].
+    labels: (N,).
+    lr: Adam's step.
+    weight_decay: L2 penalty weight_decay/2 · ‖weights‖² added to the loss, biases left out.
+    loss: (model, images, labels) of a batch -> a number to lower.
+    augment: what a batch of images becomes before the model sees it; None for images as they are.
+    schedule: share of the training that is done -> share of lr, such as `cosine_decay`; None
+        keeps lr as it is.
+    Raises ValueError for pixels outside [0, 1].
+    """
+    validate_images(images)
     weights = [p for p in model.parameters() if p.dim() > 1]
     biases = [p for p in model.parameters() if p.dim() <= 1]
-    steps = torch.optim.Adam([{"params": weights, "weight_decay": decay}, {"params": biases}], lr=rate)
-    order = torch.Generator().manual_seed(seed)
+    optimizer = torch.optim.Adam(
+        [{"params": weights, "weight_decay": weight_decay}, {"params": biases}], lr=lr
+    )
+    generator = torch.Generator().manual_seed(seed)
+    steps = epochs * math.ceil(len(images) / batch_size)
+    step = 0
     model.train()
-    for _ in progress(range(epochs), "training"):
-        for rows in torch.randperm(len(images), generator=order).split(batch):
+    for _ in progress_bar(range(epochs), "training"):
+        for rows in torch.randperm(len(images), generator=generator).split(batch_size):
+            step += 1
             rows = rows.to(images.device)
-            value = loss(model, images[rows], labels[rows])
-            steps.zero_grad()
+            x = images[rows]
+            y = labels[rows]
+            if schedule:
+                for group in optimizer.param_groups:
+                    group["lr"] = lr * schedule(step / steps)
+            if augment:
+                x = augment(model, x, y, step / steps, generator)
+            value = loss(model, x, y)
+            optimizer.zero_grad()
             value.backward()
-            steps.step()
+            optimizer.step()
     return model.eval()

@@ -1,29 +1,49 @@
-"""Live panels: controls above, a picture below that follows them at once and stays in the notebook when the kernel is gone."""
+"""Live panels: controls above, a picture below that follows them at once and stays in the notebook
+when the kernel is gone.
+"""
+
 import asyncio
 import base64
+import functools
+import html
+import pathlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import ipywidgets as w
 import torch
 from IPython.display import HTML, display
 
 from trickkit import activations, attacks, data, dreams, features, models, plots
-from trickkit.common import unknown
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PLAIN = "Live panel: run this cell in JupyterLab to move its controls."
 
 
-def slider(values: list, label: str, start: int = 0, form: str = "{:g}") -> w.SelectionSlider:
-    """A slider over a list of values, moved by mouse or arrow keys. start: place in the list; form: how a value is shown."""
-    return w.SelectionSlider(options=[(form.format(v), v) for v in values], index=start, description=label,
-                             continuous_update=True, style={"description_width": "initial"}, layout={"width": "420px"})
+def slider(values: list, label: str, *, start: int = 0, fmt: str = "{:g}") -> w.SelectionSlider:
+    """A slider over a list of values, moved by mouse or arrow keys.
+
+    start: place in the list.
+    fmt: how a value is shown.
+    """
+    return w.SelectionSlider(
+        options=[(fmt.format(v), v) for v in values],
+        index=start,
+        description=label,
+        continuous_update=True,
+        style={"description_width": "initial"},
+        layout={"width": "420px"},
+    )
 
 
-def choice(names: list[str], label: str, start: str | None = None) -> w.Dropdown:
+def choice(names: list[str], label: str, *, start: str | None = None) -> w.Dropdown:
     """A list to choose one name from."""
-    return w.Dropdown(options=names, value=start or names[0], description=label, style={"description_width": "initial"})
+    return w.Dropdown(
+        options=names,
+        value=start or names[0],
+        description=label,
+        style={"description_width": "initial"},
+    )
 
 
 def show_controls(*controls: w.Widget) -> None:
@@ -33,10 +53,13 @@ def show_controls(*controls: w.Widget) -> None:
 
 
 def panel(draw: Callable[..., plots.Picture], **controls: w.Widget) -> None:
-    """Controls by name, and under them what draw(**values) returns, drawn anew whenever a value changes.
+    """Controls by name, and under them what draw(**values) returns, drawn anew whenever a value
+    changes.
 
-    The picture is the cell's own output, not a widget: it is saved with the notebook and read by GitHub and on paper.
+    The picture is the cell's own output, not a widget: it is saved with the notebook and read by
+    GitHub and on paper.
     """
+
     def drawn():
         return draw(**{name: control.value for name, control in controls.items()})
 
@@ -47,87 +70,193 @@ def panel(draw: Callable[..., plots.Picture], **controls: w.Widget) -> None:
 
 
 def link(png: bytes, file: str, words: str) -> HTML:
-    """A link that saves a picture under that name, from the page itself: no server, no file on this machine."""
-    return HTML(f'<a download="{file}" href="data:image/png;base64,{base64.b64encode(png).decode()}">{words}</a>')
+    """A link that saves a picture under that name, from the page itself: no server, no file on this
+    machine.
+    """
+    return HTML(
+        f'<a download="{file}"'
+        f' href="data:image/png;base64,{base64.b64encode(png).decode()}">{words}</a>'
+    )
 
 
-def spoken(sentence: str) -> str:
-    """A sentence as HTML that a screen reader announces when it appears."""
-    safe = sentence.replace("&", "&amp;").replace("<", "&lt;")
-    return f'<div role="status" aria-live="polite">{safe}</div>'
+class Announcer(w.HTML):
+    """A line for sentences that a screen reader announces when they appear."""
+
+    def say(self, sentence: str) -> None:
+        """Show a sentence in place of the last one; an empty one only takes that away."""
+        safe = html.escape(sentence, quote=False)
+        self.value = f'<div role="status" aria-live="polite">{safe}</div>' if sentence else ""
 
 
-def chosen(source: str | bytes, size: int | None = None) -> tuple[torch.Tensor, str]:
-    """A photo and its attribution: one of the course's by name, or the bytes of a learner's own file, which needs none."""
-    if isinstance(source, bytes):
-        return data.photo(source, size), ""
-    return data.picture(source, size), data.attribution(source)
+class Download(w.HTML):
+    """A link that saves a picture, once there is one to offer."""
+
+    def offer(self, png: bytes, file: str, *, words: str = "Download this picture (PNG)") -> None:
+        """Offer a picture under that name, in place of the last one."""
+        self.value = link(png, file, words).data
 
 
-class OwnPhoto:
-    """Trick your own photo: upload it, type any class, move ε; see the picture, what is left of it, and download it.
+def open_photo(
+    source: str | bytes,
+    *,
+    ours: Callable[..., torch.Tensor] = data.picture,
+    size: int | None = None,
+) -> torch.Tensor:
+    """A photo, (1, 3, H, W) in [0, 1]: one of the course's by name, or the bytes of one's own file.
 
-    model: a `models.Classifier`. levels: the ε to choose from, in grey levels; each has its own attack, all made in one batch,
-    so that the slider only looks them up. The uploaded file stays in the kernel's memory. Raises ValueError for an unknown
-    picture or target.
+    ours: what reads a name, `data.picture` or `data.painting`.
+    size: as in `data.photo`.
+    Raises ValueError for an unknown name, or a file that is no picture.
+    """
+    return (data.photo if isinstance(source, bytes) else ours)(source, size=size)
+
+
+class PhotoSource:
+    """A photo to be chosen: a file of one's own, or one of the course's, with its attribution.
+
+    A panel that wants one builds on this: it places `upload`, `ours`, `says` and `credit`, and its
+    `changed` tells what another photo sets off. `photo` is the one chosen last, `name` its name.
+
+    start: the name of the first.
+    names: of the course's, to choose from.
+    read: turns a name, or the bytes of a file, into a photo, or refuses it with a ValueError.
+    label: the upload button's.
+    Raises ValueError if the first is refused.
     """
 
-    def __init__(self, model: models.Classifier, picture: str = "panda", target: str = "vulture",
-                 levels: tuple[float, ...] = (0, 0.25, 0.5, 1, 2, 4), steps: int = 12):
-        if picture not in data.pictures():
-            raise unknown("picture", picture, data.pictures())
+    def __init__(
+        self,
+        start: str,
+        *,
+        names: list[str],
+        read: Callable[[str | bytes], torch.Tensor],
+        label: str = "Your photo",
+    ):
+        self.read = read
+        self.photo = read(start)
+        self.name = start
+        self.upload = w.FileUpload(accept="image/*", multiple=False, description=label)
+        self.ours = choice(names, "or one of ours", start=start)
+        self.says = Announcer()
+        self.credit = w.HTML(html.escape(data.attribution(start)))
+        self.upload.observe(lambda _: self.take_upload(), "value")
+        self.ours.observe(lambda _: self.take(self.ours.value), "value")
+
+    def take_upload(self) -> None:
+        """Take the file that was uploaded."""
+        for file in self.upload.value:  # one, or none where the upload was undone
+            self.take(file["content"].tobytes(), name=pathlib.Path(file["name"]).stem)
+
+    def take(self, source: str | bytes, *, name: str = "") -> None:
+        """Take another photo; of one that is refused it is said why, and the one before stays.
+
+        source: the name of one of the course's, or the bytes of a file.
+        name: the file's.
+        """
+        try:
+            self.photo = self.read(source)
+        except ValueError as error:
+            self.says.say(str(error))
+            return
+        own = isinstance(source, bytes)
+        self.name = name if own else source
+        self.credit.value = "" if own else html.escape(data.attribution(source))
+        self.changed()
+
+    def changed(self) -> None:
+        """What another photo sets off."""
+        raise NotImplementedError
+
+
+class OwnPhoto(PhotoSource):
+    """Trick your own photo: upload it, type any class, move ε; see the picture, what is left of it,
+    and download it.
+
+    model: a `models.Classifier`.
+    levels: the ε to choose from, in grey levels; each has its own attack, all made in one batch, so
+        that the slider only looks them up. The uploaded file stays in the kernel's memory.
+    Raises ValueError for an unknown picture or target.
+    """
+
+    def __init__(
+        self,
+        model: models.Classifier,
+        *,
+        picture: str = "panda",
+        target: str = "vulture",
+        levels: tuple[float, ...] = (0, 0.25, 0.5, 1, 2, 4),
+        steps: int = 12,
+    ):
+        super().__init__(
+            picture,
+            names=data.picture_names(),
+            read=functools.partial(open_photo, size=model.size),
+        )
         model.index(target)
-        self.model, self.levels, self.steps = model, levels, steps
-        self.upload = w.FileUpload(accept="image/*", multiple=False, description="Your photo")
-        self.shipped = choice(data.pictures(), "or one of ours", picture)
-        self.target = w.Combobox(options=model.names, value=target, ensure_option=False, continuous_update=False,
-                                 description="make it a", placeholder="type a class")
+        self.model = model
+        self.levels = levels
+        self.steps = steps
+        self.target = w.Combobox(
+            options=model.names,
+            value=target,
+            ensure_option=False,
+            continuous_update=False,
+            description="make it a",
+            placeholder="type a class",
+        )
         self.eps = slider(list(levels), "ε, grey levels of 255", start=levels.index(1))
-        self.says, self.credit, self.download = w.HTML(), w.HTML(data.attribution(picture)), w.HTML()
-        self.photo = data.picture(picture, model.size)
+        self.download = Download()
         self.attack()
-        show_controls(w.HBox([self.upload, self.shipped]), self.target, self.eps, self.says, self.credit, self.download)
+        show_controls(
+            w.HBox([self.upload, self.ours]),
+            self.target,
+            self.eps,
+            self.says,
+            self.credit,
+            self.download,
+        )
         self.handle = display(self.draw(), display_id=True)
         self.offer()
-        self.upload.observe(lambda _: self.take(self.upload.value[0]["content"].tobytes()), "value")
-        self.shipped.observe(lambda _: self.take(self.shipped.value), "value")
-        self.target.observe(lambda _: self.again(), "value")
+        self.target.observe(lambda _: self.changed(), "value")
         self.eps.observe(lambda _: self.follow(), "value")
 
-    def take(self, source: str | bytes) -> None:
-        """Take another photo: the name of one of ours, or the bytes of a file."""
+    def changed(self) -> None:
+        """Attack anew and show it; a class that does not exist is answered with the nearest."""
         try:
-            self.photo, self.credit.value = chosen(source, self.model.size)
-        except ValueError as error:
-            self.say(str(error))
-        else:
-            self.again()
-
-    def again(self) -> None:
-        """Attack anew and show it; a class that does not exist is answered with the nearest ones."""
-        try:
-            self.say("working …")
+            self.says.say("working …")
             self.attack()
         except ValueError as error:
-            self.say(str(error))
+            self.says.say(str(error))
         else:
-            self.say("")
+            self.says.say("")
             self.follow()
 
     def attack(self) -> None:
-        """All ε in one batch: self.tricked is (levels, 3, H, W), self.read what the network makes of each."""
+        """All ε in one batch: `tricked` is (levels, 3, H, W), `predictions` what the network makes
+        of each.
+        """
         eps = torch.tensor(self.levels, device=self.photo.device) / 255
         target = self.model.index(self.target.value.strip())
-        self.tricked = attacks.pgd(self.model, self.photo.repeat(len(eps), 1, 1, 1), target, eps, self.steps,
-                                   targeted=True, random_start=False, early_stop=False)
-        self.read = [models.top(self.model, image[None], 5) for image in self.tricked]
+        self.tricked = attacks.pgd(
+            self.model,
+            self.photo.repeat(len(eps), 1, 1, 1),
+            target,
+            eps=eps,
+            steps=self.steps,
+            targeted=True,
+            random_start=False,
+            early_stop=False,
+        )
+        self.predictions = [models.top(self.model, image[None], k=5) for image in self.tricked]
 
     def draw(self) -> plots.Picture:
         """The tricked photo at the chosen ε, and what the network makes of it."""
         place = self.levels.index(self.eps.value)
-        names, chances = zip(*self.read[place], strict=True)
-        title = f"ε = {self.eps.value:g} of 255: {names[0]}, {chances[0]:.2f}"
-        return plots.chances(self.tricked[[place]], names, chances, title, mark=self.target.value)
+        names, probabilities = zip(*self.predictions[place], strict=True)
+        title = f"ε = {self.eps.value:g} of 255: {names[0]}, {probabilities[0]:.2f}"
+        return plots.probabilities(
+            self.tricked[[place]], names, probabilities, title, mark=self.target.value
+        )
 
     def follow(self) -> None:
         """Show the chosen ε."""
@@ -136,32 +265,46 @@ class OwnPhoto:
 
     def offer(self) -> None:
         """Offer the picture at the chosen ε for download."""
-        file = data.png(self.tricked[[self.levels.index(self.eps.value)]])
-        self.download.value = link(file, "tricked.png", "Download this picture (PNG)").data
-
-    def say(self, sentence: str) -> None:
-        """Show a sentence where a screen reader announces it."""
-        self.says.value = spoken(sentence)
+        place = self.levels.index(self.eps.value)
+        self.download.offer(data.png(self.tricked[[place]]), "tricked.png")
 
 
 class Microscope:
-    """Look at any unit of a network: its activation on a photo, where that is highest, and the picture that excites it.
+    """Look at any unit of a network: its activation on a photo, where that is highest, and the
+    picture that excites it.
 
-    layers: the names to choose from -> the side of the patch to cut out, in pixels; units: how many of each layer to offer.
-    Everything but the exciting picture is looked up. That one takes a second or two and is remembered; meanwhile `says` tells.
+    layers: the names to choose from -> the side of the patch to cut out, in pixels.
+    units: how many of each layer to offer. Everything but the exciting picture is looked up. That
+        one takes a second or two and is remembered; meanwhile `says` tells.
     """
 
-    def __init__(self, model: models.Classifier, layers: dict[str, int], photo: str, layer: str, unit: int, units: int = 16):
-        self.model, self.sides, self.made = model, layers, {}
-        names = data.pictures()
-        self.photos = {name: data.picture(name, model.size) for name in names}
+    def __init__(
+        self,
+        model: models.Classifier,
+        layers: dict[str, int],
+        *,
+        photo: str,
+        layer: str,
+        unit: int,
+        units: int = 16,
+    ):
+        self.model = model
+        self.sides = layers
+        self.made = {}
+        names = data.picture_names()
+        self.photos = {name: data.picture(name, size=model.size) for name in names}
         with torch.no_grad():
             seen = activations.read(model, torch.cat(list(self.photos.values())), *layers)
-        self.seen = {name: dict(zip(names, out[:, :units].cpu(), strict=True)) for name, out in zip(layers, seen, strict=True)}
-        self.photo, self.layer = choice(names, "photo", photo), choice(list(layers), "layer", layer)
+        self.seen = {
+            name: dict(zip(names, out[:, :units].cpu(), strict=True))
+            for name, out in zip(layers, seen, strict=True)
+        }
+        self.photo = choice(names, "photo", start=photo)
+        self.layer = choice(list(layers), "layer", start=layer)
         self.unit = slider(list(range(units)), "unit", start=unit)
         self.unit.continuous_update = False  # dragged past, a unit costs nothing
-        self.says, self.credit = w.HTML(), w.HTML(data.attribution(photo))
+        self.says = Announcer()
+        self.credit = w.HTML(data.attribution(photo))
         self.make()
         show_controls(self.photo, self.layer, self.unit, self.says, self.credit)
         self.handle = display(self.draw(), display_id=True)
@@ -170,13 +313,25 @@ class Microscope:
 
     def draw(self) -> plots.Picture:
         """The chosen unit on the chosen photo."""
-        name, layer, unit = self.photo.value, self.layer.value, self.unit.value
-        photo, activation = self.photos[name], self.seen[layer][name][unit]
-        _, row, column = features.top_places(activation[None, None], 0, 1)[0]
-        apart, side = photo.shape[-1] / activation.shape[-1], self.sides[layer]
-        found, top, left = features.patch(photo, (row + 0.5) * apart, (column + 0.5) * apart, side)
-        return plots.microscope(photo, activation, (top, left, side), found, self.made.get((layer, unit)),
-                                f"{name} · {layer}, unit {unit}")
+        name = self.photo.value
+        layer = self.layer.value
+        unit = self.unit.value
+        photo = self.photos[name]
+        activation = self.seen[layer][name][unit]
+        _, row, column = features.top_places(activation[None, None], 0, k=1)[0]
+        apart = photo.shape[-1] / activation.shape[-1]
+        side = self.sides[layer]
+        found, top, left = features.crop(
+            photo, (row + 0.5) * apart, (column + 0.5) * apart, side=side
+        )
+        return plots.microscope(
+            photo,
+            activation,
+            (top, left, side),
+            found,
+            self.made.get((layer, unit)),
+            f"{name} · {layer}, unit {unit}",
+        )
 
     def make(self) -> None:
         """The picture that excites the chosen unit, once."""
@@ -189,85 +344,115 @@ class Microscope:
         self.credit.value = data.attribution(self.photo.value)
         if (self.layer.value, self.unit.value) not in self.made:
             self.handle.update(self.draw())
-            self.says.value = spoken("working …")
+            self.says.say("working …")
             self.make()
-            self.says.value = ""
+            self.says.say("")
         self.handle.update(self.draw())
 
 
-class DreamPanel:
+class DreamPanel(PhotoSource):
     """Dream on any photo and watch it grow: photo, layer, octaves, steps; start, stop, download.
 
-    model: a `models.Classifier`; layers: the names to choose from; side: pixels that the longer side may have, which decides
-    how long a dream takes. The first dream is made here and now. Those after it run between the kernel's messages, so that the
-    stop button is heard; a new start stops the one before. Raises ValueError for an unknown picture or layer.
+    model: a `models.Classifier`.
+    layers: the names to choose from.
+    side: pixels that the longer side may have, which decides how long a dream takes. The first
+        dream is made here and now. Those after it run between the kernel's messages, so that the
+        stop button is heard; a new start stops the one before.
+    Raises ValueError for an unknown picture or layer.
     """
 
-    def __init__(self, model: models.Classifier, layers: list[str], picture: str, layer: str, side: int = 384,
-                 octaves: int = 4, steps: int = 10):
-        activations.layer(model, layer)
-        self.model, self.side, self.task = model, side, None
-        self.upload = w.FileUpload(accept="image/*", multiple=False, description="Your photo")
-        self.shipped = choice(data.pictures(), "or one of ours", picture)
-        self.layer = choice(layers, "layer", layer)
+    def __init__(
+        self,
+        model: models.Classifier,
+        layers: list[str],
+        *,
+        picture: str,
+        layer: str,
+        side: int = 384,
+        octaves: int = 4,
+        steps: int = 10,
+    ):
+        super().__init__(
+            picture,
+            names=data.picture_names(),
+            read=lambda source: data.scaled(open_photo(source), side=side),
+        )
+        activations.submodule(model, layer)
+        self.model = model
+        self.task = None
+        self.layer = choice(layers, "layer", start=layer)
         self.octaves = slider([1, 2, 3, 4, 5], "octaves", start=octaves - 1)
-        self.steps = slider([2, 5, 10, 20, 40], "steps an octave", start=[2, 5, 10, 20, 40].index(steps))
+        self.steps = slider(
+            [2, 5, 10, 20, 40], "steps an octave", start=[2, 5, 10, 20, 40].index(steps)
+        )
         self.start = w.Button(description="Start the dream", icon="play")
         self.stop = w.Button(description="Stop the dream", icon="stop")
-        self.says, self.credit, self.download = w.HTML(), w.HTML(data.attribution(picture)), w.HTML()
-        self.photo = data.scaled(data.picture(picture), side)
-        for picture in self.steps_of_it():
-            self.dream = picture
-        show_controls(w.HBox([self.upload, self.shipped]), self.layer, self.octaves, self.steps,
-                      w.HBox([self.start, self.stop]), self.says, self.credit, self.download)
+        self.download = Download()
+        for image in self.dreaming():
+            self.dream = image
+        show_controls(
+            w.HBox([self.upload, self.ours]),
+            self.layer,
+            self.octaves,
+            self.steps,
+            w.HBox([self.start, self.stop]),
+            self.says,
+            self.credit,
+            self.download,
+        )
         self.handle = display(self.draw("dreamt"), display_id=True)
         self.offer()
-        self.upload.observe(lambda _: self.take(self.upload.value[0]["content"].tobytes()), "value")
-        self.shipped.observe(lambda _: self.take(self.shipped.value), "value")
         self.start.on_click(lambda _: self.begin())
         self.stop.on_click(lambda _: self.halt())
 
-    def steps_of_it(self):
+    def dreaming(self) -> Iterator[torch.Tensor]:
         """The dream that the controls ask for, step by step."""
-        return dreams.dreaming(self.model, self.photo, dreams.layer(self.layer.value), self.octaves.value, self.steps.value)
+        return dreams.dreaming(
+            self.model,
+            self.photo,
+            dreams.layer(self.layer.value),
+            octaves=self.octaves.value,
+            steps=self.steps.value,
+        )
 
-    def take(self, source: str | bytes) -> None:
-        """Take another photo: the name of one of ours, or the bytes of a file. A dream that runs is stopped."""
-        try:
-            photo, self.credit.value = chosen(source)
-        except ValueError as error:
-            self.say(str(error))
-            return
+    def changed(self) -> None:
+        """Show the photo that was taken; a dream that runs is stopped."""
         self.end()
-        self.dream = self.photo = data.scaled(photo, self.side)
+        self.dream = self.photo
         self.download.value = ""
         self.handle.update(self.draw("awake"))
-        self.say('Here is the photo. Press "Start the dream".')
+        self.says.say('Here is the photo. Press "Start the dream".')
 
     def begin(self) -> None:
-        """Start to dream; what runs is stopped first. Settings that cannot be are answered in words."""
+        """Start to dream; what runs is stopped first.
+
+        Settings that cannot be are answered in words.
+        """
         self.end()
         try:
-            steps = self.steps_of_it()
+            steps = self.dreaming()
         except ValueError as error:
-            self.say(str(error))
+            self.says.say(str(error))
             return
         self.download.value = ""
-        self.say("dreaming …")
+        self.says.say("dreaming …")
         self.task = asyncio.ensure_future(self.run(steps))
 
-    async def run(self, steps) -> None:
-        """Take the steps, showing how far they have come, and let the kernel read its messages after each."""
-        whole, drawn = self.octaves.value * self.steps.value, 0.0
+    async def run(self, steps: Iterator[torch.Tensor]) -> None:
+        """Take the steps, showing how far they have come, and let the kernel read its messages
+        after each.
+        """
+        whole = self.octaves.value * self.steps.value
+        drawn = 0.0
         try:
-            for count, picture in enumerate(steps, 1):
-                self.dream = picture
+            for count, image in enumerate(steps, 1):
+                self.dream = image
                 if time.monotonic() > drawn + 0.4:  # drawing takes its time too
                     self.handle.update(self.draw(f"step {count} of {whole}"))
                     drawn = time.monotonic()
                 await asyncio.sleep(0.01)
         except Exception as error:  # nobody waits for a task, so it must tell for itself
-            self.say(f"It stopped with {type(error).__name__}: {error}")
+            self.says.say(f"It stopped with {type(error).__name__}: {error}")
         else:
             self.finish("dreamt")
 
@@ -276,7 +461,7 @@ class DreamPanel:
         self.task = None
         self.handle.update(self.draw(state))
         self.offer()
-        self.say(f"The dream has {state}." if state == "stopped" else "The dream is done.")
+        self.says.say(f"The dream has {state}." if state == "stopped" else "The dream is done.")
 
     def end(self) -> None:
         """End the dream that runs, if one does."""
@@ -290,17 +475,15 @@ class DreamPanel:
             self.end()
             self.finish("stopped")
         else:
-            self.say("No dream is running.")
+            self.says.say("No dream is running.")
 
     def draw(self, state: str) -> plots.Picture:
         """The dream so far, at the photo's size."""
         so_far = dreams.resized(self.dream, *self.photo.shape[2:]).clamp(0, 1)
-        return plots.pictures([so_far], [state], f"{self.layer.value}, {self.octaves.value} octaves", size=4.6)
+        return plots.pictures(
+            [so_far], [state], f"{self.layer.value}, {self.octaves.value} octaves", size=4.6
+        )
 
     def offer(self) -> None:
         """Offer the dream for download."""
-        self.download.value = link(data.png(self.dream), "dream.png", "Download this picture (PNG)").data
-
-    def say(self, sentence: str) -> None:
-        """Show a sentence where a screen reader announces it."""
-        self.says.value = spoken(sentence)
+        self.download.offer(data.png(self.dream), "dream.png")

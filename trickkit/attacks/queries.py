@@ -1,208 +1,348 @@
-"""Attacks that only ask: for scores (square, nes, one_pixel) or for labels alone (hop_skip_jump).
-"""
+"""Attacks that only ask: for scores (square, nes, one_pixel) or for labels (hop_skip_jump)."""
+
 import math
 from collections.abc import Callable
 
 import torch
 from torch.nn import functional as F
 
-from trickkit.attacks.gradient import steepest
-from trickkit.common import check_count, check_positive, progress
-from trickkit.contract import Model, answers, check_eps, check_eval, check_images, check_start, lead, one_each, read_labels
+from trickkit.attacks.gradient import steepest_step
+from trickkit.common import progress_bar, validate_count, validate_positive
+from trickkit.contract import (
+    Model,
+    expanded_labels,
+    logits_of,
+    margin,
+    predictions,
+    validate_eps,
+    validate_eval,
+    validate_images,
+    validated_start,
+)
 
 
-def square(model: Model, images: torch.Tensor, labels: int | torch.Tensor, eps: float, queries: int = 1000,
-           targeted: bool = False, seed: int = 0) -> torch.Tensor:
-    """Random squares, kept if they help (Andriushchenko et al. 2020, arXiv:1912.00049, Algorithms 1 and 2). No gradients.
+def square(
+    model: Model,
+    images: torch.Tensor,
+    labels: int | torch.Tensor,
+    *,
+    eps: float,
+    queries: int = 1000,
+    targeted: bool = False,
+    seed: int = 0,
+) -> torch.Tensor:
+    """Random squares, kept if they help (Andriushchenko et al. 2020, arXiv:1912.00049, Algorithms 1
+    and 2). No gradients.
 
-    Begins with vertical stripes of ±ε; each query paints one square, each channel of it +ε or −ε, smaller and smaller squares
-    as the budget runs out (§3.1; p = 0.8 of the image at first, the paper's for MNIST), and keeps it if the lead shrinks.
-    Returns images (N, C, H, W) in [0, 1], at most ε from where they started, after at most `queries` questions an image.
+    Begins with vertical stripes of ±ε; each query paints one square, each channel of it +ε or −ε,
+    smaller and smaller squares as the budget runs out (§3.1; p = 0.8 of the image at first, the
+    paper's for MNIST), and keeps it if the margin shrinks.
+    Returns images (N, C, H, W) in [0, 1], at most ε from where they started, after at most
+        `queries` questions an image.
     """
-    labels, _ = check_start(model, images, labels, targeted)
-    check_eps(eps, images)
-    check_count(queries=queries)
-    dice, (n, c, h, w) = torch.Generator().manual_seed(seed), images.shape
+    labels, _ = validated_start(model, images, labels, targeted=targeted)
+    validate_eps(eps, images)
+    validate_count(queries=queries)
+    generator = torch.Generator().manual_seed(seed)
+    n, c, h, w = images.shape
 
     def signs(*shape):
-        return (torch.randint(0, 2, shape, generator=dice) * 2 - 1).to(images) * eps
+        return (torch.randint(0, 2, shape, generator=generator) * 2 - 1).to(images) * eps
 
     x = (images + signs(n, c, 1, w)).clamp(0, 1)
     with torch.no_grad():
-        ahead = lead(answers(model, x), labels, targeted)
+        margins = margin(logits_of(model, x), labels, targeted=targeted)
         for query in range(1, queries):
-            rows = (ahead >= 0).nonzero()[:, 0]
+            rows = (margins >= 0).nonzero()[:, 0]
             if not len(rows):
                 break
             side = max(round(math.sqrt(share_of_image(query / queries) * h * w)), 1)
-            tops, lefts = (torch.randint(0, max(m - side, 0) + 1, (n, 1), generator=dice).to(rows) for m in (h, w))
-            tall, wide = ((torch.arange(m, device=rows.device) - at[rows]) for m, at in ((h, tops), (w, lefts)))
-            inside = (((0 <= tall) & (tall < side))[:, :, None] & ((0 <= wide) & (wide < side))[:, None])[:, None]
-            tried = torch.where(inside, (images[rows] + signs(n, c, 1, 1)[rows]).clamp(0, 1), x[rows])
-            after = lead(answers(model, tried), labels[rows], targeted)
-            kept = after < ahead[rows]
-            x[rows[kept]], ahead[rows[kept]] = tried[kept], after[kept]
+            tops, lefts = (
+                torch.randint(0, max(m - side, 0) + 1, (n, 1), generator=generator).to(rows)
+                for m in (h, w)
+            )
+            tall, wide = (
+                (torch.arange(m, device=rows.device) - at[rows])
+                for m, at in ((h, tops), (w, lefts))
+            )
+            rows_in = (0 <= tall) & (tall < side)
+            columns_in = (0 <= wide) & (wide < side)
+            inside = (rows_in[:, :, None] & columns_in[:, None])[:, None]
+            tried = torch.where(
+                inside, (images[rows] + signs(n, c, 1, 1)[rows]).clamp(0, 1), x[rows]
+            )
+            after = margin(logits_of(model, tried), labels[rows], targeted=targeted)
+            kept = after < margins[rows]
+            x[rows[kept]], margins[rows[kept]] = tried[kept], after[kept]
     return x
 
 
 def share_of_image(spent: float) -> float:
-    """The share of the image that Square repaints when that share of its budget, 0 to 1, is spent: halved at set times."""
+    """The share of the image that Square repaints when that share of its budget, 0 to 1, is spent:
+    halved at set times.
+    """
     return 0.8 / 2 ** sum(spent > at for at in (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8))
 
 
-def nes(model: Model, images: torch.Tensor, labels: int | torch.Tensor, eps: float, queries: int = 10_000, samples: int = 50,
-        sigma: float = 0.001, step: float | None = None, targeted: bool = False, seed: int = 0) -> torch.Tensor:
-    """PGD down the label's lead, on a gradient guessed from answers alone (Ilyas et al. 2018, arXiv:1804.08598, §3.1).
+def nes(
+    model: Model,
+    images: torch.Tensor,
+    labels: int | torch.Tensor,
+    *,
+    eps: float,
+    queries: int = 10_000,
+    samples: int = 50,
+    sigma: float = 0.001,
+    step_size: float | None = None,
+    targeted: bool = False,
+    seed: int = 0,
+) -> torch.Tensor:
+    """PGD down the label's margin, on a gradient guessed from answers alone.
 
-    samples, sigma: as in `guess_gradient`. Steps of `step` (ε/4 if not given) follow the sign of nine tenths of the guess
-    before and one tenth of the new.
-    Returns images (N, C, H, W) in [0, 1], at most ε from where they started, after at most `queries` questions an image.
+    Ilyas et al. 2018, arXiv:1804.08598, §3.1.
+
+    samples, sigma: as in `guess_gradient`. Steps of `step_size` (ε/4 if not given) follow the sign
+        of nine tenths of the guess before and one tenth of the new.
+    Returns images (N, C, H, W) in [0, 1], at most ε from where they started, after at most
+        `queries` questions an image.
     """
-    labels, _ = check_start(model, images, labels, targeted)
-    check_eps(eps, images)
-    check_count(queries=queries)
-    check_positive(sigma=sigma)
-    step, dice = eps / 4 if step is None else step, torch.Generator().manual_seed(seed)
+    labels, _ = validated_start(model, images, labels, targeted=targeted)
+    validate_eps(eps, images)
+    validate_count(queries=queries)
+    validate_positive(sigma=sigma)
+    step_size = eps / 4 if step_size is None else step_size
+    generator = torch.Generator().manual_seed(seed)
     result = images.clone()
     with torch.no_grad():
-        for i in progress(range(len(images)), "asking"):
-            def ahead(points, label=labels[[i]]):
-                return lead(answers(model, points), label.expand(len(points)), targeted)
+        for i in progress_bar(range(len(images)), "asking"):
 
-            x, uphill = images[[i]], 0.0
-            low, high = (x - eps).clamp(min=0), (x + eps).clamp(max=1)
+            def ask(points, label=labels[[i]]):
+                return margin(
+                    logits_of(model, points), label.expand(len(points)), targeted=targeted
+                )
+
+            x = images[[i]]
+            gradient = 0.0
+            low = (x - eps).clamp(min=0)
+            high = (x + eps).clamp(max=1)
             for _ in range(queries // (samples + 1)):
-                if ahead(x) < 0:
+                if ask(x) < 0:
                     break
-                uphill = 0.9 * uphill + 0.1 * guess_gradient(ahead, x, samples, sigma, dice)
-                x = (x - step * uphill.sign()).clamp(low, high)
+                gradient = 0.9 * gradient + 0.1 * guess_gradient(
+                    ask, x, samples=samples, sigma=sigma, generator=generator
+                )
+                x = (x - step_size * gradient.sign()).clamp(low, high)
             result[i] = x[0]
     return result
 
 
-def guess_gradient(ask: Callable, x: torch.Tensor, samples: int, sigma: float,
-                   dice: torch.Generator | None = None) -> torch.Tensor:
-    """The gradient of `ask` at x, (1, C, H, W), from its answers alone (Ilyas et al. 2018, §3.1, Algorithm 1, "NES").
+def guess_gradient(
+    ask: Callable,
+    x: torch.Tensor,
+    *,
+    samples: int,
+    sigma: float,
+    generator: torch.Generator | None = None,
+) -> torch.Tensor:
+    """The gradient of `ask` at x, (1, C, H, W), from its answers alone.
 
-    Random directions u come in pairs, u and −u; the guess is the mean of ask(x + σu) · u / σ over all of them. Right on
-    average as σ → 0, with an error that falls as 1/√samples.
-    ask: images (n, C, H, W) -> numbers (n,); samples: an even number of questions; sigma: in pixels; dice: torch's if None.
+    Ilyas et al. 2018, §3.1, Algorithm 1, "NES".
+
+    Random directions u come in pairs, u and −u; the guess is the mean of ask(x + σu) · u / σ over
+    all of them. Right on average as σ → 0, with an error that falls as 1/√samples.
+    ask: images (n, C, H, W) -> numbers (n,).
+    samples: an even number of questions.
+    sigma: in pixels.
+    generator: torch's if None.
     """
     if samples < 2 or samples % 2:
-        raise ValueError(f"samples is {samples}; an even number is wanted, for the questions come in pairs.")
-    u = torch.randn((samples // 2, *x.shape[1:]), generator=dice).to(x)
+        raise ValueError(
+            f"samples is {samples}; an even number is wanted, for the questions come in pairs."
+        )
+    u = torch.randn((samples // 2, *x.shape[1:]), generator=generator).to(x)
     u = torch.cat([u, -u])
     return (ask(x + sigma * u).view(-1, 1, 1, 1) * u).mean(0, keepdim=True) / sigma
 
 
-def hop_skip_jump(model: Model, images: torch.Tensor, labels: int | torch.Tensor, queries: int = 2000,
-                  seed: int = 0) -> torch.Tensor:
-    """A misread image near each image, found from the answered labels alone (Chen et al. 2020, arXiv:1904.02144, Algorithm 2).
+def hop_skip_jump(
+    model: Model,
+    images: torch.Tensor,
+    labels: int | torch.Tensor,
+    *,
+    queries: int = 2000,
+    seed: int = 0,
+) -> torch.Tensor:
+    """A misread image near each image, found from the answered labels alone.
 
-    It starts from noise that is misread, bisects towards the image up to the border, tells the border's direction by asking on
-    which side random points lie (eq. 9 and 16), jumps along it, and bisects again. ℓ₂. The points lie √dimensions times further
-    out than the paper's, so that a coarser bisection will do, and a landing that is not nearer is not kept.
+    Chen et al. 2020, arXiv:1904.02144, Algorithm 2.
+
+    It starts from noise that is misread, bisects towards the image up to the border, tells the
+    border's direction by asking on which side random points lie (eq. 9 and 16), jumps along it, and
+    bisects again. ℓ₂. The points lie √dimensions times further out than the paper's, so that a
+    coarser bisection will do, and a landing that is not nearer is not kept.
     model: images (n, C, H, W) -> logits (n, K), of which only the largest is used, or labels (n,).
-    Returns misread images (N, C, H, W) in [0, 1] after at most `queries` questions each; the image itself if none was found.
+    Returns misread images (N, C, H, W) in [0, 1] after at most `queries` questions each; the image
+        itself if none was found.
     """
-    check_images(images)
-    check_eval(model)
-    check_count(queries=queries)
-    labels, dice = one_each(labels, images), torch.Generator().manual_seed(seed)
+    validate_images(images)
+    validate_eval(model)
+    validate_count(queries=queries)
+    labels = expanded_labels(labels, images)
+    generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        return torch.cat([hop(model, images[[i]], labels[i], queries, dice)
-                          for i in progress(range(len(images)), "asking")])
+        return torch.cat(
+            [
+                hop_skip_jump_one(
+                    model, images[[i]], labels[i], queries=queries, generator=generator
+                )
+                for i in progress_bar(range(len(images)), "asking")
+            ]
+        )
 
 
-def hop(model: Model, image: torch.Tensor, label: torch.Tensor, queries: int, dice: torch.Generator) -> torch.Tensor:
+def hop_skip_jump_one(
+    model: Model,
+    image: torch.Tensor,
+    label: torch.Tensor,
+    *,
+    queries: int,
+    generator: torch.Generator,
+) -> torch.Tensor:
     """`hop_skip_jump` for one image (1, C, H, W)."""
-    left, dimensions = queries, image.numel()
+    left = queries
+    dimensions = image.numel()
 
     def misread(points):  # (n,), False once the budget is spent
         nonlocal left
-        asked = points[:max(left, 0)]
+        asked = points[: max(left, 0)]
         left -= len(asked)
         wrong = torch.zeros(len(points), dtype=torch.bool, device=image.device)
         if len(asked):
-            wrong[:len(asked)] = read_labels(model, asked) != label
+            wrong[: len(asked)] = predictions(model, asked) != label
         return wrong
 
-    for k in range(50):  # noise of single pixels, then of ever larger blocks, down to one plain colour
+    # noise of single pixels, then of ever larger blocks, down to one plain colour
+    for k in range(50):
         blocks = max(1, *(m >> k % 8 for m in image.shape[2:]))
-        x = F.interpolate(torch.rand((1, image.shape[1], blocks, blocks), generator=dice), image.shape[2:]).to(image)
+        x = F.interpolate(
+            torch.rand((1, image.shape[1], blocks, blocks), generator=generator), image.shape[2:]
+        ).to(image)
         if misread(x):
             break
     else:
         return image
-    close = 0.1 / dimensions ** 0.5
-    x = border(misread, image, x, close)
+    close = 0.1 / dimensions**0.5
+    x = border(misread, image, x, close=close)
     for t in range(1, queries):
         if left <= 0:
             break
         distance = (x - image).norm()
-        count, reach = min(int(100 * t ** 0.5), left), distance / dimensions ** 0.5
-        u = torch.randn((count, *image.shape[1:]), generator=dice).to(image)
-        points = (x + reach * steepest(u, "l2")).clamp(0, 1)
+        count = min(int(100 * t**0.5), left)
+        reach = distance / dimensions**0.5
+        u = torch.randn((count, *image.shape[1:]), generator=generator).to(image)
+        points = (x + reach * steepest_step(u, norm="l2")).clamp(0, 1)
         u = (points - x) / reach
         side = misread(points).to(image) * 2 - 1
         side = side - side.mean() if side.aminmax().min < side.max() else side
-        way = steepest((side.view(-1, 1, 1, 1) * u).mean(0, keepdim=True), "l2")
-        jump = distance / t ** 0.5
-        while left > 0 and jump > distance * 1e-4 and not misread((x + jump * way).clamp(0, 1)):
+        direction = steepest_step((side.view(-1, 1, 1, 1) * u).mean(0, keepdim=True), norm="l2")
+        jump = distance / t**0.5
+        while (
+            left > 0 and jump > distance * 1e-4 and not misread((x + jump * direction).clamp(0, 1))
+        ):
             jump = jump / 2
         if left > 0 and jump > distance * 1e-4:
-            landed = border(misread, image, (x + jump * way).clamp(0, 1), close)
+            landed = border(misread, image, (x + jump * direction).clamp(0, 1), close=close)
             x = landed if (landed - image).norm() < distance else x
     return x
 
 
-def border(misread: Callable, image: torch.Tensor, far: torch.Tensor, close: float = 1e-3) -> torch.Tensor:
-    """Between an image that is read right and one far away that is misread: a misread one just beyond the border.
+def border(
+    misread: Callable, image: torch.Tensor, far: torch.Tensor, *, close: float = 1e-3
+) -> torch.Tensor:
+    """Between an image that is read right and one far away that is misread: a misread one just
+    beyond the border.
 
-    Bisection: look at the middle, keep the half that has the border, until it is shorter than `close` times the whole way.
+    Bisection: look at the middle, keep the half that has the border, until it is shorter than
+    `close` times the whole way.
     misread: images (1, C, H, W) -> true or false; image, far and the result: (1, C, H, W).
     """
-    inside, outside = 0.0, 1.0
+    inside = 0.0
+    outside = 1.0
     while outside - inside > close:
         middle = (inside + outside) / 2
-        inside, outside = (inside, middle) if misread(image + middle * (far - image)) else (middle, outside)
+        inside, outside = (
+            (inside, middle) if misread(image + middle * (far - image)) else (middle, outside)
+        )
     return image + outside * (far - image)
 
 
-def one_pixel(model: Model, images: torch.Tensor, labels: int | torch.Tensor, pixels: int = 1, generations: int = 100,
-              population: int = 400, targeted: bool = False, seed: int = 0) -> torch.Tensor:
-    """The few pixels that hurt most, bred by differential evolution (Su et al. 2019, arXiv:1710.08864, §3.2; SciPy's).
+def one_pixel(
+    model: Model,
+    images: torch.Tensor,
+    labels: int | torch.Tensor,
+    *,
+    pixels: int = 1,
+    generations: int = 100,
+    population: int = 400,
+    targeted: bool = False,
+    seed: int = 0,
+) -> torch.Tensor:
+    """The few pixels that hurt most, bred by differential evolution.
 
-    A candidate says for each of its pixels where it is and what colour; the label's lead is to be small. Children come from the
-    best so far, as SciPy has it, where the paper's come from any. Ends as soon as one succeeds.
+    Su et al. 2019, arXiv:1710.08864, §3.2; SciPy's.
+
+    A candidate says for each of its pixels where it is and what colour; the label's margin is to be
+    small. Children come from the best so far, as SciPy has it, where the paper's come from any.
+    Ends as soon as one succeeds.
     Returns images (N, C, H, W) in [0, 1] in which at most `pixels` pixels are changed.
     """
     from scipy.optimize import differential_evolution
 
-    labels, _ = check_start(model, images, labels, targeted)
-    check_count(pixels=pixels, generations=generations, population=population // 5)
+    labels, _ = validated_start(model, images, labels, targeted=targeted)
+    validate_count(pixels=pixels, generations=generations, population=population // 5)
     n, c, h, w = images.shape
     bounds = [(0, h - 1e-6), (0, w - 1e-6), *[(0, 1)] * c] * pixels
     result = images.clone()
 
     def painted(image, genes):  # genes: (candidates, pixels · (2 + C))
         genes = torch.as_tensor(genes).to(image).view(len(genes), pixels, 2 + c)
-        rows, columns = genes[..., 0].long(), genes[..., 1].long()
+        rows = genes[..., 0].long()
+        columns = genes[..., 1].long()
         x = image.repeat(len(genes), 1, 1, 1)
         for p in range(pixels):
             x[torch.arange(len(x)), :, rows[:, p], columns[:, p]] = genes[:, p, 2:]
         return x
 
-    for i in progress(range(n), "breeding"):
-        image, label = images[[i]], labels[[i]]
+    for i in progress_bar(range(n), "breeding"):
+        image = images[[i]]
+        label = labels[[i]]
 
         @torch.no_grad()
-        def ahead(genes, image=image, label=label):
-            return lead(answers(model, painted(image, genes.T)), label.expand(genes.shape[1]), targeted).double().cpu().numpy()
+        def margins(genes, image=image, label=label):
+            return (
+                margin(
+                    logits_of(model, painted(image, genes.T)),
+                    label.expand(genes.shape[1]),
+                    targeted=targeted,
+                )
+                .double()
+                .cpu()
+                .numpy()
+            )
 
-        bred = differential_evolution(ahead, bounds, popsize=max(population // len(bounds), 1), maxiter=generations,
-                                      mutation=0.5, recombination=1, tol=-1, rng=seed, polish=False,
-                                      updating="deferred", vectorized=True,
-                                      callback=lambda intermediate_result: intermediate_result.fun < 0)
+        bred = differential_evolution(
+            margins,
+            bounds,
+            popsize=max(population // len(bounds), 1),
+            maxiter=generations,
+            mutation=0.5,
+            recombination=1,
+            tol=-1,
+            rng=seed,
+            polish=False,
+            updating="deferred",
+            vectorized=True,
+            callback=lambda intermediate_result: intermediate_result.fun < 0,
+        )
         result[i] = painted(image, bred.x[None])[0]
     return result

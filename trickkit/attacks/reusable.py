@@ -1,76 +1,126 @@
-"""One change for many images: a universal perturbation, and a sticker that works wherever it is laid.
+"""One change for many images: a universal perturbation, and a sticker that works wherever it is
+laid.
 """
+
 import math
 
 import torch
 from torch.nn import functional as F
 
-from trickkit.attacks.gradient import lengths
-from trickkit.common import check_count, check_positive, progress
-from trickkit.contract import Model, answers, check, check_labels, check_start, one_each
+from trickkit.attacks.gradient import norms
+from trickkit.common import progress_bar, validate_count, validate_positive
+from trickkit.contract import (
+    Model,
+    expanded_labels,
+    logits_of,
+    validate_attack,
+    validated_labels,
+    validated_start,
+)
 
 
-def universal(model: Model, images: torch.Tensor, labels: int | torch.Tensor, eps: float, steps: int = 100, batch: int = 10,
-              seed: int = 0) -> torch.Tensor:
-    """One change for all images, known and unknown: (1, C, H, W) in [−ε, ε], to be added and clamped.
+def universal(
+    model: Model,
+    images: torch.Tensor,
+    labels: int | torch.Tensor,
+    *,
+    eps: float,
+    steps: int = 100,
+    batch_size: int = 10,
+    seed: int = 0,
+) -> torch.Tensor:
+    """One change for all images, known and unknown: (1, C, H, W) in [−ε, ε], to be added and
+    clamped.
 
-    That there is one was found by Moosavi-Dezfooli et al. 2017, arXiv:1610.08401; this way to find it is that of Shafahi et
-    al. 2020, arXiv:1811.11304, Algorithm 1: sign steps up the loss of a few images at a time, each image's counted up to a
-    bound only (1 here), so that those already fooled do not lead. Steps of ε/2 along a running sum, as in `momentum`.
+    That there is one was found by Moosavi-Dezfooli et al. 2017, arXiv:1610.08401; this way to find
+    it is that of Shafahi et al. 2020, arXiv:1811.11304, Algorithm 1: sign steps up the loss of a
+    few images at a time, each image's counted up to a bound only (1 here), so that those already
+    fooled do not lead. Steps of ε/2 along a running sum, as in `momentum`.
     """
-    check(model, images, eps, steps)
-    labels, dice = one_each(labels, images), torch.Generator().manual_seed(seed)
-    change, total = torch.zeros_like(images[:1]), torch.zeros_like(images[:1])
-    for _ in progress(range(steps), "one change for all"):
-        rows = torch.randperm(len(images), generator=dice)[:batch].to(images.device)
+    validate_attack(model, images, eps=eps, steps=steps)
+    labels = expanded_labels(labels, images)
+    generator = torch.Generator().manual_seed(seed)
+    change = torch.zeros_like(images[:1])
+    total = torch.zeros_like(images[:1])
+    for _ in progress_bar(range(steps), "one change for all"):
+        rows = torch.randperm(len(images), generator=generator)[:batch_size].to(images.device)
         change.requires_grad_(True)
-        logits = answers(model, (images[rows] + change).clamp(0, 1))
-        loss = F.cross_entropy(logits, check_labels(labels[rows], images[rows], logits.shape[1]), reduction="none")
+        logits = logits_of(model, (images[rows] + change).clamp(0, 1))
+        loss = F.cross_entropy(
+            logits, validated_labels(labels[rows], images[rows], logits.shape[1]), reduction="none"
+        )
         gradient = torch.autograd.grad(loss.clamp(max=1).sum(), change)[0]
-        total = 0.9 * total + gradient / lengths(gradient, 1).clamp(min=1e-12)
+        total = 0.9 * total + gradient / norms(gradient, p=1).clamp(min=1e-12)
         change = (change.detach() + eps / 2 * total.sign()).clamp(-eps, eps)
     return change
 
 
-def patch(model: Model, images: torch.Tensor, target: int, side: int = 80, steps: int = 100, batch: int = 4, rate: float = 0.05,
-          seed: int = 0) -> torch.Tensor:
-    """A round sticker (1, 3, side, side) in [0, 1] that makes whatever it lies on a `target` (Brown et al. 2017,
-    arXiv:1712.09665, eq. 1).
+def patch(
+    model: Model,
+    images: torch.Tensor,
+    target: int,
+    *,
+    side: int = 80,
+    steps: int = 100,
+    batch_size: int = 4,
+    lr: float = 0.05,
+    seed: int = 0,
+) -> torch.Tensor:
+    """A round sticker (1, 3, side, side) in [0, 1] that makes whatever it lies on a `target`.
 
-    Adam raises log p(target) on average over images, places, turns and sizes (`paste`), so that it also works where it was
-    not tried. rate: of Adam, in pixels.
+    Brown et al. 2017, arXiv:1712.09665, eq. 1.
+
+    Adam raises log p(target) on average over images, places, turns and sizes (`paste`), so that it
+    also works where it was not tried.
+    lr: of Adam, in pixels.
     """
-    check_start(model, images, target, targeted=True)
-    check_count(steps=steps, side=side, batch=batch)
-    check_positive(rate=rate)
-    dice = torch.Generator().manual_seed(seed)
+    validated_start(model, images, target, targeted=True)
+    validate_count(steps=steps, side=side, batch=batch_size)
+    validate_positive(lr=lr)
+    generator = torch.Generator().manual_seed(seed)
     sticker = torch.full((1, images.shape[1], side, side), 0.5).to(images).requires_grad_(True)
-    adam = torch.optim.Adam([sticker], lr=rate)
-    for _ in progress(range(steps), "printing a sticker"):
-        rows = torch.randperm(len(images), generator=dice)[:batch].to(images.device)
-        logits = answers(model, paste(images[rows], sticker, dice))
-        adam.zero_grad()
-        F.cross_entropy(logits, one_each(target, logits)).backward()
-        adam.step()
+    optimizer = torch.optim.Adam([sticker], lr=lr)
+    for _ in progress_bar(range(steps), "printing a sticker"):
+        rows = torch.randperm(len(images), generator=generator)[:batch_size].to(images.device)
+        logits = logits_of(model, paste(images[rows], sticker, generator=generator))
+        optimizer.zero_grad()
+        F.cross_entropy(logits, expanded_labels(target, logits)).backward()
+        optimizer.step()
         sticker.data.clamp_(0, 1)
     return sticker.detach()
 
 
-def paste(images: torch.Tensor, sticker: torch.Tensor, dice: torch.Generator, sizes: tuple[float, float] = (0.3, 0.5),
-          turn: float = 22.5) -> torch.Tensor:
-    """Images (N, C, H, W) with the round sticker (1, C, S, S) laid on each, somewhere, by the throw of dice.
+def paste(
+    images: torch.Tensor,
+    sticker: torch.Tensor,
+    *,
+    generator: torch.Generator,
+    sizes: tuple[float, float] = (0.3, 0.5),
+    turn: float = 22.5,
+) -> torch.Tensor:
+    """Images (N, C, H, W) with the round sticker (1, C, S, S) laid on each, somewhere, by the throw
+    of dice.
 
-    sizes: its diameter, smallest and largest, as a share of the image's side; turn: degrees it may be turned either way.
+    sizes: its diameter, smallest and largest, as a share of the image's side.
+    turn: degrees it may be turned either way.
     """
     n = len(images)
-    size, angle, across, down = torch.rand(4, n, generator=dice).to(images)
+    size, angle, across, down = torch.rand(4, n, generator=generator).to(images)
     size = sizes[0] + size * (sizes[1] - sizes[0])
     angle = (2 * angle - 1) * math.radians(turn)
     across, down = ((2 * place - 1) * (1 - size) for place in (across, down))  # wholly inside
-    cos, sin = angle.cos() / size, angle.sin() / size
-    where = torch.stack([torch.stack([cos, sin, -(cos * across + sin * down)], 1),
-                         torch.stack([-sin, cos, sin * across - cos * down], 1)], 1)
+    cos = angle.cos() / size
+    sin = angle.sin() / size
+    where = torch.stack(
+        [
+            torch.stack([cos, sin, -(cos * across + sin * down)], 1),
+            torch.stack([-sin, cos, sin * across - cos * down], 1),
+        ],
+        1,
+    )
     grid = F.affine_grid(where, list(images.shape), align_corners=False)
-    laid = F.grid_sample(sticker.expand(n, -1, -1, -1), grid, padding_mode="border", align_corners=False)
+    laid = F.grid_sample(
+        sticker.expand(n, -1, -1, -1), grid, padding_mode="border", align_corners=False
+    )
     disc = (grid.norm(dim=3) <= 1)[:, None]
     return torch.where(disc, laid, images)

@@ -1,112 +1,173 @@
-"""The checks of lesson 01, in NumPy. Each draws fresh small arrays; what is wrong is told by what it equals instead."""
+"""The checks of lesson 01, in NumPy.
+
+Each draws fresh small arrays; what is wrong is told by what it equals instead.
+"""
+
 from collections.abc import Callable
 from itertools import permutations
 
 import numpy as np
 
 from trickkit import backprop
-from trickkit.check import NotWritten, array, dice, exercise, kept, progress, recognised, same
+from trickkit.check import (
+    called,
+    exercise,
+    fresh_rng,
+    progress,
+    recognised,
+    same,
+    shaped,
+    unchanged,
+    written,
+)
 
 __all__ = ["cross_entropy_backward", "fool", "layer_backward", "progress", "relu_backward"]
 LESSON = "01 backpropagation"
 
 
-def layer_mistakes(name: str, g: np.ndarray, x: np.ndarray, W: np.ndarray, best: np.ndarray) -> list[tuple[np.ndarray, str]]:
-    """What a wrong gx, gW or gb may equal, and the sentence for it."""
-    yours, N = f"your {name} ", len(g)
-    found = [(-best, yours + "has its sign turned. Nothing in x @ W + b turns a sign.")]
+def layer_mistakes(
+    name: str, g: np.ndarray, x: np.ndarray, W: np.ndarray, best: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The sentences for what a wrong gx, gW or gb may equal."""
+    N = len(g)
+    mean = "" if name == "gx" else "the mean, not the sum, over the images: "
+    unseen = (
+        "without the transpose ({}.T; reshape lays nothing on its side). Here all sides are equal,"
+        " so the shapes did not warn you."
+    )
+    found = {"has its sign turned. Nothing in x @ W + b turns a sign.": -best}
     if N > 1:
-        mean = "" if name == "gx" else "the mean, not the sum, over the images: "
-        found.append((best / N, yours + f"is {mean}divided by {N}. The loss was a mean already, so g is divided by {N}; once "
-                                        "is enough."))
-    unseen = ("without the transpose (W.T; reshape lays nothing on its side). Here all sides are equal, so the shapes did not "
-              "warn you.")
+        found |= {
+            f"is {mean}divided by {N}. The loss was a mean already, so g is divided by {N}; once is"
+            " enough.": best / N
+        }
     if name == "gb":
-        found.append((g.sum(axis=1), yours + "has a number for each image. Rows are images: sum over axis 0."))
+        found |= {
+            "has a number for each image. Rows are images: sum over axis 0.": g.sum(axis=1),
+        }
     elif g.shape == x.shape == W.shape and name == "gx":
-        found += [(g @ W, yours + "is g @ W, " + unseen),
-                  (W.T @ g, yours + "has its factors in the wrong order. g comes first: its rows are images, like those of x.")]
+        found |= {
+            "is g @ W, " + unseen.format("W"): g @ W,
+            "has its factors in the wrong order. g comes first: its rows are images, like those of"
+            " x.": W.T @ g,
+        }
     elif g.shape == x.shape == W.shape:
-        found += [(x @ g, yours + "is x @ g, " + unseen.replace("W.T", "x.T")),
-                  (g.T @ x, yours + "is g.T @ x, which is gW on its side: its rows belong to outputs, those of W to inputs.")]
-    return found
+        found |= {
+            "is x @ g, " + unseen.format("x"): x @ g,
+            "is g.T @ x, which is gW on its side: its rows belong to outputs, those of W to"
+            " inputs.": g.T @ x,
+        }
+    return {f"your {name} {sentence}": array for sentence, array in found.items()}
 
 
-@exercise(LESSON, backprop.layer_backward,
-          "For one number, a = x·w + b: the gradient of x is g·w, that of w is g·x, that of b is g. Now with shapes.",
-          "gx has the shape of x: g @ W.T. gW has the shape of W: which of x and g must be laid on its side?",
-          "b was added to every row, so its gradient is the sum of all rows: g.sum(axis=0).")
+@exercise(
+    LESSON,
+    backprop.layer_backward,
+    "For one number, a = x·w + b: the gradient of x is g·w, that of w is g·x, that of b is g. Now"
+    " with shapes.",
+    "gx has the shape of x: g @ W.T. gW has the shape of W: which of x and g must be laid on its"
+    " side?",
+    "b was added to every row, so its gradient is the sum of all rows: g.sum(axis=0).",
+)
 def layer_backward(yours):
     """Back through x @ W + b."""
-    r = dice()
-    for N, n, m in ((5, 5, 5), (4, 7, 3), (1, 6, 2), (3, 3, 3)):  # where all sides are equal, shapes warn nobody
-        g, x, W = given = r.normal(size=(N, m)), r.normal(size=(N, n)), r.normal(size=(n, m))
-        before = [array.copy() for array in given]
-        got = yours(*given)
-        if got is None or got is Ellipsis:
-            raise NotWritten
+    rng = fresh_rng()
+    # Where all sides are equal, no shape warns of a mistake.
+    for N, n, m in ((5, 5, 5), (4, 7, 3), (1, 6, 2), (3, 3, 3)):
+        g = rng.normal(size=(N, m))
+        x = rng.normal(size=(N, n))
+        W = rng.normal(size=(n, m))
+        before = [array.copy() for array in (g, x, W)]
+        got = written(yours(g, x, W))
         if not isinstance(got, tuple | list) or len(got) != 3:
-            came = f"{len(got)} things" if isinstance(got, tuple | list) else (
-                f"one that has shape {tuple(got.shape)}" if hasattr(got, "shape") else f"a {type(got).__name__}")
+            came = f"a {type(got).__name__}"
+            if hasattr(got, "shape"):
+                came = f"one that has shape {tuple(got.shape)}"
+            if isinstance(got, tuple | list):
+                came = f"{len(got)} things"
             return f"three gradients are wanted, return gx, gW, gb; {came} came."
-        if wrong := kept(**dict(zip(("g", "x", "W"), zip(given, before, strict=True), strict=True))):
+        if wrong := unchanged(g=(g, before[0]), x=(x, before[1]), W=(W, before[2])):
             return wrong
         right = backprop.layer_backward(*before)
         names = ("gx", "gW", "gb")
         for order in permutations(range(3)):
-            if order != (0, 1, 2) and all(same(mine, right[i]) for mine, i in zip(got, order, strict=True)):
-                return f"you return {', '.join(names[i] for i in order)}. Each is right; the order wanted is gx, gW, gb."
+            if order != (0, 1, 2) and all(
+                same(mine, right[i]) for mine, i in zip(got, order, strict=True)
+            ):
+                return (
+                    f"you return {', '.join(names[i] for i in order)}. Each is right; the order"
+                    " wanted is gx, gW, gb."
+                )
         for name, mine, best in zip(names, got, right, strict=True):
             if mine is None or mine is Ellipsis:
                 return f"your {name} is still {mine}; an array of shape {best.shape} is wanted."
             if name == "gb" and np.shape(mine) == (N, m):
-                return (f"your gb has shape {(N, m)}; {(m,)} is wanted. One bias serves all {N} images, so their gradients add "
-                        "up: sum over axis 0.")
-            if wrong := array(mine, best.shape, name):
+                return (
+                    f"your gb has shape {(N, m)}; {(m,)} is wanted. One bias serves all {N} images,"
+                    " so their gradients add up: sum over axis 0."
+                )
+            if wrong := shaped(mine, best, what=name):
                 return wrong
             if not same(mine, best):
                 off = np.abs(np.asarray(mine) - best).max()
-                return recognised(mine, *layer_mistakes(name, g, x, W, best)) or (
-                    f"your {name} is off by up to {off:.2g}. Take one number of it: which others does it meet?")
+                return recognised(mine, layer_mistakes(name, g, x, W, best)) or (
+                    f"your {name} is off by up to {off:.2g}. Take one number of it: which others"
+                    " does it meet?"
+                )
     return None
 
 
-@exercise(LESSON, backprop.relu_backward,
-          "max(a, 0) copies a where it is positive: the slope is 1. Elsewhere it says 0 whatever a does: the slope is 0.",
-          "a > 0 is an array of True and False. Times g, True counts as 1.")
+@exercise(
+    LESSON,
+    backprop.relu_backward,
+    "max(a, 0) copies a where it is positive: the slope is 1. Elsewhere it says 0 whatever a does:"
+    " the slope is 0.",
+    "a > 0 is an array of True and False. Times g, True counts as 1.",
+    rounds=5,
+)
 def relu_backward(yours):
     """Back through max(a, 0)."""
-    r = dice()
-    for _ in range(5):
-        g, a = r.normal(size=(6, 8)), r.normal(size=(6, 8))
-        before = g.copy(), a.copy()
-        back = yours(g, a)
-        if wrong := array(back, g.shape):
-            return wrong
-        if wrong := kept(g=(g, before[0]), a=(a, before[1])):
-            return wrong
-        right, on = g * (a > 0), a > 0
-        if same(back, right):
-            continue
-        back, off = np.asarray(back), []
-        if not same(back[on], g[on]):
-            off.append(f"Where a is positive you are off by up to {np.abs(back - g)[on].max():.2g}; pass g as it is.")
-        if not off or not same(back[~on], right[~on]):
-            off.append(f"Where a is negative you still pass up to {np.abs(back[~on]).max():.2g}; pass 0 there.")
-        return recognised(
-            back,
-            (g, "everything came back. A unit that was off, a ≤ 0, passed nothing forward, so nothing goes back: 0 there."),
-            (g * (g > 0), "your mask looks at g. Whether a unit was on is seen in a, what went *forward* through it."),
-            (g * ~on, "your mask is the wrong way round: it keeps what was off."),
-            (on.astype(float), "this is the mask alone. Each unit that is on passes on the g that came: mask times g."),
-            (g * np.maximum(a, 0), "you multiplied by max(a, 0). The slope of a unit that is on is 1, however large a is."),
-            (np.maximum(a, 0), "this is max(a, 0), the way forward. On the way back it is g that passes or stops."),
-            (np.maximum(g, 0), "this is max(g, 0). A gradient may be negative; whether it passes depends on a."),
-            (g * a, "you multiplied by a. The slope of a unit that is on is 1, and 0 where it is off."),
-            (-right, "the sign is turned. A unit that is on passes g as it is."),
-            (g * np.sign(a), "where a is negative you pass -g. There the slope is 0."),
-        ) or " ".join(off)
-    return None
+    rng = fresh_rng()
+    g = rng.normal(size=(6, 8))
+    a = rng.normal(size=(6, 8))
+    on = a > 0
+    right = g * on
+    back = called(yours, g, a, like=right, keeps={"g": g, "a": a})
+    if same(back, right):
+        return None
+    off = []
+    if not same(back[on], g[on]):
+        off.append(
+            f"Where a is positive you are off by up to {np.abs(back - g)[on].max():.2g}; pass g"
+            " as it is."
+        )
+    if not off or not same(back[~on], right[~on]):
+        off.append(
+            f"Where a is negative you still pass up to {np.abs(back[~on]).max():.2g}; pass 0 there."
+        )
+    mistakes = {
+        "everything came back. A unit that was off, a ≤ 0, passed nothing forward, so nothing goes"
+        " back: 0 there.": g,
+        "your mask looks at g."
+        " Whether a unit was on is seen in a, what went *forward* through it.": g * (g > 0),
+        "your mask is the wrong way round: it keeps what was off.": g * ~on,
+        "this is the mask alone. Each unit that is on passes on the g that came: mask times g.": (
+            on.astype(float)
+        ),
+        "you multiplied by max(a, 0). The slope of a unit that is on is 1, however large a is.": (
+            g * np.maximum(a, 0)
+        ),
+        "this is max(a, 0), the way forward. On the way back it is g that passes or stops.": (
+            np.maximum(a, 0)
+        ),
+        "this is max(g, 0). A gradient may be negative; whether it passes depends on a.": (
+            np.maximum(g, 0)
+        ),
+        "you multiplied by a. The slope of a unit that is on is 1, and 0 where it is off.": g * a,
+        "the sign is turned. A unit that is on passes g as it is.": -right,
+        "where a is negative you pass -g. There the slope is 0.": g * np.sign(a),
+    }
+    return recognised(back, mistakes) or " ".join(off)
 
 
 def stops(function: Callable, *args: np.ndarray) -> bool:
@@ -119,161 +180,278 @@ def stops(function: Callable, *args: np.ndarray) -> bool:
 
 
 def not_probabilities(*tries: np.ndarray) -> str | None:
-    """The sentence for the first array whose numbers are from 0 to 1 and whose rows do not add up to 1, else None."""
+    """The sentence for the first array whose numbers are from 0 to 1 and whose rows do not add up
+    to 1, else None.
+    """
     for p in tries:
         total = p.sum(axis=1)
         if p.min() >= 0 and p.max() <= 1 and not np.allclose(total, 1, atol=1e-4):
-            return (f"your probabilities do not add up to 1 in each row: row 0 adds up to {total[0]:.3g}. Each image has a sum "
-                    "of its own to divide by: backprop.softmax.")
+            return (
+                "your probabilities do not add up to 1 in each row: row 0 adds up to"
+                f" {total[0]:.3g}. Each image has a sum of its own to divide by: backprop.softmax."
+            )
     return None
 
 
-@exercise(LESSON, backprop.cross_entropy_backward,
-          "Start from backprop.softmax(scores), (N, K), and take 1 away in each row, at that row's label.",
-          "Row i's label is y[i]. Both at once: g[np.arange(len(y)), y] -= 1.",
-          "The loss is a mean over N images, so each image has a share of 1/N.")
+@exercise(
+    LESSON,
+    backprop.cross_entropy_backward,
+    "Start from backprop.softmax(scores), (N, K), and take 1 away in each row, at that row's"
+    " label.",
+    "Row i's label is y[i]. Both at once: g[np.arange(len(y)), y] -= 1.",
+    "The loss is a mean over N images, so each image has a share of 1/N.",
+)
 def cross_entropy_backward(yours):
     """The gradient of the mean cross-entropy with respect to the scores."""
-    r = dice()
+    rng = fresh_rng()
+    N, K = 7, 4
     for size in (1, 3, 0.1, 1000):
-        N, K = 7, 4
-        scores = size * r.normal(size=(N, K))
-        y = r.permutation(np.arange(N) % K)  # every class at least once
+        scores = size * rng.normal(size=(N, K))
+        y = rng.permutation(np.arange(N) % K)  # every class at least once
         before = scores.copy(), y.copy()
         try:
             got = yours(scores, y)
         except (ValueError, IndexError):
-            if not stops(yours, r.normal(size=(N, 10)), y):
-                return f"it counts on ten scores an image; here there are {K}. Ask: scores.shape[1]."
+            if not stops(yours, rng.normal(size=(N, 10)), y):
+                return (
+                    f"it counts on ten scores an image; here there are {K}. Ask: scores.shape[1]."
+                )
             raise
-        if isinstance(got, np.ndarray) and got.shape == (N, K) and size == 1000 and not np.isfinite(got).all():
-            return "with scores in the thousands exp overflows. Subtract each row's largest first; backprop.softmax does."
-        if wrong := array(got, (N, K)):
-            return wrong
-        if wrong := kept(scores=(scores, before[0]), y=(y, before[1])):
+        fits = isinstance(got, np.ndarray) and got.shape == (N, K)
+        if fits and size == 1000 and not np.isfinite(got).all():
+            return (
+                "with scores in the thousands exp overflows. Subtract each row's largest first;"
+                " backprop.softmax does."
+            )
+        if wrong := shaped(got, scores) or unchanged(scores=(scores, before[0]), y=(y, before[1])):
             return wrong
         right = backprop.cross_entropy_backward(*before)
         if same(got, right):
             continue
-        p, one = backprop.softmax(before[0]), np.eye(K)[y]
-        columns = p.copy()
-        columns[:, y] -= 1
-        tall = backprop.softmax(before[0].T).T
-        every = "g[:, y] takes 1 away in *every* row at all of these columns. Row i only at y[i]: g[np.arange(N), y]."
-        return recognised(
-            got,
-            (p - one, f"your gradient is {N} times too large. The loss is the mean over {N} images: each has 1/{N} of it."),
-            (one / N - p / N, "the sign is turned: probabilities less 1 at the label, not 1 less the probabilities."),
-            (one - p, "the sign is turned, and the division by the number of images is missing."),
-            (p / N, "these are the probabilities, over N. At each image's own label 1 is to be taken away first."),
-            (p, "these are the probabilities. Take 1 away at each image's own label, then divide by N."),
-            (columns / N, every),
-            (columns, every + " And the division by N is missing."),
-            ((before[0] - one) / N, "the scores themselves are in it. Make probabilities of them first: backprop.softmax."),
-            ((tall - one) / N, "your probabilities add up to 1 down the columns. Each row, an image, has them: axis 1."),
-            ((p - one) / K, f"you divided by {K}, the number of classes. The mean is over the {N} images."),
-            ((p - one) / (N * K), f"you divided by {N * K}, by images and classes. The mean is over the {N} images."),
-        ) or not_probabilities(np.asarray(got) * N + one, np.asarray(got) + one) or (
-            f"you are off by up to {np.abs(np.asarray(got) - right).max():.2g}. Each row: probabilities, less 1 at the "
-            "label, and all of it over N.")
+        got = np.asarray(got)
+        one = np.eye(K)[y]
+        return (
+            recognised(got, cross_entropy_mistakes(*before))
+            or not_probabilities(got * N + one, got + one)
+            or (
+                f"you are off by up to {np.abs(got - right).max():.2g}. Each row: probabilities,"
+                " less 1 at the label, and all of it over N."
+            )
+        )
     return None
 
 
-def walk(net, x, target, step_size, steps, way=-1, anew=True, sign=False, clip=True, share=lambda g: g):
-    """Steps along the picture's gradient, made wrong in one way or another. share: what is done to the gradients first."""
+def cross_entropy_mistakes(scores: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
+    """The sentences for what a wrong gradient of the cross-entropy may equal."""
+    N, K = scores.shape
+    p = backprop.softmax(scores)
+    down = backprop.softmax(scores.T).T
+    one = np.eye(K)[y]
+    columns = p.copy()
+    columns[:, y] -= 1
+    every = (
+        "g[:, y] takes 1 away in *every* row at all of these columns. Row i only at y[i]:"
+        " g[np.arange(N), y]."
+    )
+    return {
+        f"your gradient is {N} times too large. The loss is the mean over {N} images: each has"
+        f" 1/{N} of it.": p - one,
+        "the sign is turned: probabilities less 1 at the label, not 1 less the probabilities.": (
+            one / N - p / N
+        ),
+        "the sign is turned, and the division by the number of images is missing.": one - p,
+        "these are the probabilities, over N. At each image's own label 1 is to be taken away"
+        " first.": p / N,
+        "these are the probabilities. Take 1 away at each image's own label, then divide by N.": p,
+        every: columns / N,
+        every + " And the division by N is missing.": columns,
+        "the scores themselves are in it. Make probabilities of them first: backprop.softmax.": (
+            (scores - one) / N
+        ),
+        "your probabilities add up to 1 down the columns. Each row, an image, has them: axis 1.": (
+            (down - one) / N
+        ),
+        f"you divided by {K}, the number of classes. The mean is over the {N} images.": (
+            (p - one) / K
+        ),
+        f"you divided by {N * K}, by images and classes. The mean is over the {N} images.": (
+            (p - one) / (N * K)
+        ),
+    }
+
+
+def walk(
+    net: backprop.Net,
+    x: np.ndarray,
+    target: np.ndarray,
+    step_size: float,
+    steps: int,
+    *,
+    direction: int = -1,
+    anew: bool = True,
+    sign: bool = False,
+    clip: bool = True,
+    share: Callable[[np.ndarray], np.ndarray] = lambda g: g,
+) -> np.ndarray:
+    """Steps along the picture's gradient, made wrong in one way or another.
+
+    share: what is done to the gradients first.
+    """
     first, _ = backprop.backward(net, x, target)
     for _ in range(steps):
         g = share(backprop.backward(net, x, target)[0] if anew else first)
-        x = x + way * step_size * (np.sign(g) if sign else g)
+        x = x + direction * step_size * (np.sign(g) if sign else g)
         x = np.clip(x, 0, 1) if clip else x
     return x
 
 
-def fool_problem(r: np.random.Generator, N: int, steps: int) -> tuple[backprop.Net, np.ndarray, np.ndarray, float]:
-    """A network, N pictures, their targets, all different and none reached already, and a step size that needs many steps."""
+def fool_problem(
+    rng: np.random.Generator, N: int, steps: int
+) -> tuple[backprop.Net, np.ndarray, np.ndarray, float]:
+    """A network, N pictures, their targets, all different and none reached already, and a step size
+    that needs many steps.
+    """
+    step_size = 0.3 * N
     while True:
-        net = [np.asarray(2.5 * w) for w in backprop.start(12, 9, 4, seed=int(r.integers(2**31)))]
-        net[1] += r.normal(size=9)
-        x, target, size = r.random((N, 12)), r.permutation(4)[:N], 0.3 * N
-        late = np.clip(walk(net, x, target, size, steps, clip=False), 0, 1)
-        if (backprop.forward(net, x)[2].argmax(axis=1) != target).all() and not same(walk(net, x, target, size, 1), late):
-            return net, x, target, size
+        seed = int(rng.integers(2**31))
+        net = [
+            np.asarray(2.5 * w) for w in backprop.init(pixels=12, hidden=9, classes=4, seed=seed)
+        ]
+        net[1] += rng.normal(size=9)
+        x = rng.random((N, 12))
+        target = rng.permutation(4)[:N]
+        late = np.clip(walk(net, x, target, step_size, steps, clip=False), 0, 1)
+        away = (backprop.forward(net, x)[2].argmax(axis=1) != target).all()
+        if away and not same(walk(net, x, target, step_size, 1), late):
+            return net, x, target, step_size
 
 
-@exercise(LESSON, backprop.fool,
-          "gx, _ = backward(net, x, target) says how the loss of reading x as target grows with each pixel.",
-          "It is training's step: x - step_size * gx, the picture where the weights were. Then np.clip(…, 0, 1), and again.")
+@exercise(
+    LESSON,
+    backprop.fool,
+    "gx, _ = backward(net, x, target) says how the loss of reading x as target grows with each"
+    " pixel.",
+    "It is training's step: x - step_size * gx, the picture where the weights were. Then np.clip(…,"
+    " 0, 1), and again.",
+)
 def fool(yours):
     """Pictures trained to be read as other classes."""
-    r = dice()
+    rng = fresh_rng()
+    steps = 6
     for N in (1, 1, 1, 3, 3, 3, 3, 3):
-        steps = 6
-        net, x, target, size = fool_problem(r, N, steps)
+        net, x, target, step_size = fool_problem(rng, N, steps)
         before = x.copy(), [w.copy() for w in net]
-        moved = yours(net, x, target, size, steps)
-        if N > 1 and np.shape(moved) in ((1, 12), (12,)):
-            return f"one picture came back and {N} went in. x has a row for each, and target a label for each."
-        if wrong := array(moved, x.shape, "picture"):
-            return wrong
+        known = {
+            f"one picture came back and {N} went in. x has a row for each, and target a label for"
+            " each.": [(1, 12), (12,)] * (N > 1)
+        }
+        moved = called(yours, net, x, target, step_size, steps, like=x, what="picture", known=known)
         if not all(np.array_equal(w, b) for w, b in zip(net, before[1], strict=True)):
-            return "you trained the network: its weights have changed. Leave them, and change the picture."
-        if wrong := kept(x=(x, before[0])):
+            return (
+                "you trained the network: its weights have changed. Leave them, and change the"
+                " picture."
+            )
+        if wrong := unchanged(x=(x, before[0])):
             return wrong
-        right = backprop.fool(net, x, target, size, steps)
+        right = backprop.fool(net, x, target, step_size=step_size, steps=steps)
         if not same(moved, right):
-            return fool_sentence(np.asarray(moved), right, net, x, target, size, steps)
+            return fool_sentence(moved, right, net, x, target, step_size, steps)
     try:
-        still = yours(net, x, target, size, 0)
+        still = yours(net, x, target, step_size, 0)
     except Exception as error:  # the learner's code may raise anything
-        return f"with steps = 0 it stops with {type(error).__name__}: {error}. No step, no change: hand back x as it came."
+        return (
+            f"with steps = 0 it stops with {type(error).__name__}: {error}. No step, no change:"
+            " hand back x as it came."
+        )
     if still is None or not same(still, x):
-        return "with steps = 0 something else than x comes back. No step, no change: hand back x as it came."
+        return (
+            "with steps = 0 something else than x comes back. No step, no change: hand back x as it"
+            " came."
+        )
     return None
 
 
-def fool_sentence(moved, right, net, x, target, size, steps) -> str:
+def fool_sentence(moved, right, net, x, target, step_size, steps) -> str:
     """What a wrong picture may be, and the sentence for it."""
     if np.array_equal(moved, x):
         return "the picture came back as it was. Each step: x = x - step_size * gx, then clip."
-    N, read = len(x), backprop.forward(net, x)[2].argmax(axis=1)
-    unclipped = walk(net, x, target, size, steps, clip=False)
-    mistakes = [
-        (walk(net, x, target, size, steps, way=1), "you walked up the target's loss. Down it, as in training: a minus."),
-        (walk(net, x, read, size, steps, way=1),
-         "you walked away from what it is read as. The label to train for is the target, and the way is down."),
-        (unclipped, "your pixels left [0, 1]. A picture has nothing blacker than black: np.clip after each step."),
-        (np.clip(unclipped, 0, 1), "you cut off at 0 and 1 once, at the end. Do it after each step, or the next gradient "
-                                   "is that of no picture."),
-        (walk(net, x, target, size, steps, anew=False),
-         f"one gradient served all {steps} steps. It is right only where it was taken: ask anew at each step."),
-        (walk(net, x, target, size, 1), f"you took one step; {steps} are asked for."),
-        (walk(net, x, target, size, steps, sign=True),
-         "you took the sign of the gradient, a step of later lessons. Here it is step_size times the gradient itself."),
-        (right - x, "you returned the change alone; the changed picture is wanted."),
-        (walk(net, x, target, 1, steps), "step_size is not used: your steps are those of step size 1."),
-    ]
+    N = len(x)
+    if N > 1 and np.array_equal(moved[1:], x[1:]):
+        return (
+            f"of {N} pictures only the first has moved. Each row of x moves by its own row of gx."
+        )
+    mistakes = fool_mistakes(right, net, x, target, step_size, steps)
     if N > 1:
-        first, alone = np.full(N, target[0]), x
-        for _ in range(steps):
-            alone = np.clip(alone - size * backprop.backward(net, alone[:1], target[:1])[0], 0, 1)
-        mistakes += [
-            (walk(net, x, first, size, steps), f"all {N} pictures went towards the first target. target has one for each row."),
-            (alone, f"all {N} pictures moved by the first one's gradient. Give backward all of x and target."),
-            (walk(net, x, target, size, steps, share=lambda g: g.mean(axis=0)),
-             f"all {N} pictures moved alike, by the mean of their gradients. Each row of x moves by its own row of gx."),
-            (walk(net, x, target, size, steps, share=lambda g: g.sum(axis=0)),
-             f"all {N} pictures moved alike, by the sum of their gradients. Each row of x moves by its own row of gx."),
-            (walk(net, x, target, N * size, steps),
-             f"with {N} pictures your steps are {N} times too long. step_size times gx, as it comes, is all."),
-            (walk(net, x, target, size / N, steps),
-             f"with {N} pictures your steps are {N} times too short. step_size times gx, as it comes, is all."),
-        ]
-        if np.array_equal(moved[1:], x[1:]):
-            return f"of {N} pictures only the first has moved. Each row of x moves by its own row of gx."
-    if said := recognised(moved, *mistakes):
-        return said
+        mistakes |= batch_mistakes(net, x, target, step_size, steps)
+    if sentence := recognised(moved, mistakes):
+        return sentence
     if moved.min() < 0 or moved.max() > 1:
-        return f"your pixels go from {moved.min():.2f} to {moved.max():.2f}. A picture stays in [0, 1]: np.clip."
+        return (
+            f"your pixels go from {moved.min():.2f} to {moved.max():.2f}. A picture stays in [0,"
+            " 1]: np.clip."
+        )
     loss = [backprop.cross_entropy(backprop.forward(net, z)[2], target) for z in (x, moved, right)]
-    return (f"the target's loss went from {loss[0]:.2f} to {loss[1]:.2f}; {steps} steps of this size make it "
-            f"{loss[2]:.2f}. Each step: the gradient at the picture as it is now, times step_size, taken away; then clip.")
+    return (
+        f"the target's loss went from {loss[0]:.2f} to {loss[1]:.2f}; {steps} steps of this size"
+        f" make it {loss[2]:.2f}. Each step: the gradient at the picture as it is now, times"
+        " step_size, taken away; then clip."
+    )
+
+
+def fool_mistakes(right, net, x, target, step_size, steps) -> dict[str, np.ndarray]:
+    """The sentences for what wrong pictures may equal."""
+    read = backprop.forward(net, x)[2].argmax(axis=1)
+    unclipped = walk(net, x, target, step_size, steps, clip=False)
+    return {
+        "you walked up the target's loss. Down it, as in training: a minus.": (
+            walk(net, x, target, step_size, steps, direction=1)
+        ),
+        "you walked away from what it is read as. The label to train for is the target, and the way"
+        " is down.": walk(net, x, read, step_size, steps, direction=1),
+        "your pixels left [0, 1]. A picture has nothing blacker than black: np.clip after each"
+        " step.": unclipped,
+        "you cut off at 0 and 1 once, at the end. Do it after each step, or the next gradient is"
+        " that of no picture.": np.clip(unclipped, 0, 1),
+        f"one gradient served all {steps} steps. It is right only where it was taken: ask anew at"
+        " each step.": walk(net, x, target, step_size, steps, anew=False),
+        f"you took one step; {steps} are asked for.": walk(net, x, target, step_size, 1),
+        "you took the sign of the gradient, a step of later lessons. Here it is step_size times the"
+        " gradient itself.": walk(net, x, target, step_size, steps, sign=True),
+        "you returned the change alone; the changed picture is wanted.": right - x,
+        "step_size is not used: your steps are those of step size 1.": (
+            walk(net, x, target, 1, steps)
+        ),
+    }
+
+
+def batch_mistakes(net, x, target, step_size, steps) -> dict[str, np.ndarray]:
+    """The sentences for what wrong pictures may equal where there are several."""
+    N = len(x)
+    alone = x
+    for _ in range(steps):
+        gradient, _ = backprop.backward(net, alone[:1], target[:1])
+        alone = np.clip(alone - step_size * gradient, 0, 1)
+    alike = (
+        "all {} pictures moved alike, by the {} of their gradients. Each row of x moves by its own"
+        " row of gx."
+    )
+    scaled = (
+        "with {0} pictures your steps are {0} times too {1}. step_size times gx, as it comes, is"
+        " all."
+    )
+
+    def shared(share):
+        return walk(net, x, target, step_size, steps, share=share)
+
+    return {
+        f"all {N} pictures went towards the first target. target has one for each row.": (
+            walk(net, x, np.full(N, target[0]), step_size, steps)
+        ),
+        f"all {N} pictures moved by the first one's gradient. Give backward all of x and target.": (
+            alone
+        ),
+        alike.format(N, "mean"): shared(lambda g: g.mean(axis=0)),
+        alike.format(N, "sum"): shared(lambda g: g.sum(axis=0)),
+        scaled.format(N, "long"): walk(net, x, target, N * step_size, steps),
+        scaled.format(N, "short"): walk(net, x, target, step_size / N, steps),
+    }

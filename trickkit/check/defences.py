@@ -1,260 +1,417 @@
 """The checks of lesson 06. Each draws fresh small networks, images or counts."""
+
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from scipy.stats import binomtest, norm
 
 from trickkit import defences
-from trickkit.check import NotWritten, exercise, progress, tensor, untouched
+from trickkit.check import called, exercise, progress, recognised, written
 
-__all__ = ["break_defence", "certificate", "held", "progress", "straight_through"]
+__all__ = ["break_defence", "certificate", "progress", "straight_through", "withstood"]
 LESSON = "06 defences"
 
 
 def of_kind(value: object, fits: bool, what: str) -> str | None:
-    """The sentence for a value that does not fit, else None. Raises NotWritten for None."""
-    if value is None or value is Ellipsis:
-        raise NotWritten
+    """The sentence for a value that does not fit, else None.
+
+    Raises NotWritten for None.
+    """
+    written(value)
     if isinstance(value, torch.Tensor):
         return f"your answer is a tensor and has shape {tuple(value.shape)}; {what} is wanted."
     return None if fits else f"your answer is a {type(value).__name__}; {what} is wanted."
 
 
-@exercise(LESSON, defences.held,
-          "model(images).argmax(1) == labels says who held under one attempt. What joins several such answers?",
-          "torch.stack(answers).all(0): True where an image held under every attempt.")
-def held(yours):
+@exercise(
+    LESSON,
+    defences.withstood,
+    "model(images).argmax(1) == labels says who held under one attempt. What joins several such"
+    " answers?",
+    "torch.stack(answers).all(0): True where an image held under every attempt.",
+    rounds=20,
+)
+def withstood(yours):
     """Which images hold out against every attempt."""
-    for _ in range(20):
-        weights, labels = torch.randn(12, 5), torch.randint(0, 5, (30,))
-        attempts = [torch.randn(30, 1, 3, 4) + 3 * weights.T[labels].view(30, 1, 3, 4) * (torch.rand(30, 1, 1, 1) < 0.7)
-                    for _ in range(4)]
-        before = [images.clone() for images in attempts]
+    weights = torch.randn(12, 5)
+    labels = torch.randint(0, 5, (30,))
+    template = 3 * weights.T[labels].view(30, 1, 3, 4)
+    attempts = torch.stack(
+        [torch.randn(30, 1, 3, 4) + template * (torch.rand(30, 1, 1, 1) < 0.7) for _ in range(4)]
+    )
 
-        def model(images, weights=weights):
-            return images.flatten(1) @ weights
+    def model(images):
+        return images.flatten(1) @ weights
 
-        said = yours(model, attempts, labels)
-        if isinstance(said, float) or isinstance(said, torch.Tensor) and said.dim() == 0:
-            return ("you returned one number. One attack fools some images and another others: keep the answer for each image, "
-                    "True or False, and take the mean last.")
-        if wrong := tensor(said, (30,), "answer"):
-            return wrong
-        if wrong := next((w for x, b in zip(attempts, before, strict=True) if (w := untouched(x, b))), None):
-            return wrong
-        rights = torch.stack([model(x).argmax(1) == labels for x in attempts])
-        if torch.equal(said.bool(), rights.all(0)) and (said.dtype == torch.bool or ((said == 0) | (said == 1)).all()):
-            continue
-        if torch.equal(said.bool(), ~rights.all(0)):
-            return "your answer is the other way round: True is for an image that is read rightly under every attempt."
-        if said.is_floating_point() and ((said > 0) & (said < 1)).any():
-            return "your answer is an average over the attempts. One that works is enough: an image holds if all fail."
-        if torch.equal(said.bool(), rights.any(0)):
-            return "your images hold if one attempt fails. An attacker tries them all: an image holds if *every* attempt fails."
-        for place, name in ((0, "first"), (-1, "last")):
-            if torch.equal(said.bool(), rights[place]):
-                return f"only the {name} attempt counts in your answer. An image holds if every attempt fails."
-        if torch.equal(said.bool(), rights.float().mean(0) > 0.5) or torch.equal(said.bool(), rights.float().mean(0) >= 0.5):
-            return ("your attempts vote, and the majority wins. One attempt that fools is enough: an image holds if *every* "
-                    "one fails.")
-        both = said.bool() & ~rights.all(0)
-        return (f"{both.sum()} images hold by your answer and are misread under some attempt; "
-                f"{(~said.bool() & rights.all(0)).sum()} fall by your answer and are always read rightly.")
-    return None
+    known = {
+        "you returned one number. One attack fools some images and another others: keep the answer"
+        " for each image, True or False, and take the mean last.": [float, ()]
+    }
+    said = called(
+        yours,
+        model,
+        list(attempts),
+        labels,
+        like=labels,
+        what="answer",
+        known=known,
+        keeps={"attempts": attempts},
+    )
+    rights = torch.stack([model(x).argmax(1) == labels for x in attempts])
+    held = rights.all(0)
+    share = rights.float().mean(0)
+    read = said.bool()
+    if torch.equal(read, held) and ((said == 0) | (said == 1)).all():
+        return None
+    if torch.equal(read, ~held):
+        return (
+            "your answer is the other way round: True is for an image that is read rightly under"
+            " every attempt."
+        )
+    if said.is_floating_point() and ((said > 0) & (said < 1)).any():
+        return (
+            "your answer is an average over the attempts. One that works is enough: an image holds"
+            " if all fail."
+        )
+    only = "only the {} attempt counts in your answer. An image holds if every attempt fails."
+    vote = (
+        "your attempts vote, and the majority wins. One attempt that fools is enough: an image"
+        " holds if *every* one fails."
+    )
+    mistakes = {
+        "your images hold if one attempt fails. An attacker tries them all: an image holds if"
+        " *every* attempt fails.": rights.any(0),
+        only.format("first"): rights[0],
+        only.format("last"): rights[-1],
+        vote: [share > 0.5, share >= 0.5],
+    }
+    return recognised(read, mistakes, same=torch.equal) or (
+        f"{(read & ~held).sum()} images hold by your answer and are misread under some attempt;"
+        f" {(~read & held).sum()} fall by your answer and are always read rightly."
+    )
 
 
-@exercise(LESSON, defences.straight_through,
-          "Return a function of images. Forward it gives defence(images), which is images plus something. The gradient should "
-          "take that something for a constant.",
-          "images + (defence(images) - images) is the defence's output. .detach() makes the bracket a constant.")
+@exercise(
+    LESSON,
+    defences.straight_through,
+    "Return a function of images. Forward it gives defence(images), which is images plus something."
+    " The gradient should take that something for a constant.",
+    "images + (defence(images) - images) is the defence's output. .detach() makes the bracket a"
+    " constant.",
+)
 def straight_through(yours):
     """A defence that keeps its output and lets gradients through as if it were not there."""
-    kinds = ((lambda x: (x * 3).round() / 3), (lambda x: x * x))
-    for defence in [*kinds] * 8:
+    for defence in [lambda x: (x * 3).round() / 3, lambda x: x * x] * 8:
         opened = yours(defence)
         if wrong := of_kind(opened, callable(opened), "a function, from images to images,"):
             return wrong
         for _ in range(2):
-            images, pull = torch.rand(2, 1, 4, 4).requires_grad_(True), torch.randn(2, 1, 4, 4)
-            before = images.detach().clone()
-            out = opened(images)
-            if wrong := tensor(out, images, "opened defence's output"):
+            if wrong := opened_wrongly(opened, defence):
                 return wrong
-            if wrong := untouched(images.detach(), before):
-                return wrong
-            if torch.allclose(out, images, atol=1e-6):
-                return "your function gives the images back as they came. Forward it must give what the defence makes of them."
-            if not torch.allclose(out, defence(images), atol=1e-5):
-                return "your function's output is not what the defence puts out. Only the gradient may differ."
-            if not out.requires_grad:
-                return "no gradient gets through: all of it is detached. Leave images themselves outside .detach()."
-            slope = torch.autograd.grad((out * pull).sum(), images, allow_unused=True)[0]
-            if slope is None or (slope == 0).all():
-                return "the gradient is zero: it goes through the rounding, or it cancels. Detach what it should not follow."
-            if torch.allclose(slope, pull * 2 * images, atol=1e-5):
-                return "the gradient is the defence's own. It should be that of the identity, whatever the defence is."
-            if torch.allclose(slope, pull * (1 + 2 * images), atol=1e-5):
-                return "two gradients arrive, that of the images and the defence's own. Detach the whole bracket."
-            if not torch.allclose(slope, pull, atol=1e-5):
-                return f"the gradient comes out {(slope / pull).median():.2f} times as large as it went in, not the same."
+    return None
+
+
+def opened_wrongly(opened: Callable, defence: Callable) -> str | None:
+    """The sentence for an opened defence whose output or gradient is not as it should be."""
+    images = torch.rand(2, 1, 4, 4).requires_grad_(True)
+    pull = torch.randn(2, 1, 4, 4)
+    out = called(
+        opened, images, like=images, what="opened defence's output", keeps={"images": images}
+    )
+    if torch.allclose(out, images, atol=1e-6):
+        return (
+            "your function gives the images back as they came. Forward it must give what the"
+            " defence makes of them."
+        )
+    if not torch.allclose(out, defence(images), atol=1e-5):
+        return (
+            "your function's output is not what the defence puts out. Only the gradient may differ."
+        )
+    if not out.requires_grad:
+        return (
+            "no gradient gets through: all of it is detached. Leave images themselves outside"
+            " .detach()."
+        )
+    gradient = torch.autograd.grad((out * pull).sum(), images, allow_unused=True)[0]
+    if gradient is None or (gradient == 0).all():
+        return (
+            "the gradient is zero: it goes through the rounding, or it cancels. Detach what it"
+            " should not follow."
+        )
+    if torch.allclose(gradient, pull * 2 * images, atol=1e-5):
+        return (
+            "the gradient is the defence's own. It should be that of the identity, whatever the"
+            " defence is."
+        )
+    if torch.allclose(gradient, pull * (1 + 2 * images), atol=1e-5):
+        return (
+            "two gradients arrive, that of the images and the defence's own. Detach the whole"
+            " bracket."
+        )
+    if not torch.allclose(gradient, pull, atol=1e-5):
+        return (
+            f"the gradient comes out {(gradient / pull).median():.2f} times as large as it went in,"
+            " not the same."
+        )
     return None
 
 
 def clouded(images: torch.Tensor) -> torch.Tensor:
     """The defence of the exercise: four grey levels, and noise."""
-    return defences.clouded(images, 4, 0.3)
+    return defences.clouded(images, levels=4, sigma=0.3)
 
 
 def defended() -> tuple[Callable, torch.Tensor, torch.Tensor]:
-    """A random network, 15 images (15, 1, 12, 12) that it reads most steadily through the defence, and what it reads.
+    """A random network, 15 images (15, 1, 12, 12) that it reads most steadily through the defence,
+    and what it reads.
 
-    It adds slow waves, which outlive the noise, and fast ones, which the noise wipes out: they lead astray whoever follows one
-    draw, or the network alone.
+    It adds slow waves, which outlive the noise, and fast ones, which the noise wipes out: they lead
+    astray whoever follows one draw, or the network alone.
     """
-    slow, fast, turns = 3 * torch.randn(8, 144) / 12, torch.randn(64, 144), 2 * math.pi * torch.rand(72)
+    slow = 3 * torch.randn(8, 144) / 12
+    fast = torch.randn(64, 144)
+    turns = 2 * math.pi * torch.rand(72)
     mix = torch.cat([5 * torch.randn(4, 8) / math.sqrt(8), torch.randn(4, 64) / 2], 1)
 
     def network(x):
         return (x.flatten(1) @ torch.cat([slow, fast]).T + turns).sin() @ mix.T
 
     images = torch.rand(200, 1, 12, 12)
-    chances = torch.stack([network(clouded(images)).softmax(1) for _ in range(40)]).mean(0)
-    sure = chances.amax(1).argsort(descending=True)[:15]
-    return network, images[sure], chances[sure].argmax(1)
+    probabilities = torch.stack([network(clouded(images)).softmax(1) for _ in range(40)]).mean(0)
+    sure = probabilities.amax(1).argsort(descending=True)[:15]
+    return network, images[sure], probabilities[sure].argmax(1)
 
 
 def fooled(network: Callable, images: torch.Tensor, labels: torch.Tensor) -> float:
     """How often, over images and 40 fresh draws, the defended images are misread."""
-    return torch.stack([network(clouded(images)).argmax(1) != labels for _ in range(40)]).float().mean().item()
+    return (
+        torch.stack([network(clouded(images)).argmax(1) != labels for _ in range(40)])
+        .float()
+        .mean()
+        .item()
+    )
 
 
-@exercise(LESSON, defences.break_defence,
-          "No gradient comes through the rounding: open the whole defence with straight_through(defence).",
-          "Noise has no steady gradient: defences.averaged(model, draws) takes the mean over fresh draws, sixteen or so.",
-          "attacks.pgd(averaged(lambda x: model(opened(x)), 16), images, labels, eps, steps=20, early_stop=False)")
+@exercise(
+    LESSON,
+    defences.break_defence,
+    "No gradient comes through the rounding: open the whole defence with"
+    " straight_through(defence).",
+    "Noise has no steady gradient: defences.averaged(model, draws=…) takes the mean over fresh"
+    " draws, sixteen or so.",
+    "attacks.pgd(averaged(lambda x: model(opened(x)), draws=16), images, labels, eps=eps, steps=20,"
+    " early_stop=False)",
+)
 def break_defence(yours):
-    """Images within ε that a network misreads behind rounding and noise, however the noise falls."""
-    won, theirs, chance, looks, furthest, full, eps = [], [], [], [], 0, [], 0.15
+    """Images within ε that a network misreads behind rounding and noise, wherever the noise
+    falls.
+    """
+    eps = 0.15
+    shares = []
+    full = []
+    furthest = 0
+    calls = []
+
+    def watched(x):
+        calls.append(len(x))
+        return clouded(x)
+
     for _ in range(8):
         network, images, labels = defended()
-        before, calls = images.clone(), []
-
-        def watched(x, calls=calls):
-            calls.append(len(x))
-            return clouded(x)
-
-        moved = yours(network, watched, images, labels, eps)
-        if wrong := tensor(moved, images, "picture"):
-            return wrong
-        if wrong := untouched(images, before):
-            return wrong
-        moved = moved.detach()
+        moved = called(
+            yours,
+            network,
+            watched,
+            images,
+            labels,
+            eps,
+            like=images,
+            what="picture",
+            keeps={"images": images},
+        ).detach()
         if torch.equal(moved, images):
             return "you returned the images as they came."
         if moved.min() < 0 or moved.max() > 1:
-            return f"your pixels go from {moved.min():.2f} to {moved.max():.2f}. A picture stays in [0, 1]: .clamp(0, 1)."
+            return (
+                f"your pixels go from {moved.min():.2f} to {moved.max():.2f}. A picture stays in"
+                " [0, 1]: .clamp(0, 1)."
+            )
         reach = (moved - images).abs() / eps
         if reach.max() > 1.001:
-            return f"one pixel moved by {reach.max():.2f}·ε. What fools the defence must lie within ε of where it started."
-        looks.append(len(calls))
+            return (
+                f"one pixel moved by {reach.max():.2f}·ε. What fools the defence must lie within ε"
+                " of where it started."
+            )
         furthest = max(furthest, reach.max().item())
         full.append(((reach > 0.99) | (moved == 0) | (moved == 1)).float().mean((1, 2, 3)))
-        won.append(fooled(network, moved, labels))
-        theirs.append(fooled(network, defences.break_defence(network, clouded, images, labels, eps), labels))
+        won = fooled(network, moved, labels)
+        best = defences.break_defence(network, clouded, images, labels, eps=eps)
+        theirs = fooled(network, best, labels)
         noise = (images + eps * (torch.rand_like(images) * 2 - 1)).clamp(0, 1)
-        chance.append(max(fooled(network, images, labels), fooled(network, noise, labels)))
-    won, theirs, chance, looks = (sum(shares) / len(shares) for shares in (won, theirs, chance, looks))
+        by_noise = max(fooled(network, images, labels), fooled(network, noise, labels))
+        shares.append((won, theirs, by_noise))
+    won, theirs, by_noise = (sum(share) / 8 for share in zip(*shares, strict=True))
     if won >= 0.93 * theirs:
         return None
-    said, full = f"your images are misread under {won:.0%} of fresh draws, and {theirs:.0%} can be had. ", torch.cat(full)
-    if looks == 0:
-        return said + "You never called the defence: what tricks the network alone need not trick model(defence(x))."
-    if won < chance + 0.1 * (theirs - chance):
-        return (f"your images are misread under {won:.0%} of fresh draws; noise of the same size manages {chance:.0%}. "
-                "Print your gradient: is it zero, or is the step's sign wrong?")
+    full = torch.cat(full)
+    asked = len(calls) / 8
+    said = f"your images are misread under {won:.0%} of fresh draws, and {theirs:.0%} can be had. "
+    if asked == 0:
+        return (
+            said + "You never called the defence: what tricks the network alone need not trick"
+            " model(defence(x))."
+        )
+    if won < by_noise + 0.1 * (theirs - by_noise):
+        return (
+            f"your images are misread under {won:.0%} of fresh draws; noise of the same size"
+            f" manages {by_noise:.0%}. Print your gradient: is it zero, or is the step's sign"
+            " wrong?"
+        )
     if furthest < 0.9:
         return said + f"No pixel of yours went further than {furthest:.2f}·ε. You may use all of ε."
-    if looks < 100:
-        return (said + f"Your attack saw the defence {looks:.0f} times in all. One draw's gradient is mostly noise: "
-                "take the mean over sixteen or so, at each of twenty steps.")
+    if asked < 100:
+        return (
+            said
+            + f"Your attack saw the defence {asked:.0f} times in all. One draw's gradient is mostly"
+            " noise: take the mean over sixteen or so, at each of twenty steps."
+        )
     if full.mean() > 0.95:
-        return said + "All your pixels went the full ε, as in one step. The slope changes on the way: twenty steps of ε/4."
+        return (
+            said + "All your pixels went the full ε, as in one step. The slope changes on the way:"
+            " twenty steps of ε/4."
+        )
     if full.quantile(0.1) < 0.15:
         return said + "Some images stopped early. One lucky draw is no success: early_stop=False."
     return said + "More draws a step, more steps, no early stop: which of them is missing?"
 
 
-@exercise(LESSON, defences.certificate,
-          "The class is selection.argmax(). Its hits are counts[label], out of counts.sum().",
-          'binomtest(hits, n, alternative="greater").proportion_ci(confidence_level=1 - alpha).low is the bound p.',
-          "If p > 1/2 the radius is sigma * norm.ppf(p). If not, return -1, 0.0.")
+@exercise(
+    LESSON,
+    defences.certificate,
+    "The class is selection.argmax(). Its hits are counts[label], out of counts.sum().",
+    'binomtest(hits, n, alternative="greater").proportion_ci(confidence_level=1 - alpha).low is the'
+    " bound p.",
+    "If p > 1/2 the radius is sigma * norm.ppf(p). If not, return -1, 0.0.",
+)
 def certificate(yours):
     """The class and certified radius from two sets of counts, or (-1, 0.0)."""
     for turn in range(24):
         case = ("clear", "all", "close", "split")[turn % 4]
-        classes, n = torch.randint(3, 9, ()).item(), torch.randint(300, 3000, ()).item()
-        sigma, alpha = (0.25, 0.5, 2.0)[turn % 3], (0.001, 0.01)[turn % 2]
+        classes = torch.randint(3, 9, ()).item()
+        n = torch.randint(300, 3000, ()).item()
+        sigma = (0.25, 0.5, 2.0)[turn % 3]
+        alpha = (0.001, 0.01)[turn % 2]
         label, other = torch.randperm(classes)[:2].tolist()
-        clear, close = 0.65 + 0.3 * torch.rand(()).item(), 0.5 + 0.4 / math.sqrt(n)
+        clear = 0.65 + 0.3 * torch.rand(()).item()
+        close = 0.5 + 0.4 / math.sqrt(n)
         hits = math.ceil({"clear": clear, "all": 1.0, "close": close, "split": 0.15}[case] * n)
         counts = torch.zeros(classes, dtype=torch.int64)
-        counts[label], counts[other] = hits, n - hits
+        counts[label] = hits
+        counts[other] = n - hits
         selection = torch.zeros(classes, dtype=torch.int64)
-        selection[label], selection[other] = 60, 40
+        selection[label] = 60
+        selection[other] = 40
         answer = yours(selection.clone(), counts.clone(), sigma, alpha)
         if answer is None and turn:
-            return f"you return nothing where {hits} of {n} draws agree. Where there is nothing to promise, return -1, 0.0."
-        if wrong := of_kind(answer, isinstance(answer, tuple | list), "a pair, a class number and a radius,"):
+            return (
+                f"you return nothing where {hits} of {n} draws agree. Where there is nothing to"
+                " promise, return -1, 0.0."
+            )
+        if wrong := of_kind(
+            answer, isinstance(answer, tuple | list), "a pair, a class number and a radius,"
+        ):
             return wrong
         if len(answer) != 2:
-            return f"your answer holds {len(answer)} things; a pair, a class number and a radius, is wanted."
+            return (
+                f"your answer holds {len(answer)} things; a pair, a class number and a radius, is"
+                " wanted."
+            )
         if wrong := judged(int(answer[0]), float(answer[1]), case, selection, counts, sigma, alpha):
             return wrong
     return None
 
 
-def judged(said: int, radius: float, case: str, selection: torch.Tensor, counts: torch.Tensor, sigma: float,
-           alpha: float) -> str | None:
-    """The sentence for a wrong certificate, else None. case: what is special about these counts."""
-    label, best = defences.certificate(selection, counts, sigma, alpha)
-    favourite, n = selection.argmax().item(), counts.sum().item()
-    hits, found = counts[favourite].item(), binomtest(counts[favourite].item(), n, alternative="greater")
+def judged(
+    said: int,
+    radius: float,
+    case: str,
+    selection: torch.Tensor,
+    counts: torch.Tensor,
+    sigma: float,
+    alpha: float,
+) -> str | None:
+    """The sentence for a wrong certificate, else None.
+
+    case: what is special about these counts.
+    """
+    label, best = defences.certificate(selection, counts, sigma=sigma, alpha=alpha)
+    favourite = selection.argmax().item()
+    n = counts.sum().item()
+    hits = counts[favourite].item()
+    found = binomtest(hits, n, alternative="greater")
     p = found.proportion_ci(confidence_level=1 - alpha).low
     if label == -1:
         if said != -1 and said == counts.argmax() and case == "split":
-            return ("you chose the class by counts. What the same draws choose and then vouch for looks better than it is: "
-                    "choose by selection, and count with counts.")
+            return (
+                "you chose the class by counts. What the same draws choose and then vouch for looks"
+                " better than it is: choose by selection, and count with counts."
+            )
         if said != -1:
-            return (f"{hits} of {n} draws are for the class, and at confidence {1 - alpha:g} that only shows a share above "
-                    f"{p:.3f}. It may be no majority: where the bound is not above 1/2, return -1, 0.0.")
-        return None if radius == 0 else f"you abstain, and give a radius of {radius:.2f}. Without a class there is none: 0.0."
+            return (
+                f"{hits} of {n} draws are for the class, and at confidence {1 - alpha:g} that only"
+                f" shows a share above {p:.3f}. It may be no majority: where the bound is not above"
+                " 1/2, return -1, 0.0."
+            )
+        if radius:
+            return (
+                f"you abstain, and give a radius of {radius:.2f}. Without a class there is none:"
+                " 0.0."
+            )
+        return None
     if said == -1:
-        return (f"you abstain where {hits} of {n} draws agree: their share is above {p:.3f}, and that is a majority. "
-                'For that bound binomtest wants alternative="greater".')
+        return (
+            f"you abstain where {hits} of {n} draws agree: their share is above {p:.3f}, and that"
+            ' is a majority. For that bound binomtest wants alternative="greater".'
+        )
     if said != label:
         return f"you answer class {said}; the favourite of selection is {label}."
-    if math.isclose(radius, best, rel_tol=1e-3):
+    close = partial(math.isclose, rel_tol=1e-3)
+    if close(radius, best):
         return None
-
-    def like(share, scale=sigma):
-        return math.isclose(radius, scale * norm.ppf(share), rel_tol=1e-3)
-
-    if like(hits / n) or radius == math.inf:
-        return (f"your radius takes the share as it was counted, {hits} of {n}. The true one may be lower: take the lower "
-                "bound at confidence 1 - alpha.")
-    if like(binomtest(hits, n).proportion_ci(1 - alpha).low) or like(found.proportion_ci(1 - alpha / 2).low):
-        return ("your bound is two-sided: half of alpha is spent on the share being higher, which harms nobody. "
-                'Take alternative="greater".')
-    if like(p, 1.0):
-        return "your radius is in units of the noise: σ is missing. It is σ·Φ⁻¹(p)."
-    if like(p, sigma**2):
-        return "your radius has σ² in it, the variance. It is σ·Φ⁻¹(p), with the standard deviation."
-    if like(1 - alpha):
-        return "your radius depends on alpha alone. The confidence goes into the bound p, and p into Φ⁻¹."
-    if math.isclose(radius, sigma * p, rel_tol=1e-3):
-        return "your radius is σ·p. The share goes through Φ⁻¹ first, norm.ppf: how many σ from a half to p."
+    counted = (
+        f"your radius takes the share as it was counted, {hits} of {n}. The true one may be lower:"
+        " take the lower bound at confidence 1 - alpha."
+    )
+    two_sided = (
+        "your bound is two-sided: half of alpha is spent on the share being higher, which harms"
+        ' nobody. Take alternative="greater".'
+    )
+    mistakes = {
+        counted: [sigma * norm.ppf(hits / n), math.inf],
+        two_sided: [
+            sigma * norm.ppf(binomtest(hits, n).proportion_ci(1 - alpha).low),
+            sigma * norm.ppf(found.proportion_ci(1 - alpha / 2).low),
+        ],
+        "your radius is in units of the noise: σ is missing. It is σ·Φ⁻¹(p).": norm.ppf(p),
+        "your radius has σ² in it, the variance. It is σ·Φ⁻¹(p), with the standard deviation.": (
+            sigma**2 * norm.ppf(p)
+        ),
+        "your radius depends on alpha alone."
+        " The confidence goes into the bound p, and p into Φ⁻¹.": sigma * norm.ppf(1 - alpha),
+        "your radius is σ·p. The share goes through Φ⁻¹ first, norm.ppf: how many σ from a half to"
+        " p.": sigma * p,
+    }
+    if wrong := recognised(radius, mistakes, same=close):
+        return wrong
     if radius < 0:
-        return f"your radius is {radius:.2f}, below 0. Is p the favourite's bound? norm.ppf(p) is positive for p above 1/2."
-    return (f"{hits} of {n}, sigma {sigma:g}, alpha {alpha:g}: your radius is {radius:.3f}, and {best:.3f} is certain. The "
-            "bound is Clopper and Pearson's, one-sided; the radius σ·Φ⁻¹(p).")
+        return (
+            f"your radius is {radius:.2f}, below 0. Is p the favourite's bound? norm.ppf(p) is"
+            " positive for p above 1/2."
+        )
+    return (
+        f"{hits} of {n}, sigma {sigma:g}, alpha {alpha:g}: your radius is {radius:.3f}, and"
+        f" {best:.3f} is certain. The bound is Clopper and Pearson's, one-sided; the radius"
+        " σ·Φ⁻¹(p)."
+    )

@@ -1,185 +1,284 @@
-"""The checks of lesson 08. Each draws fresh networks, pictures and maps, so that no stored answer can pass."""
+"""The checks of lesson 08.
+
+Each draws fresh networks, pictures and maps, so that no stored answer can pass.
+"""
+
+from functools import partial
+
 import torch
 from torch import nn
 
 from trickkit import saliency
-from trickkit.check import NotWritten, exercise, progress, tensor, untouched
+from trickkit.check import called, exercise, progress, recognised
 from trickkit.contract import loss_gradient, score_gradient
 
-__all__ = ["cam", "gradient", "highest", "integrated_gradients", "progress"]
+__all__ = ["cam", "gradient", "integrated_gradients", "progress", "top_pixels"]
 LESSON = "08 saliency"
 
 
 def network() -> nn.Module:
     """A small smooth network: colour pictures (N, 3, 6, 6) -> logits (N, 4)."""
-    return nn.Sequential(nn.Flatten(), nn.Linear(108, 16), nn.Tanh(), nn.Linear(16, 4)).requires_grad_(False)
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(108, 16), nn.Tanh(), nn.Linear(16, 4)
+    ).requires_grad_(False)
 
 
-def first_match(said: torch.Tensor, sentences: dict[str, torch.Tensor]) -> str | None:
-    """The sentence of the first wrong way that gives the same numbers, if any."""
-    return next((s for s, wrong in sentences.items() if torch.allclose(said, wrong, rtol=1e-3, atol=1e-6)), None)
+close = partial(torch.allclose, rtol=1e-3, atol=1e-6)
 
 
-@exercise(LESSON, saliency.gradient,
-          "contract.score_gradient(model, images, targets) is ∂score/∂pixel, a number for each channel: (N, 3, H, W).",
-          "How much a pixel matters has no sign: .abs() first.",
-          "Then one number a pixel, the largest of its channels: .amax(1).")
+@exercise(
+    LESSON,
+    saliency.gradient,
+    "contract.score_gradient(model, images, targets) is ∂score/∂pixel, a number for each channel:"
+    " (N, 3, H, W).",
+    "How much a pixel matters has no sign: .abs() first.",
+    "Then one number a pixel, the largest of its channels: .amax(1).",
+    rounds=10,
+)
 def gradient(yours):
     """|∂score/∂pixel|, the largest of a pixel's channels."""
-    for _ in range(10):
-        model, x = network(), torch.rand(5, 3, 6, 6)
-        t = (model(x).argmax(1) + 1 + torch.arange(5)) % 4  # the first is not what the network says
-        before = x.clone()
-        said = yours(model, x, t)
-        if isinstance(said, torch.Tensor) and said.shape == x.shape:
-            return "your map has three numbers a pixel, one a channel. Keep the largest of them: .amax(1)."
-        if wrong := tensor(said, x[:, 0], "map") or untouched(x, before):
-            return wrong
-        if x.requires_grad:
-            return "your function left its input asking for gradients. Work on a copy: images.clone().requires_grad_(True)."
-        slope, score = score_gradient(model, x, t), saliency.gradient(model, x, t)
-        if torch.allclose(said.detach(), score, rtol=1e-3, atol=1e-6):
-            continue
-        chance = score_gradient(lambda z, m=model: m(z).softmax(1), x, t)
-        own = score_gradient(model, x, model(x).argmax(1))
-        found = first_match(said.detach(), {
-            "a pixel that lowers the score matters as much as one that raises it: .abs() before the largest.": slope.amax(1),
-            "the absolute value comes first: of −3 and 1, the largest is −3's.": slope.amax(1).abs(),
-            "you added up the channels; this map keeps the largest of them, .amax(1).": slope.abs().sum(1),
-            "you took the mean of the channels; this map keeps the largest of them, .amax(1).": slope.abs().mean(1),
-            "added up with their signs, channels cancel. Take .abs() first, then the largest.": slope.sum(1).abs(),
-            "that is the gradient of the probability. Take the score itself, the target's logit.": chance.abs().amax(1),
-            "that is the gradient of the loss, which is about all classes. Take the target's score.":
-                loss_gradient(model, x, t).abs().amax(1),
-            "you multiplied with the picture. Here the gradient alone is wanted.": (slope * x).abs().amax(1),
-            "you took the length over the channels; this map keeps the largest of them, .amax(1).": slope.norm(dim=1),
-            "every picture was asked about the targets of all. Each has its own: .gather(1, targets[:, None]).":
-                sum(score_gradient(model, x, k) for k in t).abs().amax(1),
-            "that is the map of the class the network says. Take the target's.": own.abs().amax(1),
-            "that is the map of the first target, for every picture. Each has its own.":
-                score_gradient(model, x, t[0]).abs().amax(1),
-        })
-        return found or (f"off by up to {((said - score).abs().max() / score.max()).item():.0%} of the largest value. "
-                         "Wanted is |∂score/∂pixel|, then the largest of the channels.")
-    return None
+    model = network()
+    x = torch.rand(5, 3, 6, 6)
+    t = (model(x).argmax(1) + 1 + torch.arange(5)) % 4  # the first is not what the network says
+    right = saliency.gradient(model, x, t)
+    known = {
+        "your map has three numbers a pixel, one a channel. Keep the largest of them: .amax(1).": (
+            x.shape
+        )
+    }
+    said = called(yours, model, x, t, like=right, what="map", known=known, keeps={"x": x}).detach()
+    if x.requires_grad:
+        return (
+            "your function left its input asking for gradients. Work on a copy:"
+            " images.clone().requires_grad_(True)."
+        )
+    if close(said, right):
+        return None
+    grad = score_gradient(model, x, t)
+    of_probability = score_gradient(lambda z: model(z).softmax(1), x, t)
+    of_said = score_gradient(model, x, model(x).argmax(1))
+    mistakes = {
+        "a pixel that lowers the score matters as much as one that raises it: .abs() before the"
+        " largest.": grad.amax(1),
+        "the absolute value comes first: of −3 and 1, the largest is −3's.": grad.amax(1).abs(),
+        "you added up the channels; this map keeps the largest of them, .amax(1).": (
+            grad.abs().sum(1)
+        ),
+        "you took the mean of the channels; this map keeps the largest of them, .amax(1).": (
+            grad.abs().mean(1)
+        ),
+        "added up with their signs, channels cancel. Take .abs() first, then the largest.": (
+            grad.sum(1).abs()
+        ),
+        "that is the gradient of the probability. Take the score itself, the target's logit.": (
+            of_probability.abs().amax(1)
+        ),
+        "that is the gradient of the loss, which is about all classes. Take the target's score.": (
+            loss_gradient(model, x, t).abs().amax(1)
+        ),
+        "you multiplied with the picture. Here the gradient alone is wanted.": (
+            (grad * x).abs().amax(1)
+        ),
+        "you took the length over the channels; this map keeps the largest of them, .amax(1).": (
+            grad.norm(dim=1)
+        ),
+        "every picture was asked about the targets of all. Each has its own: .gather(1, targets[:,"
+        " None]).": sum(score_gradient(model, x, k) for k in t).abs().amax(1),
+        "that is the map of the class the network says. Take the target's.": of_said.abs().amax(1),
+        "that is the map of the first target, for every picture. Each has its own.": (
+            score_gradient(model, x, t[0]).abs().amax(1)
+        ),
+    }
+    off = ((said - right).abs().max() / right.max()).item()
+    return recognised(said, mistakes, same=close) or (
+        f"off by up to {off:.0%} of the largest value. Wanted is |∂score/∂pixel|, then the largest"
+        " of the channels."
+    )
 
 
-@exercise(LESSON, saliency.integrated_gradients,
-          "The way is images - baseline. A point on it: baseline + share * way, share from 0 to 1.",
-          "At each of `steps` shares ask contract.score_gradient(model, point, targets), and take the mean of the answers.",
-          "(way * mean).sum(1). For the middles of the pieces, share = (k + 0.5) / steps.")
+@exercise(
+    LESSON,
+    saliency.integrated_gradients,
+    "The way is images - baseline. A point on it: baseline + share * way, share from 0 to 1.",
+    "At each of `steps` shares ask contract.score_gradient(model, point, targets), and take the"
+    " mean of the answers.",
+    "(way * mean).sum(1). For the middles of the pieces, share = (k + 0.5) / steps.",
+    rounds=5,
+)
 def integrated_gradients(yours):
     """(x − x') times the mean gradient on the straight way from x' to x."""
-    for _ in range(5):
-        model, x, t = network(), torch.rand(3, 3, 6, 6), torch.randint(4, (3,))
-        model[1].weight.mul_(3)  # bent enough for one gradient to be wrong
-        grey = torch.rand(()).mul(0.5).add(0.2).item()
-        before = x.clone()
-        said = yours(model, x, t, 300, grey)
-        if isinstance(said, torch.Tensor) and said.shape == x.shape:
-            return "your map has three numbers a pixel, one a channel. Here they are added up: .sum(1)."
-        if wrong := tensor(said, x[:, 0], "map") or untouched(x, before):
-            return wrong
-        said, right = said.detach(), saliency.integrated_gradients(model, x, t, 300, grey)
-        near = 0.02 * right.abs().max()
-        if (said - right).abs().max() < near:
-            rough, three = yours(model, x, t, 3, grey), saliency.integrated_gradients(model, x, t, 3, grey)
-            if torch.allclose(rough, said, atol=1e-6):
-                return "right, but the same with 3 pieces as with 300: you ignore steps."
-            if (rough - three).abs().max() > 1e-3 * three.abs().max():
-                return "nearly: right with 300 pieces, off with 3. Ask at the middle of each piece, share (k + 0.5) / steps."
-            continue
-        way, mean = x - grey, saliency.mean_gradient(
-            model, lambda k, x=x, grey=grey: grey + (k + 0.5) / 300 * (x - grey), t, 300)
-        sentences = {
-            "that is the mean gradient. Multiply it with the way, images - baseline.": mean.sum(1),
-            "you multiplied with the picture. Multiply with the way to it: images - baseline.": (x * mean).sum(1),
-            "that starts from black, whatever the baseline says.": saliency.integrated_gradients(model, x, t, 300, 0.0),
-            "you asked for the gradient at the picture alone. Ask all along the way, and take the mean.":
-                (way * score_gradient(model, x, t)).sum(1),
-            "you asked for the gradient at the baseline alone. Ask all along the way, and take the mean.":
-                (way * score_gradient(model, torch.full_like(x, grey), t)).sum(1),
-            "300 times too large: take the mean of the gradients, not their sum.": right * 300,
-            "the other way round: the way goes from the baseline to the picture, images - baseline.": -right,
-            "your map has lost its signs. A pixel that speaks against the target is below 0.": right.abs(),
-            "your map has lost its signs. Add up what the channels say as it is, below 0 or not.": (way * mean).abs().sum(1),
-            "your map has lost its signs. The mean gradient keeps them.": (way * mean.abs()).sum(1),
-            "a pixel that speaks against the target is below 0, and stays there: no relu.": right.relu(),
-            "you kept the largest channel; add them up, .sum(1), or completeness is lost.": (way * mean).amax(1),
-            "you took the mean of the channels; add them up, .sum(1), or completeness is lost.": right / 3,
-        }
-        for sentence, wrong in sentences.items():
-            if (said - wrong).abs().max() < 0.02 * wrong.abs().max():
-                return sentence
-        rise = (model(x) - model(torch.full_like(x, grey))).gather(1, t[:, None])[:, 0]
-        return (f"with 300 steps, your map sums to {said[0].sum():.3f}, and from the baseline to the picture the score rose by "
-                f"{rise[0]:.3f}. Are your points baseline + share * way, with shares spread from 0 to 1?")
-    return None
+    model = network()
+    x = torch.rand(3, 3, 6, 6)
+    t = torch.randint(4, (3,))
+    model[1].weight.mul_(3)  # bent enough for one gradient to be wrong
+    grey = torch.rand(()).mul(0.5).add(0.2).item()
+    right = saliency.integrated_gradients(model, x, t, steps=300, baseline=grey)
+    known = {
+        "your map has three numbers a pixel, one a channel. Here they are added up: .sum(1).": (
+            x.shape
+        )
+    }
+    said = called(
+        yours,
+        model,
+        x,
+        t,
+        300,
+        grey,
+        like=right,
+        what="map",
+        known=known,
+        keeps={"x": x},
+    ).detach()
+    if near(said, right):
+        rough = yours(model, x, t, 3, grey)
+        three = saliency.integrated_gradients(model, x, t, steps=3, baseline=grey)
+        if torch.allclose(rough, said, atol=1e-6):
+            return "right, but the same with 3 pieces as with 300: you ignore steps."
+        if (rough - three).abs().max() > 1e-3 * three.abs().max():
+            return (
+                "nearly: right with 300 pieces, off with 3. Ask at the middle of each piece, share"
+                " (k + 0.5) / steps."
+            )
+        return None
+    way = x - grey
+    mean = saliency.mean_gradient(model, lambda k: grey + (k + 0.5) / 300 * way, t, count=300)
+    at_end = score_gradient(model, x, t)
+    at_start = score_gradient(model, torch.full_like(x, grey), t)
+    mistakes = {
+        "that is the mean gradient. Multiply it with the way, images - baseline.": mean.sum(1),
+        "you multiplied with the picture. Multiply with the way to it: images - baseline.": (
+            (x * mean).sum(1)
+        ),
+        "that starts from black, whatever the baseline says.": (
+            saliency.integrated_gradients(model, x, t, steps=300, baseline=0.0)
+        ),
+        "you asked for the gradient at the picture alone."
+        " Ask all along the way, and take the mean.": (way * at_end).sum(1),
+        "you asked for the gradient at the baseline alone. Ask all along the way, and take the"
+        " mean.": (way * at_start).sum(1),
+        "300 times too large: take the mean of the gradients, not their sum.": right * 300,
+        "the other way round: the way goes from the baseline to the picture, images - baseline.": (
+            -right
+        ),
+        "your map has lost its signs. A pixel that speaks against the target is below 0.": (
+            right.abs()
+        ),
+        "your map has lost its signs. Add up what the channels say as it is, below 0 or not.": (
+            (way * mean).abs().sum(1)
+        ),
+        "your map has lost its signs. The mean gradient keeps them.": (way * mean.abs()).sum(1),
+        "a pixel that speaks against the target is below 0, and stays there: no relu.": (
+            right.relu()
+        ),
+        "you kept the largest channel; add them up, .sum(1), or completeness is lost.": (
+            (way * mean).amax(1)
+        ),
+        "you took the mean of the channels; add them up, .sum(1), or completeness is lost.": (
+            right / 3
+        ),
+    }
+    rise = (model(x) - model(torch.full_like(x, grey))).gather(1, t[:, None])[:, 0]
+    return recognised(said, mistakes, same=near) or (
+        f"with 300 steps, your map sums to {said[0].sum():.3f}, and from the baseline to the"
+        f" picture the score rose by {rise[0]:.3f}. Are your points baseline + share * way, with"
+        " shares spread from 0 to 1?"
+    )
 
 
-@exercise(LESSON, saliency.cam,
-          "α is one number a channel: slopes.mean((2, 3), keepdim=True), shape (N, channels, 1, 1).",
-          "Weigh each channel's map with its α and add up the channels: (alpha * maps).sum(1).",
-          "What is left below 0 speaks against this class: .relu() at the end.")
+def near(said: torch.Tensor, wanted: torch.Tensor) -> bool:
+    """The same map but for 2 % of its largest number: sums along a way differ by so much."""
+    return bool((said - wanted).abs().max() < 0.02 * wanted.abs().max())
+
+
+@exercise(
+    LESSON,
+    saliency.cam,
+    "α is one number a channel: gradients.mean((2, 3), keepdim=True), shape (N, channels, 1, 1).",
+    "Weigh each channel's map with its α and add up the channels: (alpha * maps).sum(1).",
+    "What is left below 0 speaks against this class: .relu() at the end.",
+    rounds=10,
+)
 def cam(yours):
     """relu(Σ α_k A_k), α_k the mean slope of a channel."""
-    for _ in range(10):
-        a, g = torch.randn(4, 6, 5, 3), torch.randn(4, 6, 5, 3)
-        before = a.clone(), g.clone()
-        said = yours(a, g)
-        if isinstance(said, torch.Tensor) and said.shape == (4, 1, 5, 3):
-            return "your map has shape (4, 1, 5, 3). The channels are added up and gone: .sum(1), without keepdim."
-        if isinstance(said, torch.Tensor) and said.shape == a.shape:
-            return "your map still has a number for each channel. Add them up: .sum(1)."
-        if wrong := tensor(said, (4, 5, 3), "map") or untouched(a, before[0], "maps") \
-                or untouched(g, before[1], "slopes"):
-            return wrong
-        alpha = g.mean((2, 3), keepdim=True)
-        weighed = alpha * a
-        if torch.allclose(said, weighed.sum(1).relu(), rtol=1e-4, atol=1e-5):
-            continue
-        return first_match(said, {
-            "a map of what speaks *for* the target has nothing below 0: .relu() at the end.": weighed.sum(1),
-            "the relu comes last. Before it, channels that speak against the target must be able to take away.":
-                weighed.relu().sum(1),
-            "you weighed each place with its own slope. α is one number a channel, the mean over its places.":
-                (a * g).sum(1).relu(),
-            "15 times too large: α is the *mean* of a channel's slopes over its 15 places.": 15 * weighed.sum(1).relu(),
-            "6 times too small: add up the channels, .sum(1).": weighed.mean(1).relu(),
-            "a channel with a negative slope speaks against the target: keep α's sign.": (alpha.abs() * a).sum(1).relu(),
-            "a channel with a negative slope takes away from the map: no relu on α.": (alpha.relu() * a).sum(1).relu(),
-            "your α is a mean over all pictures. Each has its own: .mean((2, 3), keepdim=True).":
-                (g.mean((0, 2, 3), keepdim=True) * a).sum(1).relu(),
-            "that is |Σ α A|. What speaks against the target should be 0, not positive.": weighed.sum(1).abs(),
-        }) or "that is not relu(Σ α A). Is α the mean of each channel's slopes, and does it weigh the maps?"
-    return None
+    a = torch.randn(4, 6, 5, 3)
+    g = torch.randn(4, 6, 5, 3)
+    alpha = g.mean((2, 3), keepdim=True)
+    weighed = alpha * a
+    right = weighed.sum(1).relu()
+    known = {
+        "your map has shape (4, 1, 5, 3). The channels are added up and gone: .sum(1), without"
+        " keepdim.": (4, 1, 5, 3),
+        "your map still has a number for each channel. Add them up: .sum(1).": (4, 6, 5, 3),
+    }
+    keeps = {"maps": a, "gradients": g}
+    said = called(yours, a, g, like=right, what="map", known=known, keeps=keeps)
+    if torch.allclose(said, right, rtol=1e-4, atol=1e-5):
+        return None
+    mistakes = {
+        "a map of what speaks *for* the target has nothing below 0: .relu() at the end.": (
+            weighed.sum(1)
+        ),
+        "the relu comes last. Before it, channels that speak against the target must be able to"
+        " take away.": weighed.relu().sum(1),
+        "you weighed each place with its own slope. α is one number a channel, the mean over its"
+        " places.": (a * g).sum(1).relu(),
+        "15 times too large: α is the *mean* of a channel's slopes over its 15 places.": 15 * right,
+        "6 times too small: add up the channels, .sum(1).": weighed.mean(1).relu(),
+        "a channel with a negative slope speaks against the target: keep α's sign.": (
+            (alpha.abs() * a).sum(1).relu()
+        ),
+        "a channel with a negative slope takes away from the map: no relu on α.": (
+            (alpha.relu() * a).sum(1).relu()
+        ),
+        "your α is a mean over all pictures. Each has its own: .mean((2, 3), keepdim=True).": (
+            (g.mean((0, 2, 3), keepdim=True) * a).sum(1).relu()
+        ),
+        "that is |Σ α A|. What speaks against the target should be 0, not positive.": (
+            weighed.sum(1).abs()
+        ),
+    }
+    return recognised(said, mistakes, same=close) or (
+        "that is not relu(Σ α A). Is α the mean of each channel's slopes, and does it weigh the"
+        " maps?"
+    )
 
 
-@exercise(LESSON, saliency.highest,
-          "maps.flatten(1) has a row a map; k = round(share * its length) of its pixels are wanted.",
-          ".argsort(1, descending=True) says where the highest is, the next, …; .argsort(1) of that, the place of each pixel.",
-          "Those whose place is below k are wanted; .view_as(maps) gives back the shape. saliency.order(maps) has the places.")
-def highest(yours):
+@exercise(
+    LESSON,
+    saliency.top_pixels,
+    "maps.flatten(1) has a row a map; k = round(share * its length) of its pixels are wanted.",
+    ".argsort(1, descending=True) says where the highest is, the next, …; .argsort(1) of that, the"
+    " place of each pixel.",
+    "Those whose place is below k are wanted; .view_as(maps) gives back the shape."
+    " saliency.pixel_ranks(maps) has the places.",
+)
+def top_pixels(yours):
     """The given share of each map's pixels, the highest, as booleans."""
     for share in (0.25, 0.5, 0.75, 0.0, 1.0):
         maps = torch.randn(3, 8, 8) * torch.tensor([1.0, 10.0, 0.1]).view(-1, 1, 1)
         maps[2] = maps[2].relu()  # a map with many equal zeros, as Grad-CAM's are
-        before, k = maps.clone(), round(64 * share)
-        said = yours(maps, share)
-        if said is None or said is Ellipsis:
-            raise NotWritten
-        if wrong := tensor(said, maps, "mask") or untouched(maps, before, "maps"):
-            return wrong
+        k = round(64 * share)
+        said = called(yours, maps, share, like=maps, what="mask", keeps={"maps": maps})
         if said.dtype != torch.bool:
-            return f"booleans are wanted, True for a pixel that is among the highest; yours are {said.dtype}."
+            return (
+                "booleans are wanted, True for a pixel that is among the highest; yours are"
+                f" {said.dtype}."
+            )
         counts = said.flatten(1).sum(1).tolist()
         if counts != [k] * 3 and torch.equal(said, maps > share * maps.amax((1, 2), keepdim=True)):
             return "share is a share of the pixels, not of the largest value: sort them, and count."
         if said.sum() == 3 * k and counts != [k] * 3:
-            return f"you chose {counts} pixels: the highest of all maps together. Choose {k} in each map by itself."
+            return (
+                f"you chose {counts} pixels: the highest of all maps together. Choose {k} in each"
+                " map by itself."
+            )
         if counts[:2] == [k, k] and counts[2] != k:
-            return (f"right for maps without equal values; in one with many zeros you chose {counts[2]} pixels, and {k} are "
-                    "wanted. A threshold takes all equals or none: choose by place in the order.")
+            return (
+                f"right for maps without equal values; in one with many zeros you chose {counts[2]}"
+                f" pixels, and {k} are wanted. A threshold takes all equals or none: choose by"
+                " place in the order."
+            )
         if counts != [k] * 3:
             return f"a share of {share:g} is {k} of 64 pixels in each map; you chose {counts}."
         for m, s in zip(maps, said, strict=True) if 0 < k < 64 else ():
@@ -190,6 +289,12 @@ def highest(yours):
             if m[s].abs().min() >= m[~s].abs().max():
                 return "those are the largest in size. Below 0 is low, however far: no .abs()."
             if len(set(s.sum(0).tolist())) == 1 or len(set(s.sum(1).tolist())) == 1:
-                return "you chose as many in each row or column. Choose from the whole map: .flatten(1) first."
-            return (f"a pixel of {m[~s].max():.2f} is left out, and one of {m[s].min():.2f} is in. Sort each map by itself.")
+                return (
+                    "you chose as many in each row or column. Choose from the whole map:"
+                    " .flatten(1) first."
+                )
+            return (
+                f"a pixel of {m[~s].max():.2f} is left out, and one of {m[s].min():.2f} is in. Sort"
+                " each map by itself."
+            )
     return None

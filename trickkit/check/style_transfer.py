@@ -1,72 +1,85 @@
 """The checks of lesson 15. Each draws fresh activations and matrices; no network is asked."""
+
 import torch
 
 from trickkit import style
-from trickkit.check import NotWritten, exercise, progress, tensor, untouched
+from trickkit.check import called, exercise, progress, recognised
 
 __all__ = ["gram", "progress", "scattered", "style_loss"]
 LESSON = "15 style_transfer"
 
 
 def activation() -> torch.Tensor:
-    """What a layer might put out: (1, C, h, w) with h ≠ w, nothing below 0, a third of it 0, and uneven channels."""
+    """What a layer might put out: (1, C, h, w) with h ≠ w, nothing below 0, a third of it 0, and
+    uneven channels.
+    """
     channels, height = torch.randint(3, 7, (2,)).tolist()
     strength = 0.5 + torch.arange(channels).view(1, -1, 1, 1)
     return (torch.randn(1, channels, height + 2, height + 5) + 0.4).relu() * strength
 
 
 def alike(a: torch.Tensor, b: torch.Tensor) -> bool:
-    """Whether two tensors of one shape hold the same numbers, up to rounding."""
-    return torch.allclose(a.double(), b.double(), rtol=1e-3, atol=1e-5)
+    """Whether two tensors have one shape and hold the same numbers, up to rounding."""
+    return a.shape == b.shape and torch.allclose(a.double(), b.double(), rtol=1e-3, atol=1e-5)
 
 
-def first_match(said: torch.Tensor, sentences: dict[str, torch.Tensor]) -> str | None:
-    """The sentence of the first wrong way that gives the same numbers, if any."""
-    return next((s for s, wrong in sentences.items() if wrong.shape == said.shape and alike(said, wrong)), None)
-
-
-@exercise(LESSON, style.gram,
-          "activation.flatten(2)[0] has a row a channel and a column a place.",
-          "rows @ rows.T multiplies every two rows, place by place, and adds up.",
-          "Last, divide by the number of places, which is rows.shape[1].")
+@exercise(
+    LESSON,
+    style.gram,
+    "activation.flatten(2)[0] has a row a channel and a column a place.",
+    "rows @ rows.T multiplies every two rows, place by place, and adds up.",
+    "Last, divide by the number of places, which is rows.shape[1].",
+    rounds=10,
+)
 def gram(yours):
     """G = F Fᵀ / M: how often two channels fire at the same place."""
-    for _ in range(10):
-        x = activation().requires_grad_(True) * 1  # so that a change in place is found out, and not forbidden
-        before, channels, places = x.detach().clone(), x.shape[1], x[0, 0].numel()
-        said = yours(x)
-        x = x.detach()
-        rows = x.flatten(2)[0]
-        if isinstance(said, torch.Tensor) and said.shape == (places, places):
-            return "your matrix compares places with places. Channels are wanted: rows @ rows.T, with a row a channel."
-        if isinstance(said, torch.Tensor) and said.shape == (1, channels, channels):
-            return f"your result has shape (1, {channels}, {channels}); a matrix is wanted, without the batch's axis: [0]."
-        if wrong := tensor(said, (channels, channels), "matrix") or untouched(x, before, "the activation"):
-            return wrong
-        if not said.requires_grad:
-            return "your matrix is cut off from the activation, so no gradient flows. Leave out .detach(), .data and NumPy."
-        said = said.detach()
-        if alike(said, style.gram(x)):
-            continue
-        cut, centred = x.reshape(-1, channels), rows - rows.mean(1, keepdim=True)
-        return first_match(said, {
-            f"{places} times too large: divide by the number of places, or a larger picture would have more style.":
-                rows @ rows.T,
-            "you divided by the number of channels. Divide by the number of places, rows.shape[1].": rows @ rows.T / channels,
-            "too small: you divided by channels times places. Divide by the number of places alone.":
-                rows @ rows.T / places / channels,
-            "you took each channel's mean off first: that is the covariance. The Gram matrix takes the numbers as they are.":
-                centred @ centred.T / places,
-            "that is the covariance: it takes off each channel's mean. The Gram matrix takes the numbers as they are.":
-                torch.cov(rows),
-            "that is the correlation, which forgets how strongly a channel fires. No means and no lengths are taken out.":
-                torch.corrcoef(rows),
-            "you averaged over the places first, so nothing is left of which channels fire *together*. Multiply first.":
-                rows.mean(1, keepdim=True) @ rows.mean(1, keepdim=True).T,
-            "you made the rows by reshape, which cuts channels apart. flatten(2) keeps a channel a row.": cut.T @ cut / places,
-            "the products are right, and then you took a root. Leave it out.": (rows @ rows.T / places).sqrt(),
-        }) or f"off by up to {relative(said, style.gram(x)):.0%} of the largest number. Wanted is F Fᵀ / M, M the places."
-    return None
+    x = activation().requires_grad_(True) * 1  # so that a change in place is found, not forbidden
+    channels = x.shape[1]
+    places = x[0, 0].numel()
+    rows = x.detach().flatten(2)[0]
+    right = style.gram(x.detach())
+    known = {
+        "your matrix compares places with places. Channels are wanted: rows @ rows.T, with a row a"
+        " channel.": (places, places),
+        f"your result has shape (1, {channels}, {channels}); a matrix is wanted, without the"
+        " batch's axis: [0].": (1, channels, channels),
+    }
+    said = called(yours, x, like=right, what="matrix", known=known, keeps={"the activation": x})
+    if not said.requires_grad:
+        return (
+            "your matrix is cut off from the activation, so no gradient flows. Leave out .detach(),"
+            " .data and NumPy."
+        )
+    said = said.detach()
+    if alike(said, right):
+        return None
+    cut = x.detach().reshape(-1, channels)
+    means = rows.mean(1, keepdim=True)
+    mistakes = {
+        f"{places} times too large: divide by the number of places, or a larger picture would have"
+        " more style.": rows @ rows.T,
+        "you divided by the number of channels. Divide by the number of places, rows.shape[1].": (
+            rows @ rows.T / channels
+        ),
+        "too small: you divided by channels times places. Divide by the number of places alone.": (
+            rows @ rows.T / places / channels
+        ),
+        "you took each channel's mean off first: that is the covariance. The Gram matrix takes the"
+        " numbers as they are.": (rows - means) @ (rows - means).T / places,
+        "that is the covariance: it takes off each channel's mean. The Gram matrix takes the"
+        " numbers as they are.": torch.cov(rows),
+        "that is the correlation, which forgets how strongly a channel fires. No means and no"
+        " lengths are taken out.": torch.corrcoef(rows),
+        "you averaged over the places first, so nothing is left of which channels fire *together*."
+        " Multiply first.": means @ means.T,
+        "you made the rows by reshape, which cuts channels apart."
+        " flatten(2) keeps a channel a row.": cut.T @ cut / places,
+        "the products are right, and then you took a root. Leave it out.": right.sqrt(),
+    }
+    return recognised(said, mistakes, same=alike) or (
+        f"off by up to {relative(said, right):.0%} of the largest number. Wanted is F Fᵀ / M, M the"
+        " places."
+    )
 
 
 def relative(said: torch.Tensor, right: torch.Tensor) -> float:
@@ -74,91 +87,143 @@ def relative(said: torch.Tensor, right: torch.Tensor) -> float:
     return ((said.double() - right.double()).abs().max() / right.abs().max()).item()
 
 
-@exercise(LESSON, style.style_loss,
-          "zip(now, wanted) walks through the layers; of each, (g - a).square().sum() is how far the matrices are.",
-          "Divide a layer's sum by 4 C², where C = len(g), and the sum of the layers by their number.")
+@exercise(
+    LESSON,
+    style.style_loss,
+    "zip(now, wanted) walks through the layers; of each, (g - a).square().sum() is how far the"
+    " matrices are.",
+    "Divide a layer's sum by 4 C², where C = len(g), and the sum of the layers by their number.",
+    rounds=10,
+)
 def style_loss(yours):
     """Σ (G - A)² / 4 C² a layer, and the mean of the layers."""
-    for _ in range(10):
-        sizes = [2 + int(n) for n in torch.randperm(7)[:3]]
-        now, wanted = ([style.gram(torch.randn(1, c, 4, 5).relu()) for c in sizes] for _ in range(2))
-        before = [m.clone() for m in (*now, *wanted)]
-        asked = [g.requires_grad_(True) for g in now]
-        said, right = yours(asked, wanted), style.style_loss(now, wanted)
-        if isinstance(said, int | float):
-            return "your loss is a plain number, through which no gradient flows. Return the tensor: no .item(), no float()."
-        if isinstance(said, torch.Tensor) and said.shape == (3,):
-            return "your loss has a number a layer. One number is wanted, their mean."
-        if wrong := tensor(said, (), "loss"):
-            return wrong
-        if not all(torch.equal(a.detach(), b) for a, b in zip((*asked, *wanted), before, strict=True)):
-            return "your function changed its matrices. Work on new ones: g - a, not g -= a."
-        if not said.requires_grad:
-            return "your loss is cut off from the matrices, so no gradient flows back. Leave out .detach(), .data and no_grad."
-        if alike(said, right):
-            if any(slope is None for slope in torch.autograd.grad(said, asked, allow_unused=True)):
-                return "some of the matrices are cut off from your loss, so no gradient flows. Leave out .detach() and .data."
-            continue
-        pairs = list(zip(now, wanted, strict=True))
-        squares, sizes = [(g - a).square().sum() for g, a in pairs], [len(g) for g in now]
-        layers = [s / (4 * c**2) for s, c in zip(squares, sizes, strict=True)]
-        return first_match(said, {
-            "three layers, and three times too large: take the mean of the layers, not their sum.": sum(layers),
-            "four times too large: the paper divides by 4 C². (Its gradient is tidier so.)": 4 * right,
-            "too large: four times, and once for each layer. Divide by 4 C², and take the mean of the layers.": 4 * sum(layers),
-            "no layer's sum was divided by 4 C², so the layers with many channels drown the others.": sum(squares) / 3,
-            "neither divided by 4 C² a layer nor averaged over the layers.": sum(squares),
-            "you divided by 4 C, the paper by 4 C²: a matrix has C² numbers.":
-                sum(s / (4 * c) for s, c in zip(squares, sizes, strict=True)) / 3,
-            "the sign is turned: this falls as the style gets worse.": -right,
-            "only the first layer counts. Go through all of them.": layers[0],
-            "only the last layer counts. Is your return inside the loop, or your sum overwritten?": layers[2],
-            "only the first layer counts, as a third. Go through all of them.": layers[0] / 3,
-            "you took a root at the end. Here the squares stay squares.": right.sqrt(),
-            "you took absolute values. The squares of the differences are wanted.":
-                sum((g - a).abs().sum() / (4 * len(g) ** 2) for g, a in pairs) / 3,
-            "you squared the sum of the differences, in which they cancel. Square first, then add up.":
-                sum((g - a).sum().square() / (4 * len(g) ** 2) for g, a in pairs) / 3,
-        }) or f"your loss is {said.item():.4g} where {right.item():.4g} is wanted: Σ (G - A)² / 4 C² a layer, and their mean."
-    return None
+    sizes = [2 + int(n) for n in torch.randperm(7)[:3]]
+    now, wanted = ([style.gram(torch.randn(1, c, 4, 5).relu()) for c in sizes] for _ in range(2))
+    right = style.style_loss(now, wanted)
+    before = [matrix.clone() for matrix in (*now, *wanted)]
+    asked = [g.requires_grad_(True) for g in now]
+    known = {
+        "your loss is a plain number, through which no gradient flows. Return the tensor: no"
+        " .item(), no float().": [float, int],
+        "your loss has a number a layer. One number is wanted, their mean.": (3,),
+    }
+    said = called(yours, asked, wanted, like=right, what="loss", known=known)
+    if not all(map(torch.equal, (*asked, *wanted), before)):
+        return "your function changed its matrices. Work on new ones: g - a, not g -= a."
+    if not said.requires_grad:
+        return (
+            "your loss is cut off from the matrices, so no gradient flows back. Leave out"
+            " .detach(), .data and no_grad."
+        )
+    if alike(said, right):
+        if any(slope is None for slope in torch.autograd.grad(said, asked, allow_unused=True)):
+            return (
+                "some of the matrices are cut off from your loss, so no gradient flows. Leave out"
+                " .detach() and .data."
+            )
+        return None
+    mistakes = style_mistakes([g.detach() for g in now], wanted, right)
+    return recognised(said, mistakes, same=alike) or (
+        f"your loss is {said.item():.4g} where {right.item():.4g} is wanted: Σ (G - A)² / 4 C² a"
+        " layer, and their mean."
+    )
 
 
-@exercise(LESSON, style.scattered,
-          "G adds up over the places, and a sum does not care for the order of its terms.",
-          "torch.randperm(M) is a shuffle of M places. Use it on the columns of activation.flatten(2), all channels alike.",
-          "Put it back into its form: .view_as(activation). (activation.flip(2), or a roll, would do as well.)")
+def style_mistakes(
+    now: list[torch.Tensor], wanted: list[torch.Tensor], right: torch.Tensor
+) -> dict[str, torch.Tensor]:
+    """The sentences for what a wrong loss of three layers may equal."""
+    pairs = list(zip(now, wanted, strict=True))
+    squares = [(g - a).square().sum() for g, a in pairs]
+    layers = [s / (4 * len(g) ** 2) for s, g in zip(squares, now, strict=True)]
+    return {
+        "three layers, and three times too large: take the mean of the layers, not their sum.": (
+            sum(layers)
+        ),
+        "four times too large: the paper divides by 4 C². (Its gradient is tidier so.)": 4 * right,
+        "too large: four times, and once for each layer. Divide by 4 C², and take the mean of the"
+        " layers.": 4 * sum(layers),
+        "no layer's sum was divided by 4 C², so the layers with many channels drown the others.": (
+            sum(squares) / 3
+        ),
+        "neither divided by 4 C² a layer nor averaged over the layers.": sum(squares),
+        "you divided by 4 C, the paper by 4 C²: a matrix has C² numbers.": (
+            sum(s / (4 * len(g)) for s, g in zip(squares, now, strict=True)) / 3
+        ),
+        "the sign is turned: this falls as the style gets worse.": -right,
+        "only the first layer counts. Go through all of them.": layers[0],
+        "only the last layer counts. Is your return inside the loop, or your sum overwritten?": (
+            layers[2]
+        ),
+        "only the first layer counts, as a third. Go through all of them.": layers[0] / 3,
+        "you took a root at the end. Here the squares stay squares.": right.sqrt(),
+        "you took absolute values. The squares of the differences are wanted.": (
+            sum((g - a).abs().sum() / (4 * len(g) ** 2) for g, a in pairs) / 3
+        ),
+        "you squared the sum of the differences, in which they cancel. Square first,"
+        " then add up.": sum((g - a).sum().square() / (4 * len(g) ** 2) for g, a in pairs) / 3,
+    }
+
+
+@exercise(
+    LESSON,
+    style.scattered,
+    "G adds up over the places, and a sum does not care for the order of its terms.",
+    "torch.randperm(M) is a shuffle of M places. Use it on the columns of activation.flatten(2),"
+    " all channels alike.",
+    "Put it back into its form: .view_as(activation). (activation.flip(2), or a roll, would do as"
+    " well.)",
+    rounds=10,
+)
 def scattered(yours):
-    """Another activation with the same Gram matrix: other numbers at half of its places or more, none below 0."""
-    for _ in range(10):
-        x = activation()
-        before = x.clone()
-        said = yours(x)
-        if said is None or said is Ellipsis:
-            raise NotWritten
-        if wrong := tensor(said, x, "activation") or untouched(x, before, "the activation"):
-            return wrong
-        if torch.equal(said.double(), x.double()):
-            return "that is what came. Another activation is wanted, with other numbers at half of its places or more."
-        if said.min() < 0:
-            if alike(style.gram(said.double()), style.gram(x.double())):
-                return "true, turning signs keeps the matrix. But a ReLU puts out nothing below 0. Move numbers instead."
-            return "some of your numbers are below 0, and a ReLU puts out no such thing."
-        if alike(style.gram(said.double()), style.gram(x.double())):
-            moved = ((said - x).abs() > 0.01 * x.max()).any(1).float().mean().item()
-            if moved < 0.5:
-                return f"the matrix stays, but only {moved:.0%} of the places hold other numbers. Half or more are wanted."
-            continue
-        rows, kept = said.flatten(2)[0], x.flatten(2)[0]
-        if alike(sorted_rows(rows), sorted_rows(kept)):
-            return ("every channel keeps its numbers, but was shuffled by itself: what fired together does so no longer. "
-                    "Move a place with all its channels.")
-        if all((kept == row).all(1).any() for row in rows.to(kept)):
-            return "you moved the channels, and with them the rows of the matrix. Move the places: the last two axes."
-        if alike(rows.flatten().sort().values, kept.flatten().sort().values):
-            return "all numbers are there, but no place kept its own together. Move a place with all its channels."
-        off = relative(style.gram(said.double()), style.gram(x.double()))
-        return f"its Gram matrix is another, by up to {off:.0%} of the largest number. What may move in F while F Fᵀ stays?"
-    return None
+    """Another activation with the same Gram matrix: other numbers at half of its places or more,
+    none below 0.
+    """
+    x = activation()
+    said = called(yours, x, like=x, what="activation", keeps={"the activation": x})
+    if torch.equal(said.double(), x.double()):
+        return (
+            "that is what came. Another activation is wanted, with other numbers at half of its"
+            " places or more."
+        )
+    mine = style.gram(said.double())
+    right = style.gram(x.double())
+    if said.min() < 0:
+        if alike(mine, right):
+            return (
+                "true, turning signs keeps the matrix. But a ReLU puts out nothing below 0. Move"
+                " numbers instead."
+            )
+        return "some of your numbers are below 0, and a ReLU puts out no such thing."
+    if alike(mine, right):
+        moved = ((said - x).abs() > 0.01 * x.max()).any(1).float().mean().item()
+        if moved < 0.5:
+            return (
+                f"the matrix stays, but only {moved:.0%} of the places hold other numbers. Half or"
+                " more are wanted."
+            )
+        return None
+    rows = said.flatten(2)[0]
+    before = x.flatten(2)[0]
+    if alike(sorted_rows(rows), sorted_rows(before)):
+        return (
+            "every channel keeps its numbers, but was shuffled by itself: what fired together does"
+            " so no longer. Move a place with all its channels."
+        )
+    if all((before == row).all(1).any() for row in rows.to(before)):
+        return (
+            "you moved the channels, and with them the rows of the matrix. Move the places: the"
+            " last two axes."
+        )
+    if alike(rows.flatten().sort().values, before.flatten().sort().values):
+        return (
+            "all numbers are there, but no place kept its own together. Move a place with all its"
+            " channels."
+        )
+    return (
+        f"its Gram matrix is another, by up to {relative(mine, right):.0%} of the largest number."
+        " What may move in F while F Fᵀ stays?"
+    )
 
 
 def sorted_rows(rows: torch.Tensor) -> torch.Tensor:

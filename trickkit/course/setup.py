@@ -1,4 +1,7 @@
-"""Is the install whole? The learner's own copy of the lessons, and JupyterLab on it: `python -m trickkit` does all of that."""
+"""Is the install whole? The learner's own copy of the lessons, and JupyterLab on it:
+`python -m trickkit` does all of that.
+"""
+
 import hashlib
 import importlib
 import importlib.metadata
@@ -9,42 +12,81 @@ import sys
 
 from trickkit import data
 
-LESSONS = data.ROOT / "notebooks"
+LESSON_FOLDER = data.ROOT / "notebooks"
 MINE = data.ROOT / "my_course"  # git ignores it
-FIRST = "00_start_here.ipynb"
+FIRST_LESSON = "00_start_here.ipynb"
 
 
 def findings() -> list[tuple[bool, str]]:
-    """What was looked at, as (good, sentence): Python, libraries, data files, the network, widgets, threads, GPU."""
+    """What was looked at, as (good, sentence): Python, libraries, data files, the network, widgets,
+    threads, GPU.
+    """
     import torch
 
     from trickkit import models
 
-    told = [(sys.version_info >= (3, 11), f"Python {sys.version.split()[0]} (3.11 or newer is wanted)")]
-    for name in ("torch", "torchvision", "timm", "matplotlib", "sklearn", "ipywidgets", "jupyterlab"):
+    told = [
+        (sys.version_info >= (3, 11), f"Python {sys.version.split()[0]} (3.11 or newer is wanted)")
+    ]
+    for name in (
+        "torch",
+        "torchvision",
+        "timm",
+        "matplotlib",
+        "sklearn",
+        "ipywidgets",
+        "jupyterlab",
+    ):
         try:
             importlib.import_module(name)
         except ImportError as error:
             told.append((False, f"{name} cannot be imported ({error}). Run `make course` again."))
-    told.append((True, f"torch {torch.__version__}, torchvision {importlib.metadata.version('torchvision')}"))
+    told.append(
+        (
+            True,
+            f"torch {torch.__version__}, torchvision {importlib.metadata.version('torchvision')}",
+        )
+    )
     broken = []
     for file in data.sources():
         try:
             data.shipped(file)
         except (FileNotFoundError, ValueError) as error:
             broken.append(str(error))
-    told += [(False, sentence) for sentence in broken] or [(True, f"{len(data.sources())} data files, all as shipped")]
+    told += [(False, sentence) for sentence in broken] or [
+        (True, f"{len(data.sources())} data files, all as shipped")
+    ]
     try:
         net = models.imagenet()
         told.append((True, f"EfficientNet-Lite0 is loaded and knows {len(net.names)} classes"))
     except FileNotFoundError as error:
         told.append((False, str(error)))
-    front = pathlib.Path(sys.prefix) / "share" / "jupyter" / "labextensions" / "@jupyter-widgets" / "jupyterlab-manager"
-    told.append((front.exists(), "sliders work in JupyterLab" if front.exists() else
-                 "JupyterLab's widgets are missing: sliders will not show. Run `make course` again."))
+    front = (
+        pathlib.Path(sys.prefix)
+        / "share"
+        / "jupyter"
+        / "labextensions"
+        / "@jupyter-widgets"
+        / "jupyterlab-manager"
+    )
+    told.append(
+        (
+            front.exists(),
+            (
+                "sliders work in JupyterLab"
+                if front.exists()
+                else (
+                    "JupyterLab's widgets are missing: sliders will not show. Run `make course`"
+                    " again."
+                )
+            ),
+        )
+    )
     told.append((True, f"{torch.get_num_threads()} threads for torch"))
     gpu = torch.cuda.is_available()
-    told.append((True, f"a GPU: {torch.cuda.get_device_name()}" if gpu else "no GPU, and none is needed"))
+    told.append(
+        (True, f"a GPU: {torch.cuda.get_device_name()}" if gpu else "no GPU, and none is needed")
+    )
     return told
 
 
@@ -62,48 +104,77 @@ def _sha(path: pathlib.Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def deliver(lessons: pathlib.Path = LESSONS, mine: pathlib.Path = MINE) -> list[str]:
-    """Bring the learner's copy up to date without ever touching what they edited; a sentence for each file that came.
+def deliver(lessons: pathlib.Path, mine: pathlib.Path) -> list[str]:
+    """Bring the learner's copy up to date without ever touching what they edited; a sentence for
+    each file that came.
 
-    A lesson that is new, or byte for byte as it was delivered, is written; an edited one stays, and the update goes beside it,
-    as NAME_update1.ipynb, NAME_update2.ipynb, … What was delivered where is kept in mine/.delivered.json; without that file
-    everything there counts as edited.
+    A lesson that is new, or byte for byte as it was delivered, is written; an edited one stays, and
+    the update goes beside it, as NAME_update1.ipynb, NAME_update2.ipynb, … What was delivered where
+    is kept in mine/.delivered.json; without that file everything there counts as edited.
     """
     mine.mkdir(parents=True, exist_ok=True)
     ledger = mine / ".delivered.json"
     try:
-        delivered = {str(k): str(v) for k, v in json.loads(ledger.read_text(encoding="utf-8")).items()}
+        delivered = {
+            str(k): str(v) for k, v in json.loads(ledger.read_text(encoding="utf-8")).items()
+        }
     except (OSError, ValueError, AttributeError):
         delivered = {}
     told = []
     for lesson in sorted(lessons.glob("*.ipynb")):
-        content, new = lesson.read_bytes(), _sha(lesson)
-        copies = [mine / lesson.name, *(mine / f"{lesson.stem}_update{i}.ipynb" for i in range(1, 1000))]
+        content = lesson.read_bytes()
+        new = _sha(lesson)
+        copies = [
+            mine / lesson.name,
+            *(mine / f"{lesson.stem}_update{i}.ipynb" for i in range(1, 1000)),
+        ]
         there = [c for c in copies if c.exists()]
-        if copies[0].exists() and any(delivered.get(c.name) == new or _sha(c) == new for c in there):
+        if copies[0].exists() and any(
+            delivered.get(c.name) == new or _sha(c) == new for c in there
+        ):
             continue  # this version is with the learner already, edited or not
         place = next(c for c in copies if not c.exists() or delivered.get(c.name) == _sha(c))
         data.write_whole(place, content)
         delivered[place.name] = new
-        told.append(f"{place.name} is new." if place == copies[0] and not there else
-                    f"{place.name} was brought up to date." if place == copies[0] else
-                    f"{lesson.name} has an update; yours is edited and stays, the update is {place.name}.")
+        told.append(
+            f"{place.name} is new."
+            if place == copies[0] and not there
+            else (
+                f"{place.name} was brought up to date."
+                if place == copies[0]
+                else (
+                    f"{lesson.name} has an update; yours is edited and stays, the update is"
+                    f" {place.name}."
+                )
+            )
+        )
         data.write_whole(ledger, json.dumps(delivered, indent=1).encode())
     return told
 
 
 def jupyterlab(folder: pathlib.Path) -> list[str]:
-    """The command that serves a folder in JupyterLab, with room for a phone's photo in one message (usual are 10 MB)."""
-    return [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}",
-            "--ServerApp.tornado_settings={'websocket_max_message_size': 100_000_000}"]
+    """The command that serves a folder in JupyterLab, with room for a phone's photo in one message
+    (usual are 10 MB).
+    """
+    return [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        f"--ServerApp.root_dir={folder}",
+        "--ServerApp.tornado_settings={'websocket_max_message_size': 100_000_000}",
+    ]
 
 
 def main() -> None:
     """Bring the learner's copy up to date and open JupyterLab on its first lesson."""
-    for sentence in deliver():
+    for sentence in deliver(LESSON_FOLDER, MINE):
         print(sentence)
-    print(f"Your lessons are in {MINE.name}/. JupyterLab opens in the browser; Ctrl-C here ends it.")
+    print(
+        f"Your lessons are in {MINE.name}/. JupyterLab opens in the browser; Ctrl-C here ends it."
+    )
     try:
-        sys.exit(subprocess.run([*jupyterlab(MINE), str(MINE / FIRST), *sys.argv[1:]]).returncode)
+        sys.exit(
+            subprocess.run([*jupyterlab(MINE), str(MINE / FIRST_LESSON), *sys.argv[1:]]).returncode
+        )
     except KeyboardInterrupt:
         print("Goodbye. Your work is saved in my_course/.")

@@ -1,8 +1,11 @@
-"""The studio behind `make studio`: paint and dream larger pictures of your own, in a page that this computer serves to itself.
+"""The studio behind `make studio`: paint and dream larger pictures of your own, in a page that this
+computer serves to itself.
 
-A picture is a `Job`: a process of its own, so that one that fails takes nothing with it. Only one works at a time; what all
-open pages ask for waits in one queue. `trickkit.course.studio_page` is the page.
+A picture is a `Job`: a process of its own, so that one that fails takes nothing with it. Only one
+works at a time; what all open pages ask for waits in one queue. `trickkit.course.studio_page` is
+the page.
 """
+
 import asyncio
 import contextlib
 import io
@@ -31,38 +34,54 @@ from trickkit import data, models
 NOTEBOOK = data.ROOT / "notebooks" / "studio" / "studio.ipynb"
 PORT = 8866
 SIDES = (128, 256, 512, 1024, 2048)  # of the sizes that a painting goes through
-# What a process needs at its most, in bytes: so many to begin with and so many a pixel (`python benchmarks/art.py memory`).
+# What a process needs at its most, in bytes: so many to begin with and so many a pixel (`python
+# benchmarks/art.py memory`).
 NEEDS = {"paint": (1.0e9, 4500), "dream": (1.0e9, 1500)}
 
 
 def home() -> pathlib.Path:
-    """The folder that keeps what was made, outside the repository: $TRICKKIT_STUDIO, or trickkit_studio at home."""
+    """The folder that keeps what was made, outside the repository: $TRICKKIT_STUDIO, or
+    trickkit_studio at home.
+    """
     return pathlib.Path(os.environ.get("TRICKKIT_STUDIO", "~/trickkit_studio")).expanduser()
 
 
 def gallery(name: str) -> pathlib.Path:
-    """The folder of one gallery. Raises ValueError for a name that is not letters, digits and dashes, 40 at most."""
+    """The folder of one gallery.
+
+    Raises ValueError for a name that is not letters, digits and dashes, 40 at most.
+    """
     if not re.fullmatch(r"[A-Za-z0-9-]{1,40}", name):
-        raise ValueError(f"A gallery's name is letters, digits and dashes, 40 at most; {name[:60]!r} came.")
+        raise ValueError(
+            f"A gallery's name is letters, digits and dashes, 40 at most; {name[:60]!r} came."
+        )
     return home() / name
 
 
-def check_memory(kind: str, shape: Sequence[int], side: int) -> None:
+def validate_memory(kind: str, shape: Sequence[int], *, side: int) -> None:
     """Raise ValueError if a picture whose longer side is `side` wants more memory than is free now.
 
-    kind: a key of NEEDS; shape: of the photo, (1, 3, H, W), for its proportions.
+    kind: a key of NEEDS.
+    shape: of the photo, (1, 3, H, W), for its proportions.
     """
     base, each = NEEDS[kind]
     square = each * min(shape[2:]) / max(shape[2:])  # bytes a pixel of the square that it fits into
-    free, needed = psutil.virtual_memory().available, base + square * side**2
+    free = psutil.virtual_memory().available
+    needed = base + square * side**2
     if needed > 0.9 * free:
         most = int(max(0.0, (0.9 * free - base) / square) ** 0.5)
         advice = f"Choose {most} pixels or fewer" if most >= SIDES[0] else "Close other programs"
-        raise ValueError(f"{side} pixels want {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free. {advice}.")
+        raise ValueError(
+            f"{side} pixels want {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free."
+            f" {advice}."
+        )
 
 
 class Turn:
-    """A place in the queue of all pages on this computer, first come first served. It is lost when its process ends."""
+    """A place in the queue of all pages on this computer, first come first served.
+
+    It is lost when its process ends.
+    """
 
     def __init__(self):
         self.folder = home() / ".queue"
@@ -73,10 +92,13 @@ class Turn:
             self.lock.acquire()
 
     def door(self) -> FileLock:
+        """The lock that is held while places are taken or counted."""
         return FileLock(self.folder / "door")
 
     def before(self) -> int:
-        """How many are before this one; the tickets of those that ended without a word are thrown away."""
+        """How many are before this one; the tickets of those that ended without a word are thrown
+        away.
+        """
         waiting = 0
         with self.door():
             for other in self.folder.glob("*-*"):
@@ -89,6 +111,7 @@ class Turn:
         return waiting
 
     def leave(self) -> None:
+        """Give the place up."""
         self.lock.release()
         self.ticket.unlink(missing_ok=True)
 
@@ -96,16 +119,35 @@ class Turn:
 class Job:
     """One picture to be made, in a process of its own; its `state` says how it stands.
 
-    state: "waiting", "working", "done", "cancelled" or "failed". share: of the work done, 0 to 1. before: how many others are
-    first. preview: a JPEG's bytes, or None. result: the finished picture's file in the gallery. why: what failed.
+    state: "waiting", "working", "done", "cancelled" or "failed".
+    share: of the work done, 0 to 1.
+    before: how many others are first.
+    preview: a JPEG's bytes, or None.
+    result: the finished picture's file in the gallery.
+    why: what failed.
     """
 
-    def __init__(self, kind: str, photo: torch.Tensor, settings: dict, painting: torch.Tensor | None = None,
-                 folder: pathlib.Path | None = None):
-        check_memory(kind, photo.shape, settings["side"])
-        self.kind, self.shape, self.settings, self.gallery = kind, photo.shape, settings, folder or gallery("mine")
-        self.state, self.share, self.before, self.why = "waiting", 0.0, 0, ""
-        self.preview, self.result, self.process = None, None, None
+    def __init__(
+        self,
+        kind: str,
+        photo: torch.Tensor,
+        settings: dict,
+        *,
+        painting: torch.Tensor | None = None,
+        folder: pathlib.Path | None = None,
+    ):
+        validate_memory(kind, photo.shape, side=settings["side"])
+        self.kind = kind
+        self.shape = photo.shape
+        self.settings = settings
+        self.gallery = folder or gallery("mine")
+        self.state = "waiting"
+        self.share = 0.0
+        self.before = 0
+        self.why = ""
+        self.preview = None
+        self.result = None
+        self.process = None
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="trickkit-studio-"))
         for name, image in (("photo", photo), ("painting", painting)):
             if image is not None:
@@ -120,7 +162,10 @@ class Job:
                 self.process.kill()
 
     async def run(self) -> None:
-        """Wait for the turn, work, and keep the result. Never raises for what happens to the process."""
+        """Wait for the turn, work, and keep the result.
+
+        Never raises for what happens to the process.
+        """
         turn = Turn()
         try:
             while self.state == "waiting" and (before := turn.before()):
@@ -133,18 +178,26 @@ class Job:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     async def work(self) -> None:
+        """Work in a process, take over how far it comes, and keep what it makes."""
         try:
-            check_memory(self.kind, self.shape, self.settings["side"])
+            validate_memory(self.kind, self.shape, side=self.settings["side"])
         except ValueError as error:
-            self.state, self.why = "failed", str(error)
+            self.state = "failed"
+            self.why = str(error)
             return
-        self.state, self.before = "working", 0
-        # The open pipe tells the process that its page's kernel lives. Threads that wait are to sleep: on a busy computer those
-        # that spin instead make a dream many times slower.
+        self.state = "working"
+        self.before = 0
+        # The open pipe tells the process that its page's kernel lives. Threads that wait are to
+        # sleep: on a busy computer those that spin instead make a dream many times slower.
         with open(self.folder / "errors.txt", "wb") as errors:
-            self.process = subprocess.Popen([sys.executable, "-m", "trickkit.course.studio", str(self.folder)], cwd=data.ROOT,
-                                            env={"OMP_WAIT_POLICY": "passive"} | os.environ,
-                                            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors)
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "trickkit.course.studio", str(self.folder)],
+                cwd=data.ROOT,
+                env={"OMP_WAIT_POLICY": "passive"} | os.environ,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+            )
         try:
             while self.process.poll() is None:
                 self.look()
@@ -159,11 +212,16 @@ class Job:
         if self.process.returncode == 0 and made.exists():
             self.look()
             self.result = self.keep(made.read_bytes())
-            self.state, self.share = "done", 1.0
+            self.state = "done"
+            self.share = 1.0
         else:
             said = (self.folder / "errors.txt").read_text(errors="replace").strip().splitlines()
             killed = self.process.returncode in (-9, 137)
-            self.why = "The system ended it, most likely for want of memory." if killed else (said or ["It ended early."])[-1]
+            self.why = (
+                "The system ended it, most likely for want of memory."
+                if killed
+                else (said or ["It ended early."])[-1]
+            )
             self.state = "failed"
 
     def look(self) -> None:
@@ -175,63 +233,110 @@ class Job:
     def keep(self, content: bytes) -> pathlib.Path:
         """Put the finished picture into the gallery, under a name of its own."""
         self.gallery.mkdir(parents=True, exist_ok=True)
-        stem = f"{time.strftime('%Y-%m-%d %H.%M.%S')} {re.sub(r'[^a-z0-9]+', '_', self.settings['title'].lower())[:40]}"
-        names = [self.gallery / f"{stem}.png", *(self.gallery / f"{stem} {i}.png" for i in range(2, 100))]
+        stem = (
+            f"{time.strftime('%Y-%m-%d %H.%M.%S')}"
+            f" {re.sub(r'[^a-z0-9]+', '_', self.settings['title'].lower())[:40]}"
+        )
+        names = [
+            self.gallery / f"{stem}.png",
+            *(self.gallery / f"{stem} {i}.png" for i in range(2, 100)),
+        ]
         path = next(p for p in names if not p.exists())
         data.write_whole(path, content)
         return path
 
 
-def jpeg(image: torch.Tensor, side: int = 480) -> bytes:
-    """A small copy of an image (1, 3, H, W), at most `side` pixels wide or high, as the bytes of a JPEG."""
+def limited(image: torch.Tensor, *, side: int) -> torch.Tensor:
+    """An image (1, 3, H, W), made smaller if it is more than `side` pixels wide or high."""
+    return data.scaled(image, side=min(side, max(image.shape[2:])))
+
+
+def jpeg(image: torch.Tensor, *, side: int = 480) -> bytes:
+    """A small copy of an image (1, 3, H, W), at most `side` pixels wide or high, as the bytes of a
+    JPEG.
+    """
     file = io.BytesIO()
-    Image.fromarray(data.to_bytes(data.scaled(image, min(side, max(image.shape[2:]))))).save(file, "JPEG", quality=85)
+    Image.fromarray(data.to_bytes(limited(image, side=side))).save(file, "JPEG", quality=85)
     return file.getvalue()
 
 
 # What the process of a job does.
 
-def paint(photo: torch.Tensor, painting: torch.Tensor, settings: dict, tell: Callable[[torch.Tensor, float], None]):
-    """The photograph in the painting's style, as good as the minutes allow: `style.coarse_to_fine` against the clock."""
+
+def paint_job(
+    photo: torch.Tensor,
+    painting: torch.Tensor,
+    settings: dict,
+    tell: Callable[[torch.Tensor, float], None],
+) -> torch.Tensor:
+    """The photograph in the painting's style, as good as the minutes allow: `style.coarse_to_fine`
+    against the clock.
+    """
     from trickkit import style
 
-    net, side = style.network(), settings["side"]
+    net = style.vgg()
+    side = settings["side"]
     if settings["colours"] == "photo":
         painting = style.recolour(painting, photo)
     sides = [s for s in SIDES if s < side] + [side]
-    seconds, begun = 60 * settings["minutes"], time.monotonic()
-    until = {s: seconds * sum(sides[:i + 1]) / sum(sides) for i, s in enumerate(sides)}
+    seconds = 60 * settings["minutes"]
+    begun = time.monotonic()
+    until = {s: seconds * sum(sides[: i + 1]) / sum(sides) for i, s in enumerate(sides)}
 
-    def watch(image):
+    def callback(image):
         spent = time.monotonic() - begun
         tell(image, spent / seconds)
         if spent > until[max(image.shape[2:])]:
             raise StopIteration
 
-    return style.coarse_to_fine(net, photo, painting, sides, looks=10**6, ratio=settings["ratio"], rough=settings["rough"],
-                                watch=watch)
+    return style.coarse_to_fine(
+        net,
+        photo,
+        painting,
+        sides=sides,
+        max_evals=10**6,
+        ratio=settings["ratio"],
+        tv_weight=settings["tv_weight"],
+        callback=callback,
+    )
 
 
-def dream(photo: torch.Tensor, painting: None, settings: dict, tell: Callable[[torch.Tensor, float], None]):
+def dream_job(
+    photo: torch.Tensor,
+    painting: None,
+    settings: dict,
+    tell: Callable[[torch.Tensor, float], None],
+) -> torch.Tensor:
     """A dream over the photograph: `dreams.dreaming` with the settings."""
     from trickkit import dreams
 
-    net, count = models.imagenet(), settings["octaves"] * settings["steps"]
-    photo = data.scaled(photo, settings["side"])
-    for done, image in enumerate(dreams.dreaming(net, photo, dreams.layer(settings["layer"]), settings["octaves"],
-                                                 settings["steps"]), start=1):
+    net = models.imagenet()
+    count = settings["octaves"] * settings["steps"]
+    photo = data.scaled(photo, side=settings["side"])
+    steps = dreams.dreaming(
+        net,
+        photo,
+        dreams.layer(settings["layer"]),
+        octaves=settings["octaves"],
+        steps=settings["steps"],
+    )
+    for done, image in enumerate(steps, 1):
         tell(image, done / count)
     return image
 
 
 def work(folder: pathlib.Path) -> None:
-    """Make the picture that lies in a job's folder, telling there how it goes; end if the page that wants it is gone."""
+    """Make the picture that lies in a job's folder, telling there how it goes; end if the page that
+    wants it is gone.
+    """
+
     def guard():
         os.read(0, 1)  # until the page's end of the pipe is closed, by whatever
         os._exit(1)
 
     threading.Thread(target=guard, daemon=True).start()
-    settings, told = json.loads((folder / "settings.json").read_text()), [0.0]
+    settings = json.loads((folder / "settings.json").read_text())
+    told = [0.0]
     photo = data.photo(folder / "photo.png")
     painting = data.photo(folder / "painting.png") if (folder / "painting.png").exists() else None
 
@@ -241,7 +346,9 @@ def work(folder: pathlib.Path) -> None:
             data.write_whole(folder / "share", f"{min(share, 1):.3f}".encode())
             told[0] = time.monotonic()
 
-    made = {"paint": paint, "dream": dream}[settings["kind"]](photo, painting, settings, tell)
+    made = {"paint": paint_job, "dream": dream_job}[settings["kind"]](
+        photo, painting, settings, tell
+    )
     told[0] = 0.0
     tell(made, 1)
     data.write_whole(folder / "result.png", data.png(made))
@@ -249,18 +356,28 @@ def work(folder: pathlib.Path) -> None:
 
 # The page.
 
-def serve(room: bool = False) -> None:
-    """Serve the page with Voilà until Ctrl-C: to this computer only, or, room, to all who know the printed link."""
+
+def serve(*, room: bool = False) -> None:
+    """Serve the page with Voilà until Ctrl-C, to this computer only.
+
+    room: to all who know the printed link instead.
+    """
     token = secrets.token_urlsafe(12)
     address = f"http://127.0.0.1:{PORT}/?token={token}" + ("" if room else "&gallery=mine")
-    folder = home() / "room" if room else home()  # so that nobody in the room guesses their way into your own gallery
+    # So that nobody in the room guesses their way into your own gallery.
+    folder = home() / "room" if room else home()
     if room:
-        print(f"Anyone who knows this link can use the studio: http://ADDRESS-OF-THIS-COMPUTER:{PORT}/?token={token}")
+        print(
+            "Anyone who knows this link can use the studio:"
+            f" http://ADDRESS-OF-THIS-COMPUTER:{PORT}/?token={token}"
+        )
     print(f"Your own: {address}\nPictures are kept in {folder}. Ctrl-C here ends it.", flush=True)
     threading.Thread(target=open_when_served, args=[address], daemon=True).start()
     with contextlib.suppress(KeyboardInterrupt):
-        command = voila(PORT, token, "0.0.0.0" if room else "127.0.0.1")
-        sys.exit(subprocess.run(command, env=os.environ | {"TRICKKIT_STUDIO": str(folder)}).returncode)
+        command = voila(PORT, token, ip="0.0.0.0" if room else "127.0.0.1")
+        sys.exit(
+            subprocess.run(command, env=os.environ | {"TRICKKIT_STUDIO": str(folder)}).returncode
+        )
 
 
 def open_when_served(address: str) -> None:
@@ -272,12 +389,27 @@ def open_when_served(address: str) -> None:
     webbrowser.open(address)
 
 
-def voila(port: int, token: str, ip: str = "127.0.0.1") -> list[str]:
-    """The command that serves the studio's notebook: a phone's photo fits one message, and nothing comes from elsewhere."""
+def voila(port: int, token: str, *, ip: str = "127.0.0.1") -> list[str]:
+    """The command that serves the studio's notebook: a phone's photo fits one message, and nothing
+    comes from elsewhere.
+    """
     policy = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'self'"
-    settings = {"websocket_max_message_size": 100_000_000, "headers": {"Content-Security-Policy": policy}}
-    return [sys.executable, "-m", "voila", str(NOTEBOOK), "--no-browser", f"--port={port}", f"--Voila.ip={ip}",
-            f"--token={token}", f"--Voila.tornado_settings={settings}", "--MappingKernelManager.cull_idle_timeout=600"]
+    settings = {
+        "websocket_max_message_size": 100_000_000,
+        "headers": {"Content-Security-Policy": policy},
+    }
+    return [
+        sys.executable,
+        "-m",
+        "voila",
+        str(NOTEBOOK),
+        "--no-browser",
+        f"--port={port}",
+        f"--Voila.ip={ip}",
+        f"--token={token}",
+        f"--Voila.tornado_settings={settings}",
+        "--MappingKernelManager.cull_idle_timeout=600",
+    ]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""The studio's page: two tabs to ask for pictures, the queue, and the gallery. `trickkit.course.studio` makes them."""
+"""The studio's page: two tabs to ask for pictures, the queue, and the gallery.
+`trickkit.course.studio` makes them.
+"""
+
 import asyncio
 import base64
 import functools
@@ -16,17 +19,19 @@ from IPython.display import HTML, display
 from trickkit import data, widgets
 from trickkit.course import studio
 
-STYLE = """<style>
+CSS = """<style>
 .studio img { max-width: 100%; height: auto; display: block; }
 .studio .widget-inline-hbox { max-width: 100%; height: auto; }
 .studio a { text-decoration: underline; color: #0b5394; }
 .studio :focus-visible { outline: 3px solid #0072B2; outline-offset: 2px; }
 #rendered_cells > div, .jp-Cell { padding: 4px !important; }
 </style>"""
-# ipywidgets' upload button hides its file input; on a drop, its click is made to hand over what was dropped.
+# ipywidgets' upload button hides its file input; on a drop, its click is made to hand over what was
+# dropped.
 DROP = """<script>
 for (const name of ["dragover", "drop"]) document.addEventListener(name, event => {
-  const button = event.target.closest && event.target.closest(".source")?.querySelector(".widget-upload");
+  const source = event.target.closest && event.target.closest(".source");
+  const button = source?.querySelector(".widget-upload");
   event.preventDefault();
   if (name === "dragover" || !button || !event.dataTransfer.files.length) return;
   const usual = HTMLInputElement.prototype.click;
@@ -37,19 +42,36 @@ for (const name of ["dragover", "drop"]) document.addEventListener(name, event =
   try { button.click(); } finally { HTMLInputElement.prototype.click = usual; }
 });
 </script>"""
-LAYERS = {"lines and waves": "network.blocks.1", "eyes and fur": "network.blocks.4", "spirals and faces": "network.blocks.5"}
-STRENGTHS = {"a touch": 1e-2, "light": 1e-3, "as in the lesson": 1e-4, "strong": 1e-5, "nearly all painting": 1e-6}
+LAYERS = {
+    "lines and waves": "network.blocks.1",
+    "eyes and fur": "network.blocks.4",
+    "spirals and faces": "network.blocks.5",
+}
+STRENGTHS = {
+    "a touch": 1e-2,
+    "light": 1e-3,
+    "as in the lesson": 1e-4,
+    "strong": 1e-5,
+    "nearly all painting": 1e-6,
+}
 SIZES = [256, 384, 512, 768, 1024, 1536, 2048]  # pixels of the longer side
 SHOWN = 24  # pictures of the gallery, the newest
+FULL_SIZE = "Download it full size (PNG)"
 
 
 def wide() -> w.Layout:
-    """As wide as the page, or 420 pixels where it is wider. A new one each time, for what shares a layout hides together."""
+    """As wide as the page, or 420 pixels where it is wider.
+
+    A new one each time, for what shares a layout hides together.
+    """
     return w.Layout(width="100%", max_width="420px")
 
 
-def listed(label: str, options: list, start: object) -> w.Dropdown:
-    """A list to choose one value from; options: values, or (words, value)."""
+def dropdown(label: str, options: list, start: object) -> w.Dropdown:
+    """A list to choose one value from.
+
+    options: values, or (words, value).
+    """
     return w.Dropdown(options=options, value=start, description=label, layout=wide())
 
 
@@ -58,68 +80,84 @@ def in_rows() -> w.Layout:
     return w.Layout(flex_flow="row wrap", width="100%", grid_gap="8px", align_items="flex-start")
 
 
-def picture(content: bytes, alt: str, side: int | None = None) -> str:
-    """A picture's bytes, PNG or JPEG, as HTML with alt text; side: its greatest width in pixels."""
+def image_tag(content: bytes, alt: str, *, side: int | None = None) -> str:
+    """A picture's bytes, PNG or JPEG, as HTML with alt text.
+
+    side: its greatest width in pixels.
+    """
     kind = "png" if content.startswith(b"\x89PNG") else "jpeg"
     limit = f' style="max-width: min(100%, {side}px)"' if side else ""
-    return f'<img alt="{html.escape(alt)}"{limit} src="data:image/{kind};base64,{base64.b64encode(content).decode()}">'
+    return (
+        f'<img alt="{html.escape(alt)}"{limit}'
+        f' src="data:image/{kind};base64,{base64.b64encode(content).decode()}">'
+    )
 
 
 @functools.cache
 def thumbnail(file: pathlib.Path) -> bytes:
-    """A finished picture, small, as the bytes of a JPEG: made once, for a gallery's files do not change."""
-    return studio.jpeg(data.photo(file), 160)
+    """A finished picture, small, as the bytes of a JPEG: made once, for a gallery's files do not
+    change.
+    """
+    return studio.jpeg(data.photo(file), side=160)
 
 
-class Source:
-    """A picture to be chosen: a file of one's own, or one of the course's. `image` is the one chosen last, `name` its name.
+class Source(widgets.PhotoSource):
+    """A photograph or painting to be chosen, which can be dropped here too; a small copy is shown.
 
-    read: data.picture or data.painting; names: theirs.
+    kind: "photo" or "painting".
+    start: the name of the first.
+    names: of the course's, to choose from.
+    ours: what reads them, `data.picture` or `data.painting`.
     """
 
-    def __init__(self, label: str, names: list[str], read: Callable[[str], torch.Tensor], start: str):
-        self.read = read
-        words = f"Drop your {label} here, or browse"
-        self.upload = w.FileUpload(accept="image/*", multiple=False, description=words, layout=wide())
-        self.ours = widgets.choice(names, "or one of ours", start)
-        self.ours.layout, self.says, self.shown = wide(), w.HTML(), w.HTML()
-        self.box = w.VBox([self.upload, self.ours, self.says, self.shown], layout=w.Layout(width="100%", max_width="440px"))
+    def __init__(
+        self, kind: str, start: str, *, names: list[str], ours: Callable[..., torch.Tensor]
+    ):
+        def read(source):
+            photo = widgets.open_photo(source, ours=ours)
+            return studio.limited(photo, side=SIZES[-1])  # a phone's would fill a room
+
+        label = f"Drop your {kind} here, or browse"
+        super().__init__(start, names=names, read=read, label=label)
+        self.upload.layout = wide()
+        self.ours.layout = wide()
+        self.shown = w.HTML()
+        self.box = w.VBox(
+            [self.upload, self.ours, self.says, self.shown],
+            layout=w.Layout(width="100%", max_width="440px"),
+        )
         self.box.add_class("source")
-        self.choose()
-        self.upload.observe(lambda _: self.take(), "value")
-        self.ours.observe(lambda _: self.choose(), "value")
+        self.changed()
 
-    def choose(self) -> None:
-        """Take one of the course's."""
-        self.put(self.read(self.ours.value), self.ours.value, data.attribution(self.ours.value))
-
-    def take(self) -> None:
-        """Take the file that was dropped in, if it is a picture; else say why not, and keep what was there."""
-        if not self.upload.value:
-            return
-        file = self.upload.value[0]
-        try:
-            self.put(data.photo(file["content"].tobytes()), pathlib.Path(file["name"]).stem, "")
-        except ValueError as error:
-            self.says.value = widgets.spoken(str(error))
-
-    def put(self, image: torch.Tensor, name: str, credit: str) -> None:
-        self.image, self.name = data.scaled(image, min(max(image.shape[2:]), SIZES[-1])), name  # a phone's would fill a room
-        self.says.value = widgets.spoken("")
-        self.shown.value = picture(studio.jpeg(image, 240), f"Chosen: {name}") + f"<small>{html.escape(credit)}</small>"
+    def changed(self) -> None:
+        """Show a small copy, and its attribution."""
+        self.says.say("")
+        self.shown.value = (
+            image_tag(studio.jpeg(self.photo, side=240), f"Chosen: {self.name}")
+            + f"<small>{self.credit.value}</small>"
+        )
 
 
-class Row:
-    """A job in the queue: how it stands, what it looks like so far, a button to cancel it, and its download."""
+class JobRow:
+    """A job in the queue: how it stands, what it looks like so far, a button to cancel it, and its
+    download.
+    """
 
     def __init__(self, job: studio.Job, title: str):
-        self.job, self.title = job, title
-        self.says, self.shown, self.download = w.HTML(), w.HTML(), w.HTML()
+        self.job = job
+        self.title = title
+        self.says = widgets.Announcer()
+        self.shown = w.HTML()
+        self.download = widgets.Download()
         self.bar = w.FloatProgress(max=1.0, layout=wide())
         self.cancel = w.Button(description="Cancel", tooltip=f"Cancel {title}")
         self.cancel.on_click(lambda _: job.cancel())
-        self.box = w.VBox([self.says, self.bar, self.cancel, self.shown, self.download], layout=w.Layout(width="100%"))
-        self.told, self.seen = "", None
+        self.box = w.VBox(
+            [self.says, self.bar, self.cancel, self.shown, self.download],
+            layout=w.Layout(width="100%"),
+        )
+        self.told = ""
+        self.seen = None
         self.follow()
 
     def follow(self) -> None:
@@ -127,18 +165,26 @@ class Row:
         job = self.job
         self.bar.value = job.share
         ahead = f"waiting, {job.before} before it" if job.before else "its turn comes"
-        words = {"waiting": ahead, "working": "working", "done": "finished", "cancelled": "cancelled",
-                 "failed": f"could not be made: {job.why} The others go on"}[job.state]
+        words = {
+            "waiting": ahead,
+            "working": "working",
+            "done": "finished",
+            "cancelled": "cancelled",
+            "failed": f"could not be made: {job.why} The others go on",
+        }[job.state]
         if words != self.told:
-            self.told, self.says.value = words, widgets.spoken(f"{self.title}: {words}.")
+            self.told = words
+            self.says.say(f"{self.title}: {words}.")
         if job.preview is not self.seen:
             self.seen = job.preview
-            self.shown.value = picture(job.preview, f"{self.title}, so far", 480)
+            self.shown.value = image_tag(job.preview, f"{self.title}, so far", side=480)
         if job.state in ("done", "cancelled", "failed"):
             self.cancel.layout.display = self.bar.layout.display = "none"
         if job.state == "done" and not self.download.value:
-            self.shown.value = picture(studio.jpeg(data.photo(job.result), 720), f"{self.title}, finished", 720)
-            self.download.value = widgets.link(job.result.read_bytes(), job.result.name, "Download it full size (PNG)").data
+            self.shown.value = image_tag(
+                studio.jpeg(data.photo(job.result), side=720), f"{self.title}, finished", side=720
+            )
+            self.download.offer(job.result.read_bytes(), job.result.name, words=FULL_SIZE)
 
 
 class Page:
@@ -148,75 +194,132 @@ class Page:
     """
 
     def __init__(self, gallery: str):
-        self.folder, self.rows = studio.gallery(gallery), []
-        self.queue, self.album, self.opened = w.VBox(), w.Box(layout=in_rows()), w.VBox()
+        self.folder = studio.gallery(gallery)
+        self.rows = []
+        self.queue = w.VBox()
+        self.album = w.Box(layout=in_rows())
+        self.opened = w.VBox()
         tabs = w.Tab([self.paint_tab(), self.dream_tab()], titles=["Paint", "Dream"])
         link = f'<a href="?gallery={gallery}">?gallery={gallery}</a>'
-        self.box = w.VBox([
-            w.HTML(f"{STYLE}<h1>The studio</h1><p>All is made on the computer that serves this page, and stays there.</p>"
-                   f"<p>Your pictures are kept under {link}: keep that link to come back to them.</p>"),
-            tabs, w.HTML("<h2>Being made</h2>"), self.queue, w.HTML("<h2>Gallery</h2>"), self.album, self.opened])
+        self.box = w.VBox(
+            [
+                w.HTML(
+                    f"{CSS}<h1>The studio</h1><p>All is made on the computer that serves this page,"
+                    f" and stays there.</p><p>Your pictures are kept under {link}: keep that link"
+                    " to come back to them.</p>"
+                ),
+                tabs,
+                w.HTML("<h2>Being made</h2>"),
+                self.queue,
+                w.HTML("<h2>Gallery</h2>"),
+                self.album,
+                self.opened,
+            ]
+        )
         self.box.add_class("studio")
         self.hang()
 
     def paint_tab(self) -> w.VBox:
-        photo = Source("photo", data.pictures(), data.picture, "macaw")
-        painting = Source("painting", data.paintings(), data.painting, "great_wave")
-        strength = w.SelectionSlider(options=list(STRENGTHS.items()), value=1e-4, description="strength", layout=wide())
-        colours = listed("colours", [("the painting's", "painting"), ("the photo's", "photo")], "painting")
-        side = listed("size", SIZES, 512)
-        minutes = listed("minutes", [0.25, 0.5, 1, 2, 5, 10, 20], 2)
+        """What to ask for a painting with."""
+        content = Source("photo", "macaw", names=data.picture_names(), ours=data.picture)
+        style = Source("painting", "great_wave", names=data.painting_names(), ours=data.painting)
+        strength = w.SelectionSlider(
+            options=list(STRENGTHS.items()), value=1e-4, description="strength", layout=wide()
+        )
+        colours = dropdown(
+            "colours", [("the painting's", "painting"), ("the photo's", "photo")], "painting"
+        )
+        side = dropdown("size", SIZES, 512)
+        minutes = dropdown("minutes", [0.25, 0.5, 1, 2, 5, 10, 20], 2)
 
         def asked():
-            title = f"{photo.name} as {painting.name}"
-            self.start("paint", photo.image, title, {"ratio": strength.value, "rough": 3.0, "colours": colours.value,
-                                                     "side": side.value, "minutes": minutes.value}, painting.image)
+            self.start(
+                "paint",
+                content.photo,
+                f"{content.name} as {style.name}",
+                {
+                    "ratio": strength.value,
+                    "tv_weight": 3.0,
+                    "colours": colours.value,
+                    "side": side.value,
+                    "minutes": minutes.value,
+                },
+                painting=style.photo,
+            )
 
-        return self.tab([photo, painting], [strength, colours, side, minutes], "Paint it", asked)
+        return self.tab([content, style], [strength, colours, side, minutes], "Paint it", asked)
 
     def dream_tab(self) -> w.VBox:
-        photo = Source("photo", data.pictures(), data.picture, "rocket")
-        layer = listed("more of", list(LAYERS.items()), "network.blocks.4")
+        """What to ask for a dream with."""
+        source = Source("photo", "rocket", names=data.picture_names(), ours=data.picture)
+        layer = dropdown("more of", list(LAYERS.items()), "network.blocks.4")
         octaves = widgets.slider([1, 2, 3, 4, 5, 6], "octaves", start=3)
         steps = widgets.slider([5, 10, 20, 40, 80], "steps in each", start=1)
-        octaves.layout, steps.layout = wide(), wide()
-        side = listed("size", SIZES, 512)
+        octaves.layout = wide()
+        steps.layout = wide()
+        side = dropdown("size", SIZES, 512)
 
         def asked():
-            self.start("dream", photo.image, f"{photo.name} dreaming", {"layer": layer.value, "octaves": octaves.value,
-                                                                        "steps": steps.value, "side": side.value})
+            self.start(
+                "dream",
+                source.photo,
+                f"{source.name} dreaming",
+                {
+                    "layer": layer.value,
+                    "octaves": octaves.value,
+                    "steps": steps.value,
+                    "side": side.value,
+                },
+            )
 
-        return self.tab([photo], [layer, octaves, steps, side], "Dream it", asked)
+        return self.tab([source], [layer, octaves, steps, side], "Dream it", asked)
 
-    def tab(self, sources: list[Source], controls: list[w.Widget], words: str, asked: Callable) -> w.VBox:
-        """What is chosen from, how it is to be done, and a button that asks for it; a refusal is said below the button."""
-        button, says = w.Button(description=words, button_style="primary"), w.HTML()
+    def tab(
+        self, sources: list[Source], controls: list[w.Widget], words: str, asked: Callable
+    ) -> w.VBox:
+        """What is chosen from, how it is to be done, and a button that asks for it; a refusal is
+        said below the button.
+        """
+        button = w.Button(description=words, button_style="primary")
+        says = widgets.Announcer()
 
         def clicked(_):
             try:
                 asked()
-                says.value = widgets.spoken("Asked for: it is made below.")
+                says.say("Asked for: it is made below.")
             except (ValueError, OSError) as error:
-                says.value = widgets.spoken(str(error))
+                says.say(str(error))
 
         button.on_click(clicked)
         return w.VBox([w.Box([s.box for s in sources], layout=in_rows()), *controls, button, says])
 
-    def start(self, kind: str, photo: torch.Tensor, title: str, settings: dict, painting: torch.Tensor | None = None) -> None:
+    def start(
+        self,
+        kind: str,
+        photo: torch.Tensor,
+        title: str,
+        settings: dict,
+        *,
+        painting: torch.Tensor | None = None,
+    ) -> None:
         """Ask for a picture: a new row, and a task that follows it to its end."""
-        job = studio.Job(kind, photo, settings | {"title": title}, painting, self.folder)
-        row = Row(job, title)
+        job = studio.Job(
+            kind, photo, settings | {"title": title}, painting=painting, folder=self.folder
+        )
+        row = JobRow(job, title)
         self.rows.insert(0, row)
         self.queue.children = [r.box for r in self.rows]
         row.task = asyncio.ensure_future(self.follow(row))
 
-    async def follow(self, row: Row) -> None:
+    async def follow(self, row: JobRow) -> None:
+        """Keep a row up to date until its job has ended, then hang what was made."""
         task = asyncio.ensure_future(row.job.run())
         while not task.done():
             row.follow()
             await asyncio.wait([task], timeout=0.4)
         if task.exception():
-            row.job.state, row.job.why = "failed", str(task.exception())
+            row.job.state = "failed"
+            row.job.why = str(task.exception())
         row.follow()
         self.hang()
 
@@ -225,7 +328,7 @@ class Page:
         files = sorted(self.folder.glob("*.png"), reverse=True)[:SHOWN]
         hung = []
         for file in files:
-            thumb = w.HTML(picture(thumbnail(file), file.stem, 160))
+            thumb = w.HTML(image_tag(thumbnail(file), file.stem, side=160))
             button = w.Button(description="Open", tooltip=f"Open {file.stem}")
             button.on_click(lambda _, file=file: self.open(file))
             hung.append(w.VBox([thumb, button]))
@@ -234,17 +337,24 @@ class Page:
     def open(self, file: pathlib.Path) -> None:
         """Show a picture of the gallery large, with its download."""
         content = file.read_bytes()
-        self.opened.children = [w.HTML(picture(studio.jpeg(data.photo(content), 1024), file.stem, 1024)),
-                                w.HTML(widgets.link(content, file.name, "Download it full size (PNG)").data)]
+        large = image_tag(studio.jpeg(data.photo(content), side=1024), file.stem, side=1024)
+        download = widgets.Download()
+        download.offer(content, file.name, words=FULL_SIZE)
+        self.opened.children = [w.HTML(large), download]
 
 
-def show() -> None:
-    """Show the page. The gallery is the one that the address names (?gallery=…), or else a new one."""
+def show_page() -> None:
+    """Show the page.
+
+    The gallery is the one that the address names (?gallery=…), or else a new one.
+    """
     asked = parse_qs(os.environ.get("QUERY_STRING", "")).get("gallery", [""])[0]
     try:
         page = Page(asked or secrets.token_hex(5))
     except ValueError as error:
-        widgets.show_controls(w.HTML(widgets.spoken(str(error))))
+        says = widgets.Announcer()
+        says.say(str(error))
+        widgets.show_controls(says)
     else:
         widgets.show_controls(page.box)
         display(HTML(DROP))

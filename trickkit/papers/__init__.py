@@ -1,11 +1,15 @@
-"""What a paper reports, beside what we measured. The papers' numbers are data/papers.csv; ours come from the lessons."""
+"""What a paper reports, beside what we measured.
+
+The papers' numbers are data/papers.csv; ours come from the lessons.
+"""
+
 import csv
 import functools
 import json
 import pathlib
 import statistics
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 from trickkit import common, data
 from trickkit.common import unknown
@@ -13,29 +17,36 @@ from trickkit.common import unknown
 MIME = "application/vnd.trickkit.papers+json"
 
 
-class Row(NamedTuple):
-    """One comparison. The paper's value is in data/papers.csv, empty where it says it in words only.
+@dataclass(frozen=True)
+class Row:
+    """One comparison.
 
-    ours: one number, or a sequence of one from each run, which is shown as mean ± standard deviation. It, or the mean, stays
-    inside band, low to high.
+    The paper's value is in data/papers.csv, empty where it says it in words only.
+
+    ours: one number, or a sequence of one from each run, which is shown as mean ± standard
+        deviation. It, or the mean, stays inside band, low to high.
     """
 
     id: str
     ours: float | Sequence[float]
     band: tuple[float, float]
-    settings: str = "as in the paper"
-    why: str = ""
+    settings: str = field(default="as in the paper", kw_only=True)
+    why: str = field(default="", kw_only=True)
 
 
 @functools.cache
 def reported() -> dict[str, dict[str, str]]:
-    """What the papers say, by id: paper, where (place in the paper), quantity, value, unit, settings (data/papers.csv)."""
+    """What the papers say, by id: paper, where (place in the paper), quantity, value, unit,
+    settings (data/papers.csv).
+    """
     with open(data.DATA / "papers.csv", encoding="utf-8", newline="") as f:
         return {row["id"]: row for row in csv.DictReader(f)}
 
 
 def verdict(theirs: str, ours: float) -> str:
-    """"same" to the digits the paper prints, "near" within a tenth of it, else "differs"; "–" where it gives no number."""
+    """ "same" to the digits the paper prints, "near" within a tenth of it, else "differs"; "–"
+    where it gives no number.
+    """
     if not theirs:
         return "–"
     digits = len(theirs.partition(".")[2])
@@ -56,47 +67,83 @@ class Comparison:
 
 def table(rows: list[dict]) -> str:
     """Rows of `compare` as a Markdown table."""
-    lines = ["| what | paper | ours | verdict | our settings; why it differs |", "| --- | --- | --- | --- | --- |"]
+    lines = [
+        "| what | paper | ours | verdict | our settings; why it differs |",
+        "| --- | --- | --- | --- | --- |",
+    ]
     for r in rows:
         paper = f"{r['value']} {r['unit']}".strip() if r["value"] else "in words"
-        lines.append(f"| {r['quantity']} ({r['paper']}, {r['where']}) | {paper} | {r['ours']} {r['unit']} | {r['verdict']} "
-                     f"| {'; '.join(x for x in (r['our_settings'], r['why']) if x)} |")
+        lines.append(
+            f"| {r['quantity']} ({r['paper']}, {r['where']}) | {paper} | {r['ours']} {r['unit']} |"
+            f" {r['verdict']} | {'; '.join(x for x in (r['our_settings'], r['why']) if x)} |"
+        )
     return "\n".join(lines)
 
 
 def compare(*rows: Row) -> Comparison:
     """The paper's numbers beside ours, for the end of a lesson.
 
-    Raises AssertionError if one of ours left its band, ValueError for an unknown id, or for a difference with no reason.
+    Raises AssertionError if one of ours left its band, ValueError for an unknown id, or for a
+        difference with no reason.
     """
-    out, astray = [], []
+    out = []
+    astray = []
     for row in rows:
         if row.id not in reported():
             raise unknown("paper's number", row.id, reported())
-        runs = list(map(float, row.ours)) if isinstance(row.ours, list | tuple) else [float(row.ours)]
-        paper, ours = reported()[row.id], statistics.fmean(runs)
+        runs = (
+            list(map(float, row.ours)) if isinstance(row.ours, list | tuple) else [float(row.ours)]
+        )
+        paper = reported()[row.id]
+        ours = statistics.fmean(runs)
         said = verdict(paper["value"], ours)
         if said == "differs" and not row.why:
-            raise ValueError(f"{row.id}: ours is {ours:.4g}, the paper's {paper['value']}. Say why they differ.")
+            raise ValueError(
+                f"{row.id}: ours is {ours:.4g}, the paper's {paper['value']}. Say why they differ."
+            )
         if not row.band[0] <= ours <= row.band[1]:
-            astray.append(f"{row.id}: ours is {ours:.4g}, outside its band {row.band[0]:g} to {row.band[1]:g}")
-        form = f".{len(paper['value'].partition('.')[2])}f" if paper["value"] else ".2g" if len(runs) > 1 else ".4g"
+            astray.append(
+                f"{row.id}: ours is {ours:.4g}, outside its band {row.band[0]:g} to {row.band[1]:g}"
+            )
+        form = (
+            f".{len(paper['value'].partition('.')[2])}f"
+            if paper["value"]
+            else ".2g"
+            if len(runs) > 1
+            else ".4g"
+        )
         if ours and float(format(ours, form)) == 0:
             form = ".1g"  # too small for the paper's digits, but not nothing
         spread = f" ± {format(statistics.stdev(runs), form)}" if len(runs) > 1 else ""
-        out.append({**paper, "ours": format(ours, form) + spread, "verdict": said, "our_settings": row.settings,
-                    "why": row.why})
+        out.append(
+            {
+                **paper,
+                "ours": format(ours, form) + spread,
+                "verdict": said,
+                "our_settings": row.settings,
+                "why": row.why,
+            }
+        )
     if astray:
         raise AssertionError("; ".join(astray))
     return Comparison(out)
 
 
-def gather(folder: pathlib.Path = data.ROOT / "notebooks") -> str:
+def gather(*, folder: pathlib.Path = data.ROOT / "notebooks") -> str:
     """The scoreboard of the whole course, as Markdown, from the outputs stored in its lessons."""
-    parts = ["# Papers and us", "",
-             "What papers report, beside what the lessons measured: gathered from their stored outputs by `make papers`.",
-             "*same*: equal to the digits the paper prints; *near*: within a tenth of it; *differs*: the last column says why;",
-             "*–*: the paper says it in words."]
+    parts = [
+        "# Papers and us",
+        "",
+        (
+            "What papers report, beside what the lessons measured: gathered from their stored"
+            " outputs by `make papers`."
+        ),
+        (
+            "*same*: equal to the digits the paper prints; *near*: within a tenth of it; *differs*:"
+            " the last column says why;"
+        ),
+        "*–*: the paper says it in words.",
+    ]
     for lesson in sorted(folder.glob("*.ipynb")):
         book = json.loads(lesson.read_text(encoding="utf-8"))
         outputs = [output for cell in book["cells"] for output in cell.get("outputs", [])]

@@ -1,9 +1,11 @@
 """Adversarial training by the fast gradient sign, and the measurements of the paper that named it.
 
-Goodfellow, Shlens, Szegedy 2015, "Explaining and Harnessing Adversarial Examples", arXiv:1412.6572. Everything here is for
-handwritten digits, ε = 0.25 of the way from black to white. The paper's x + ε · sign(∇J) is taken as it is printed, so a
-pixel may leave [0, 1]; `attacks.fgsm` is the same step kept in the picture. Shares and confidences are percentages.
+Goodfellow, Shlens, Szegedy 2015, "Explaining and Harnessing Adversarial Examples", arXiv:1412.6572.
+Everything here is for handwritten digits, ε = 0.25 of the way from black to white. The paper's x +
+ε · sign(∇J) is taken as it is printed, so a pixel may leave [0, 1]; `attacks.fgsm` is the same step
+kept in the picture. Shares and confidences are percentages.
 """
+
 from collections.abc import Callable, Sequence
 
 import torch
@@ -11,42 +13,69 @@ from torch import nn
 from torch.nn import functional as F
 
 from trickkit import data, models, training
-from trickkit.contract import device, lead
+from trickkit.contract import device, margin
 
 EPS = 0.25
 
 
-def sign_step(model: Callable, images: torch.Tensor, labels: torch.Tensor, eps: float = EPS,
-              loss: Callable = F.cross_entropy) -> torch.Tensor:
-    """x + ε · sign(∇ₓ J(x, y)), as the paper prints it (§4): pixels may leave [0, 1], and each moves by ε or not at all.
+def sign_step(
+    model: Callable,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    *,
+    eps: float = EPS,
+    loss: Callable = F.cross_entropy,
+) -> torch.Tensor:
+    """x + ε · sign(∇ₓ J(x, y)), as the paper prints it (§4): pixels may leave [0, 1], and each
+    moves by ε or not at all.
 
-    images: (N, C, H, W); labels: (N,); loss: (outputs of the model, labels) -> J, the cross-entropy unless the model learnt
-    another.
+    images: (N, C, H, W).
+    labels: (N,).
+    loss: (outputs of the model, labels) -> J, the cross-entropy unless the model learnt another.
     """
     images = images.detach().clone().requires_grad_(True)
-    slope = torch.autograd.grad(loss(model(images), labels), images)[0]
-    return images.detach() + eps * slope.sign()
+    gradient = torch.autograd.grad(loss(model(images), labels), images)[0]
+    return images.detach() + eps * gradient.sign()
 
 
-def worst_case_loss(weights: torch.Tensor, bias: torch.Tensor, images: torch.Tensor, signs: torch.Tensor,
-                    eps: float) -> torch.Tensor:
-    """Logistic regression's loss on the worst change of ε per pixel: the mean of ζ(ε‖w‖₁ − y(w·x + b)), ζ the softplus.
+def worst_case_loss(
+    weights: torch.Tensor,
+    bias: torch.Tensor,
+    images: torch.Tensor,
+    signs: torch.Tensor,
+    *,
+    eps: float,
+) -> torch.Tensor:
+    """Logistic regression's loss on the worst change of ε per pixel: the mean of ζ(ε‖w‖₁ −
+    y(w·x + b)), ζ the softplus.
 
-    No change of ε per pixel can lower y(w·x + b) by more than ε‖w‖₁, and one does. The paper (§5) prints
-    ζ(y(ε‖w‖₁ − w·x − b)), which is the same for y = +1 only. weights: (pixels,); bias: (); images: (N, pixels); signs: (N,), +1
-    or −1.
+    No change of ε per pixel can lower y(w·x + b) by more than ε‖w‖₁, and one does. The paper (§5)
+    prints ζ(y(ε‖w‖₁ − w·x − b)), which is the same for y = +1 only.
+    weights: (pixels,).
+    bias: ().
+    images: (N, pixels).
+    signs: (N,), +1 or −1.
     """
     return F.softplus(eps * weights.abs().sum() - signs * (images @ weights + bias)).mean()
 
 
-def adversarial_loss(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, eps: float = EPS,
-                     alpha: float = 0.5) -> torch.Tensor:
-    """α J(x, y) + (1 − α) J(x + ε · sign(∇ₓ J(x, y)), y), with the step taken anew from the model as it is now (§6).
+def adversarial_loss(
+    model: nn.Module,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    *,
+    eps: float = EPS,
+    alpha: float = 0.5,
+) -> torch.Tensor:
+    """α J(x, y) + (1 − α) J(x + ε · sign(∇ₓ J(x, y)), y), with the step taken anew from the model
+    as it is now (§6).
 
     For `training.train(…, loss=adversarial_loss)`. No gradient flows through the sign.
     """
-    stepped = sign_step(model, images, labels, eps)
-    return alpha * F.cross_entropy(model(images), labels) + (1 - alpha) * F.cross_entropy(model(stepped), labels)
+    stepped = sign_step(model, images, labels, eps=eps)
+    return alpha * F.cross_entropy(model(images), labels) + (1 - alpha) * F.cross_entropy(
+        model(stepped), labels
+    )
 
 
 def logistic_loss(model: nn.Module, images: torch.Tensor, signs: torch.Tensor) -> torch.Tensor:
@@ -55,13 +84,17 @@ def logistic_loss(model: nn.Module, images: torch.Tensor, signs: torch.Tensor) -
 
 
 def sigmoid_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """The loss of ten separate yes-or-no questions, p_k = σ(logit k): the mean over images of the sum over classes."""
+    """The loss of ten separate yes-or-no questions, p_k = σ(logit k): the mean over images of the
+    sum over classes.
+    """
     yes = F.one_hot(labels, logits.shape[1]).to(logits)
     return F.binary_cross_entropy_with_logits(logits, yes, reduction="sum") / len(labels)
 
 
 def rbf_loss(log_chances: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """The same for a `models.RBF`, which gives log p_k: −log p_y − Σ log(1 − p_k) over the other classes, mean over images."""
+    """The same for a `models.RBF`, which gives log p_k: −log p_y − Σ log(1 − p_k) over the other
+    classes, mean over images.
+    """
     log_no = torch.log(-torch.expm1(log_chances.clamp(max=-1e-6)))
     yes = F.one_hot(labels, log_chances.shape[1]).bool()
     return -torch.where(yes, log_chances, log_no).sum(1).mean()
@@ -73,103 +106,164 @@ def softmax(outputs: torch.Tensor) -> torch.Tensor:
 
 
 @torch.no_grad()
-def mistakes(model: Callable, images: torch.Tensor, labels: torch.Tensor, chances: Callable = softmax) -> tuple[float, float]:
-    """The share of images misread, and the mean confidence on those: the largest probability, whatever the class (both in %).
+def mistakes(
+    model: Callable,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    *,
+    probabilities: Callable = softmax,
+) -> tuple[float, float]:
+    """The share of images misread, and the mean confidence on those: the largest probability,
+    whatever the class (both in %).
 
-    chances: from the model's outputs to probabilities (N, K): `softmax`, torch.sigmoid, or torch.exp for log p.
+    probabilities: from the model's outputs to probabilities (N, K): `softmax`, torch.sigmoid, or
+        torch.exp for log p.
     """
     outputs = model(images)
-    sure, wrong = chances(outputs).amax(1), outputs.argmax(1) != labels
-    return 100 * wrong.float().mean().item(), 100 * sure[wrong].mean().item() if wrong.any() else 0.0
+    sure = probabilities(outputs).amax(1)
+    wrong = outputs.argmax(1) != labels
+    return 100 * wrong.float().mean().item(), (
+        100 * sure[wrong].mean().item() if wrong.any() else 0.0
+    )
 
 
 @torch.no_grad()
-def rubbish(model: Callable, chances: Callable = softmax, count: int = 10_000, seed: int = 0) -> tuple[float, float, float]:
-    """What a model says to Gaussian noise N(0, 1) a pixel, not clipped, where the only right answer is "nothing" (App. A).
+def rubbish(
+    model: Callable, *, probabilities: Callable = softmax, count: int = 10_000, seed: int = 0
+) -> tuple[float, float, float]:
+    """What a model says to Gaussian noise N(0, 1) a pixel, not clipped, where the only right answer
+    is "nothing" (App. A).
 
-    A false alarm is a class with p > ½. Returns the share of false alarms, their mean confidence, and the share of the class
-    most often given (all in %).
+    A false alarm is a class with p > ½.
+    Returns the share of false alarms, their mean confidence, and the share of the class most often
+        given (all in %).
     """
-    dice = torch.Generator().manual_seed(seed)
-    sure, read = chances(model(torch.randn(count, 1, 28, 28, generator=dice).to(device()))).max(1)
+    generator = torch.Generator().manual_seed(seed)
+    sure, read = probabilities(
+        model(torch.randn(count, 1, 28, 28, generator=generator).to(device()))
+    ).max(1)
     alarm = sure > 0.5
     if not alarm.any():
         return 0.0, 0.0, 0.0
     favourite = read[alarm].bincount().max() / alarm.sum()
-    return tuple(100 * share.item() for share in (alarm.float().mean(), sure[alarm].mean(), favourite))
+    return tuple(
+        100 * share.item() for share in (alarm.float().mean(), sure[alarm].mean(), favourite)
+    )
 
 
-def agreement(reference: torch.Tensor, other: torch.Tensor, labels: torch.Tensor) -> tuple[float, float]:
-    """How often two models give the same class where the reference errs, and where both err (both in %). All: (N,)."""
-    same, first, both = reference == other, reference != labels, (reference != labels) & (other != labels)
-    return tuple(100 * same[rows].float().mean().item() if rows.any() else 0.0 for rows in (first, both))
+def agreement(
+    reference: torch.Tensor, other: torch.Tensor, labels: torch.Tensor
+) -> tuple[float, float]:
+    """How often two models give the same class where the reference errs, and where both err
+    (both in %). All: (N,).
+    """
+    same = reference == other
+    first = reference != labels
+    both = (reference != labels) & (other != labels)
+    return tuple(
+        100 * same[rows].float().mean().item() if rows.any() else 0.0 for rows in (first, both)
+    )
 
 
 def along(model: Callable, image: torch.Tensor, label: int, sizes: Sequence[float]) -> torch.Tensor:
-    """One image (1, C, H, W) moved by each ε in sizes along its own sign(∇ₓJ), a straight line: (len(sizes), C, H, W)."""
+    """One image (1, C, H, W) moved by each ε in sizes along its own sign(∇ₓJ), a straight line:
+    (len(sizes), C, H, W).
+    """
     labels = torch.tensor([label], device=image.device)
-    way = sign_step(model, image, labels, 1) - image
-    return image + torch.tensor(sizes, device=image.device, dtype=image.dtype).view(-1, 1, 1, 1) * way
+    direction = sign_step(model, image, labels, eps=1) - image
+    return (
+        image
+        + torch.tensor(sizes, device=image.device, dtype=image.dtype).view(-1, 1, 1, 1) * direction
+    )
 
 
 def overtaken(model: Callable, images: torch.Tensor, labels: torch.Tensor) -> float:
-    """The smallest ε, to a hundredth, at which a wrong class leads on that line: the median over images read rightly at 0."""
-    way, first = sign_step(model, images, labels, 1) - images, torch.full((len(images),), torch.inf, device=images.device)
+    """The smallest ε, to a hundredth, at which a wrong class leads on that line: the median over
+    images read rightly at 0.
+    """
+    direction = sign_step(model, images, labels, eps=1) - images
+    first = torch.full((len(images),), torch.inf, device=images.device)
     for eps in torch.arange(100, -1, -1) / 100:
-        first[model(images + eps * way).argmax(1) != labels] = eps.item()
+        first[model(images + eps * direction).argmax(1) != labels] = eps.item()
     return first[first > 0].median().item()
 
 
-def promised_and_found(model: Callable, images: torch.Tensor, labels: torch.Tensor,
-                       sizes: Sequence[float]) -> tuple[list[float], list[float]]:
-    """How far the right class's lead falls at each ε along its own gradient's sign: as a straight line has it, and in fact.
+def promised_and_found(
+    model: Callable, images: torch.Tensor, labels: torch.Tensor, sizes: Sequence[float]
+) -> tuple[list[float], list[float]]:
+    """How far the right class's margin falls at each ε along its own gradient's sign: as a straight
+    line has it, and in fact.
 
-    The lead is the label's logit less the largest of the others; both are means over the images. Promised is ε‖∇‖₁ (§3).
+    The margin is the label's logit less the largest of the others; both are means over the images.
+    Promised is ε‖∇‖₁ (§3).
     """
-    def ahead(x):
-        return lead(model(x), labels).mean()
+
+    def mean_margin(x):
+        return margin(model(x), labels).mean()
 
     x = images.clone().requires_grad_(True)
-    slope = torch.autograd.grad(ahead(x), x)[0]
+    gradient = torch.autograd.grad(mean_margin(x), x)[0]
     with torch.no_grad():
-        found = [(ahead(images) - ahead(images - eps * slope.sign())).item() for eps in sizes]
-    return [eps * slope.abs().sum().item() for eps in sizes], found
+        found = [
+            (mean_margin(images) - mean_margin(images - eps * gradient.sign())).item()
+            for eps in sizes
+        ]
+    return [eps * gradient.abs().sum().item() for eps in sizes], found
 
 
-def to_centre(model: models.RBF, images: torch.Tensor, labels: torch.Tensor, eps: float = EPS) -> torch.Tensor:
-    """Each image moved by at most ε per pixel to where an RBF network gives a wrong class the largest p that it can: exact.
+def to_centre(
+    model: models.RBF, images: torch.Tensor, labels: torch.Tensor, *, eps: float = EPS
+) -> torch.Tensor:
+    """Each image moved by at most ε per pixel to where an RBF network gives a wrong class the
+    largest p that it can: exact.
 
-    log p_k is a sum over pixels, and each term rises as its pixel nears µ_k's. So the best for class k is every pixel as near
-    as ε allows, and it remains to try each k but the label. Not in the paper.
+    log p_k is a sum over pixels, and each term rises as its pixel nears µ_k's. So the best for
+    class k is every pixel as near as ε allows, and it remains to try each k but the label. Not in
+    the paper.
     """
     with torch.no_grad():
-        tries = torch.stack([images + (c.view_as(images[0]) - images).clamp(-eps, eps) for c in model.centres])
+        tries = torch.stack(
+            [images + (c.view_as(images[0]) - images).clamp(-eps, eps) for c in model.centres]
+        )
         return best_wrong(tries, torch.stack([model(t)[:, k] for k, t in enumerate(tries)]), labels)
 
 
-def past_border(model: models.RBF, images: torch.Tensor, labels: torch.Tensor, eps: float = EPS) -> torch.Tensor:
-    """Each image moved by at most ε per pixel to where some wrong class of an RBF network leads the right one most: exact.
+def past_border(
+    model: models.RBF, images: torch.Tensor, labels: torch.Tensor, *, eps: float = EPS
+) -> torch.Tensor:
+    """Each image moved by at most ε per pixel to where some wrong class of an RBF network leads the
+    right one most: exact.
 
-    log p_k − log p_y is a sum over pixels too, of β_y(x − µ_y)² − β_k(x − µ_k)²: a parabola each, largest within ε at an end or
-    at its turning point. Where no wrong class leads even so, no change of ε has the image misread. Not in the paper.
+    log p_k − log p_y is a sum over pixels too, of β_y(x − µ_y)² − β_k(x − µ_k)²: a parabola each,
+    largest within ε at an end or at its turning point. Where no wrong class leads even so, no
+    change of ε has the image misread. Not in the paper.
     """
     with torch.no_grad():
-        x, mu, beta = images.flatten(1), model.centres, model.log_widths.exp()
+        x = images.flatten(1)
+        mu = model.centres
+        beta = model.log_widths.exp()
         tries = []
         for k in range(len(mu)):
-            own, other = (mu[labels], beta[labels]), (mu[k], beta[k])
-            turn = (own[0] * own[1] - other[0] * other[1]) / (own[1] - other[1])  # 0/0 for the label itself, never taken
+            own = (mu[labels], beta[labels])
+            other = (mu[k], beta[k])
+            # 0/0 for the label itself, never taken
+            turn = (own[0] * own[1] - other[0] * other[1]) / (own[1] - other[1])
             points = torch.stack([x - eps, x + eps, torch.nan_to_num(turn).clamp(x - eps, x + eps)])
-            lead = own[1] * (points - own[0]).square() - other[1] * (points - other[0]).square()
-            tries.append(points.gather(0, lead.argmax(0, keepdim=True))[0].view_as(images))
+            margins = own[1] * (points - own[0]).square() - other[1] * (points - other[0]).square()
+            tries.append(points.gather(0, margins.argmax(0, keepdim=True))[0].view_as(images))
         tries = torch.stack(tries)
         said = torch.stack([model(t) for t in tries])  # (K, N, K), log p of each try
-        leads = said.diagonal(dim1=0, dim2=2).T - said.gather(2, labels.expand(len(mu), -1)[..., None])[..., 0]
-        return best_wrong(tries, leads, labels)
+        margins = (
+            said.diagonal(dim1=0, dim2=2).T
+            - said.gather(2, labels.expand(len(mu), -1)[..., None])[..., 0]
+        )
+        return best_wrong(tries, margins, labels)
 
 
 def best_wrong(tries: torch.Tensor, gains: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Of tries (K, N, C, H, W), one a class, each image's own (N, C, H, W) that gains most (K, N), its label's left out."""
+    """Of tries (K, N, C, H, W), one a class, each image's own (N, C, H, W) that gains most (K, N),
+    its label's left out.
+    """
     best = gains.scatter(0, labels[None], -torch.inf).argmax(0)
     return tries[best, torch.arange(len(best), device=best.device)]
 
@@ -181,90 +275,152 @@ def three_or_seven(images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Te
 
 
 @training.one_thread()
-def networks(split: data.Split, seed: int = 0, epochs: int = 15, members: int = 3) -> dict[str, nn.Module]:
+def networks(
+    split: data.Split, *, seed: int = 0, epochs: int = 15, members: int = 3
+) -> dict[str, nn.Module]:
     """Every network of the paper that digits permit, trained alike; a name each.
 
-    logistic (3 or 7), softmax, maxout, adversarial, noise_sign, noise_even, sigmoid (on top of maxout), l1, rbf, and member1 …
-    of an ensemble whose first is maxout. seed: of the starting weights, the order of the images and the noise.
+    logistic (3 or 7), softmax, maxout, adversarial, noise_sign, noise_even, sigmoid
+    (on top of maxout), l1, rbf, and member1 … of an ensemble whose first is maxout.
+    seed: of the starting weights, the order of the images and the noise.
     """
-    images, labels = split.train_images, split.train_labels
-    dice = torch.Generator().manual_seed(seed)
+    images = split.train_images
+    labels = split.train_labels
+    generator = torch.Generator().manual_seed(seed)
     longer = epochs + epochs // 3  # for the shallow ones
 
     def noisy(noise):
-        return lambda m, x, y: training.plain_loss(m, x + EPS * noise(torch.rand(x.shape, generator=dice).to(x) * 2 - 1), y)
+        return lambda m, x, y: training.mean_cross_entropy(
+            m, x + EPS * noise(torch.rand(x.shape, generator=generator).to(x) * 2 - 1), y
+        )
 
     def decayed(m, x, y):
-        return training.plain_loss(m, x, y) + 0.0025 * m.maxout1.linear.weight.abs().sum()
+        return training.mean_cross_entropy(m, x, y) + 0.0025 * m.maxout1.linear.weight.abs().sum()
 
-    def fit(model, loss=training.plain_loss, x=images, y=labels, rate=0.002, epochs=epochs, seed=seed):
-        return training.train(model, x, y, epochs, rate, seed=seed, loss=loss)
+    def fit(
+        model,
+        loss=training.mean_cross_entropy,
+        x=images,
+        y=labels,
+        lr=0.002,
+        epochs=epochs,
+        seed=seed,
+    ):
+        return training.train(model, x, y, epochs=epochs, lr=lr, seed=seed, loss=loss)
 
-    def maxout(loss=training.plain_loss, seed=seed):
+    def maxout(loss=training.mean_cross_entropy, seed=seed):
         return fit(models.maxout(seed=seed), loss, seed=seed)
 
     return {
-        "logistic": fit(models.linear(1), logistic_loss, *three_or_seven(images, labels), rate=0.001, epochs=longer),
-        "softmax": fit(models.linear(), rate=0.001, epochs=longer),
+        "logistic": fit(
+            models.linear_classifier(1),
+            logistic_loss,
+            *three_or_seven(images, labels),
+            lr=0.001,
+            epochs=longer,
+        ),
+        "softmax": fit(models.linear_classifier(), lr=0.001, epochs=longer),
         "maxout": maxout(),
         "adversarial": maxout(adversarial_loss),
         "noise_sign": maxout(noisy(torch.sign)),
         "noise_even": maxout(noisy(torch.clone)),
         "sigmoid": maxout(lambda m, x, y: sigmoid_loss(m(x), y)),
         "l1": maxout(decayed),
-        "rbf": fit(models.rbf(images, labels), lambda m, x, y: rbf_loss(m(x), y), rate=0.01, epochs=longer),
+        "rbf": fit(
+            models.rbf(images, labels), lambda m, x, y: rbf_loss(m(x), y), lr=0.01, epochs=longer
+        ),
         **{f"member{i}": maxout(seed=seed + 100 * i) for i in range(1, members)},
     }
 
 
 def measure(nets: dict[str, nn.Module], split: data.Split) -> dict[str, float]:
-    """The paper's numbers for the networks of one seed, in %, by the names that data/papers.csv has after "goodfellow2015/"."""
-    x, y = split.test_images, split.test_labels
+    """The paper's numbers for the networks of one seed, in %, by the names that data/papers.csv has
+    after "goodfellow2015/".
+    """
+    x = split.test_images
+    y = split.test_labels
     digits37, signs = three_or_seven(x, y)
-    aimed = {name: sign_step(nets[name], x, y) for name in ("softmax", "maxout", "adversarial", "noise_sign", "noise_even")}
-    aimed37 = sign_step(lambda z: nets["logistic"](z)[:, 0], digits37, signs, loss=lambda z, s: F.softplus(-s * z).sum())
-    rbf, maxout = nets["rbf"], nets["maxout"]
-    committee = models.ensemble([m for name, m in nets.items() if name == "maxout" or "member" in name])
+    aimed = {
+        name: sign_step(nets[name], x, y)
+        for name in ("softmax", "maxout", "adversarial", "noise_sign", "noise_even")
+    }
+    aimed37 = sign_step(
+        lambda z: nets["logistic"](z)[:, 0],
+        digits37,
+        signs,
+        loss=lambda z, s: F.softplus(-s * z).sum(),
+    )
+    rbf = nets["rbf"]
+    maxout = nets["maxout"]
+    committee = models.ensemble(
+        [m for name, m in nets.items() if name == "maxout" or "member" in name]
+    )
     own = {name: mistakes(nets[name], aimed[name], y) for name in aimed}
-    rbf_own = mistakes(rbf, sign_step(rbf, x, y, loss=rbf_loss), y, torch.exp)
+    rbf_own = mistakes(rbf, sign_step(rbf, x, y, loss=rbf_loss), y, probabilities=torch.exp)
     read = {name: nets[name](aimed["maxout"]).argmax(1) for name in ("maxout", "softmax", "rbf")}
-    noise = {"maxout": rubbish(maxout), "sigmoid": rubbish(nets["sigmoid"], torch.sigmoid), "softmax": rubbish(nets["softmax"]),
-             "rbf": rubbish(rbf, torch.exp)}
-    softmax_agrees, rbf_agrees = (agreement(read["maxout"], read[name], y) for name in ("softmax", "rbf"))
+    noise = {
+        "maxout": rubbish(maxout),
+        "sigmoid": rubbish(nets["sigmoid"], probabilities=torch.sigmoid),
+        "softmax": rubbish(nets["softmax"]),
+        "rbf": rubbish(rbf, probabilities=torch.exp),
+    }
+    softmax_agrees, rbf_agrees = (
+        agreement(read["maxout"], read[name], y) for name in ("softmax", "rbf")
+    )
     with torch.no_grad():
         found = {
-            "softmax-error": own["softmax"][0], "softmax-confidence": own["softmax"][1],
-            "maxout-error": own["maxout"][0], "maxout-confidence": own["maxout"][1],
-            "logistic-clean": 100 * (signs * nets["logistic"](digits37)[:, 0] <= 0).float().mean().item(),
-            "logistic-error": 100 * (signs * nets["logistic"](aimed37)[:, 0] <= 0).float().mean().item(),
+            "softmax-error": own["softmax"][0],
+            "softmax-confidence": own["softmax"][1],
+            "maxout-error": own["maxout"][0],
+            "maxout-confidence": own["maxout"][1],
+            "logistic-clean": (
+                100 * (signs * nets["logistic"](digits37)[:, 0] <= 0).float().mean().item()
+            ),
+            "logistic-error": (
+                100 * (signs * nets["logistic"](aimed37)[:, 0] <= 0).float().mean().item()
+            ),
             "l1-train-error": mistakes(nets["l1"], split.train_images, split.train_labels)[0],
-            "clean-without": mistakes(maxout, x, y)[0], "clean-with": mistakes(nets["adversarial"], x, y)[0],
-            "trained-error": own["adversarial"][0], "trained-confidence": own["adversarial"][1],
+            "clean-without": mistakes(maxout, x, y)[0],
+            "clean-with": mistakes(nets["adversarial"], x, y)[0],
+            "trained-error": own["adversarial"][0],
+            "trained-confidence": own["adversarial"][1],
             "transfer-to-trained": mistakes(nets["adversarial"], aimed["maxout"], y)[0],
             "transfer-to-original": mistakes(maxout, aimed["adversarial"], y)[0],
-            "noise-sign-error": own["noise_sign"][0], "noise-sign-confidence": own["noise_sign"][1],
-            "noise-even-error": own["noise_even"][0], "noise-even-confidence": own["noise_even"][1],
-            "rbf-error": rbf_own[0], "rbf-confidence": rbf_own[1],
+            "noise-sign-error": own["noise_sign"][0],
+            "noise-sign-confidence": own["noise_sign"][1],
+            "noise-even-error": own["noise_even"][0],
+            "noise-even-confidence": own["noise_even"][1],
+            "rbf-error": rbf_own[0],
+            "rbf-confidence": rbf_own[1],
             "rbf-clean-confidence": 100 * rbf(x).exp().amax(1).mean().item(),
-            "agree-softmax": softmax_agrees[0], "agree-rbf": rbf_agrees[0],
-            "agree-softmax-both-wrong": softmax_agrees[1], "agree-rbf-both-wrong": rbf_agrees[1],
+            "agree-softmax": softmax_agrees[0],
+            "agree-rbf": rbf_agrees[0],
+            "agree-softmax-both-wrong": softmax_agrees[1],
+            "agree-rbf-both-wrong": rbf_agrees[1],
             "agree-rbf-softmax": agreement(read["softmax"], read["rbf"], y)[1],
         }
     found["figure4-overtakes"] = overtaken(maxout, x[y == 4], y[y == 4])
     found |= {
         "ensemble-error": mistakes(committee, sign_step(committee, x, y), y)[0],
         "ensemble-member-error": mistakes(committee, aimed["maxout"], y)[0],
-        "rubbish-maxout-error": noise["maxout"][0], "rubbish-maxout-confidence": noise["maxout"][1],
+        "rubbish-maxout-error": noise["maxout"][0],
+        "rubbish-maxout-confidence": noise["maxout"][1],
         "rubbish-favourite": noise["maxout"][2],
-        "rubbish-sigmoid-error": noise["sigmoid"][0], "rubbish-sigmoid-confidence": noise["sigmoid"][1],
-        "rubbish-softmax-error": noise["softmax"][0], "rubbish-softmax-confidence": noise["softmax"][1],
+        "rubbish-sigmoid-error": noise["sigmoid"][0],
+        "rubbish-sigmoid-confidence": noise["sigmoid"][1],
+        "rubbish-softmax-error": noise["softmax"][0],
+        "rubbish-softmax-confidence": noise["softmax"][1],
         "rubbish-rbf-error": noise["rbf"][0],
     }
     return found
 
 
-def experiment(split: data.Split, seeds: Sequence[int] = (0, 1, 2), epochs: int = 15) -> tuple[list, dict[str, list[float]]]:
-    """`networks` and `measure` for each seed: the networks, a dict a seed, and a list of numbers, one a seed, for each name."""
-    nets = [networks(split, seed, epochs) for seed in seeds]
+def experiment(
+    split: data.Split, *, seeds: Sequence[int] = (0, 1, 2), epochs: int = 15
+) -> tuple[list, dict[str, list[float]]]:
+    """`networks` and `measure` for each seed: the networks, a dict a seed, and a list of numbers,
+    one a seed, for each name.
+    """
+    nets = [networks(split, seed=seed, epochs=epochs) for seed in seeds]
     runs = [measure(n, split) for n in nets]
     return nets, {name: [run[name] for run in runs] for name in runs[0]}

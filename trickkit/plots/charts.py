@@ -1,18 +1,42 @@
-"""Lines, histograms, bars, dots and tables.
-"""
+"""Lines, histograms, bars, dots and tables."""
+
 from collections.abc import Sequence
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 
-from trickkit.plots.picture import BLUE, COLOURS, ORANGE, YELLOW, Picture, _figure, _pixels, _squares
+from trickkit.common import top_by_magnitude
+from trickkit.plots.picture import (
+    BLUE,
+    COLOURS,
+    ORANGE,
+    YELLOW,
+    Picture,
+    as_pixels,
+    draw_points,
+    draw_squares,
+    grid_figure,
+    panel_figure,
+)
 
 
-def curves(x: Sequence[float], lines: dict[str, Sequence[float]], title: str, xlabel: str, ylabel: str, log: str = "",
-           alt: str = "") -> Picture:
-    """Lines over one axis, told apart by colour, marker and name. x: (n,); lines: name -> (n,); log: "x", "y" or "xy"."""
-    figure, axes = _figure(6.4, 3.6)
+def curves(
+    x: Sequence[float],
+    lines: dict[str, Sequence[float]],
+    title: str,
+    *,
+    xlabel: str,
+    ylabel: str,
+    log: str = "",
+    alt: str = "",
+) -> Picture:
+    """Lines over one axis, told apart by colour, marker and name.
+
+    x: (n,).
+    lines: name -> (n,).
+    log: "x", "y" or "xy".
+    """
+    figure, axes = grid_figure(6.4, 3.6)
     ax = axes[0, 0]
     for (name, y), colour, marker in zip(lines.items(), COLOURS, "os^Dv*", strict=False):
         ax.plot(x, y, color=colour, marker=marker, markersize=5, label=name)
@@ -28,120 +52,222 @@ def curves(x: Sequence[float], lines: dict[str, Sequence[float]], title: str, xl
     return Picture(figure, alt or f"{title}. Over {xlabel}: {ends}.")
 
 
-def histograms(groups: dict[str, torch.Tensor], title: str, xlabel: str, bins: int = 40, alt: str = "") -> Picture:
-    """Histograms over each other, each with its median as a dashed line. groups: name -> (n,) finite numbers."""
-    figure, axes = _figure(6.4, 3.4)
+def histograms(
+    groups: dict[str, torch.Tensor], title: str, xlabel: str, *, bins: int = 40, alt: str = ""
+) -> Picture:
+    """Histograms over each other, each with its median as a dashed line.
+
+    groups: name -> (n,) finite numbers.
+    """
+    figure, axes = grid_figure(6.4, 3.4)
     ax = axes[0, 0]
-    groups = {name: _pixels(values) for name, values in groups.items()}
+    groups = {name: as_pixels(values) for name, values in groups.items()}
     edges = np.linspace(0, max(np.quantile(v, 0.99) for v in groups.values()), bins + 1)
-    for (name, values), colour, hatch in zip(groups.items(), COLOURS, ("", "//", "..", "xx"), strict=False):
-        middle = float(np.median(values))
-        ax.hist(values, edges, color=colour, alpha=0.55, hatch=hatch, edgecolor="white", label=f"{name}, median {middle:.3f}")
-        ax.axvline(middle, color=colour, linestyle="--")
+    for (name, values), colour, hatch in zip(
+        groups.items(), COLOURS, ("", "//", "..", "xx"), strict=False
+    ):
+        median = float(np.median(values))
+        ax.hist(
+            values,
+            edges,
+            color=colour,
+            alpha=0.55,
+            hatch=hatch,
+            edgecolor="white",
+            label=f"{name}, median {median:.3f}",
+        )
+        ax.axvline(median, color=colour, linestyle="--")
     ax.set(xlabel=xlabel, ylabel="images", title=title)
     ax.legend(frameon=False)
-    return Picture(figure, alt or f"{title}. Medians over {xlabel}: "
-                   + "; ".join(f"{name} {np.median(v):.3f}" for name, v in groups.items()) + ".")
+    return Picture(
+        figure,
+        alt
+        or f"{title}. Medians over {xlabel}: "
+        + "; ".join(f"{name} {np.median(v):.3f}" for name, v in groups.items())
+        + ".",
+    )
 
 
-def ticks(values: torch.Tensor, rows: Sequence[str], columns: Sequence[str], title: str, label: str,
-          alt: str = "") -> Picture:
-    """A table of yes (✓, yellow) and no (×, blue). values: booleans (rows, columns); label: what the rows and columns are."""
+def ticks(
+    values: torch.Tensor,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    title: str,
+    *,
+    label: str,
+    alt: str = "",
+) -> Picture:
+    """A table of yes (✓, yellow) and no (×, blue).
+
+    values: booleans (rows, columns).
+    label: what the rows and columns are.
+    """
     values = np.asarray(values.cpu(), dtype=bool)
-    figure, axes = _figure(0.62 * len(columns) + 2.4, 0.3 * len(rows) + 2.0)
+    figure, axes = grid_figure(0.62 * len(columns) + 2.4, 0.3 * len(rows) + 2.0)
     ax = axes[0, 0]
-    _squares(ax, values, rows, columns, lambda v: "✓" if v else "×")
+    draw_squares(ax, values, rows, columns, lambda v: "✓" if v else "×")
     ax.set_xticklabels(columns, rotation=40, ha="right")
     ax.set_title(title)
     failures = [f"{rows[i]} to {columns[j]}" for i, j in np.argwhere(~values)]
-    return Picture(figure, alt or f"{title}. A table of {label}. No: {', '.join(failures) or 'none'}.")
+    return Picture(
+        figure, alt or f"{title}. A table of {label}. No: {', '.join(failures) or 'none'}."
+    )
 
 
-def matrix(values: torch.Tensor, rows: Sequence[str], columns: Sequence[str], title: str, xlabel: str, ylabel: str) -> Picture:
-    """A table of shares, 0 to 1, as percentages on a scale from blue to yellow. values: (rows, columns)."""
+def matrix(
+    values: torch.Tensor,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    title: str,
+    *,
+    xlabel: str,
+    ylabel: str,
+) -> Picture:
+    """A table of shares, 0 to 1, as percentages on a scale from blue to yellow.
+
+    values: (rows, columns).
+    """
     values = np.asarray(values.cpu(), dtype=np.float32)
-    figure, axes = _figure(0.95 * len(columns) + 2.2, 0.5 * len(rows) + 1.5)
+    figure, axes = grid_figure(0.95 * len(columns) + 2.2, 0.5 * len(rows) + 1.5)
     ax = axes[0, 0]
-    _squares(ax, values, rows, columns, "{:.0%}".format)
+    draw_squares(ax, values, rows, columns, "{:.0%}".format)
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.set_title(title, fontsize=11)
-    said = "; ".join(f"{r}: " + ", ".join(f"{c} {v:.0%}" for c, v in zip(columns, line, strict=True))
-                     for r, line in zip(rows, values, strict=True))
+    said = "; ".join(
+        f"{r}: " + ", ".join(f"{c} {v:.0%}" for c, v in zip(columns, line, strict=True))
+        for r, line in zip(rows, values, strict=True)
+    )
     return Picture(figure, f"{title}. A table of {ylabel} by {xlabel}. {said}.")
 
 
-def weights(names: Sequence[str], values: np.ndarray, intervals: np.ndarray, title: str, most: int = 8) -> Picture:
-    """Weights as bars from 0, the largest first: orange speaks for, blue against; a whisker is an interval. Quick, for panels.
+def weights(
+    names: Sequence[str],
+    values: np.ndarray,
+    intervals: np.ndarray,
+    title: str,
+    *,
+    max_shown: int = 8,
+) -> Picture:
+    """Weights as bars from 0, the largest first: orange speaks for, blue against; a whisker is an
+    interval. For panels.
 
-    names, values: (d,); intervals: (d, 2), low and high; most: how many are shown.
+    names, values: (d,).
+    intervals: (d, 2), low and high.
+    max_shown: how many are shown.
     """
-    values, intervals = np.asarray(values, dtype=float), np.asarray(intervals, dtype=float)
-    order = np.argsort(-np.abs(values), kind="stable")[:most]
-    figure = Figure(figsize=(7.0, 0.3 * len(order) + 0.9))  # laid out by hand: finding the layout takes as long as drawing it
+    values = np.asarray(values, dtype=float)
+    intervals = np.asarray(intervals, dtype=float)
+    order = top_by_magnitude(values, k=max_shown)
+    height = 0.3 * len(order) + 0.9
+    figure = panel_figure(7.0, height, title)
     left = min(0.085 * max(len(names[i]) for i in order) + 0.3, 3.6) / 7.0
-    ax = figure.add_axes((left, 0.42 / figure.get_figheight(), 0.97 - left, 0.3 * len(order) / figure.get_figheight()))
+    ax = figure.add_axes((left, 0.42 / height, 0.97 - left, 0.3 * len(order) / height))
     for place, i in enumerate(order):
         ax.barh(place, values[i], 0.62, color=ORANGE if values[i] > 0 else BLUE)
-        ax.plot(intervals[i], (place, place), color="black", linewidth=1.3, marker="|", markersize=7)
+        ax.plot(
+            intervals[i], (place, place), color="black", linewidth=1.3, marker="|", markersize=7
+        )
     ax.axvline(0, color="black", linewidth=0.8)
-    ax.set(yticks=range(len(order)), yticklabels=[names[i] for i in order], ylim=(len(order) - 0.5, -0.5))
+    ax.set(
+        yticks=range(len(order)),
+        yticklabels=[names[i] for i in order],
+        ylim=(len(order) - 0.5, -0.5),
+    )
     ax.set_xlabel("weight, in probability: − against (blue), + for (orange)", fontsize=9)
     ax.tick_params(labelsize=9)
     ax.spines[["top", "right", "left"]].set_visible(False)
-    figure.suptitle(title, fontsize=12)
     said = ", ".join(f"{names[i]} {values[i]:+.2f}" for i in order)
     return Picture(figure, f"{title}. Weights: {said}.")
 
 
-def region(points: np.ndarray, kinds: np.ndarray, names: Sequence[str], corner: tuple[float, float], title: str, xlabel: str,
-           ylabel: str) -> Picture:
-    """Two kinds of points, and the part of the plane where x and y are above two thresholds, shaded. Quick, for panels.
+def region(
+    points: np.ndarray,
+    labels: np.ndarray,
+    names: Sequence[str],
+    corner: tuple[float, float],
+    title: str,
+    *,
+    xlabel: str,
+    ylabel: str,
+) -> Picture:
+    """Two classes of points, and the part of the plane where x and y are above two thresholds,
+    shaded. For panels.
 
-    points: (n, 2), y above 0, drawn on a logarithmic scale; kinds: (n,), 0 or 1; names: of the two, in that order; corner: the
-    thresholds of x and y.
+    points: (n, 2), y above 0, drawn on a logarithmic scale.
+    labels: (n,), 0 or 1.
+    names: of the two, in that order.
+    corner: the thresholds of x and y.
     """
-    figure = Figure(figsize=(6.4, 4.0))  # laid out by hand: finding the layout takes as long as drawing it
+    figure = panel_figure(6.4, 4.0, title, size=11)
     ax = figure.add_axes((0.12, 0.13, 0.85, 0.74))
-    (left, low), (right, high) = points.min(axis=0) * 0.9, points.max(axis=0) * 1.1
-    for kind, colour, marker in ((0, BLUE, "o"), (1, ORANGE, "^")):
-        ax.plot(*points[kinds == kind].T, marker, color=colour, markersize=4, alpha=0.7, markeredgewidth=0, label=names[kind])
+    left, low = points.min(axis=0) * 0.9
+    right, high = points.max(axis=0) * 1.1
+    draw_points(ax, points, labels, names, markersize=4, alpha=0.7, markeredgewidth=0)
     ax.set(xlim=(left, right), ylim=(low, high), xlabel=xlabel, ylabel=ylabel)
     ax.set_yscale("log", subs=())
-    x, y = max(corner[0], left), max(corner[1], low)
-    ax.fill([x, right, right, x], [y, y, high, high], facecolor=YELLOW, alpha=0.35, edgecolor="black", zorder=0)
+    x = max(corner[0], left)
+    y = max(corner[1], low)
+    ax.fill(
+        [x, right, right, x],
+        [y, y, high, high],
+        facecolor=YELLOW,
+        alpha=0.35,
+        edgecolor="black",
+        zorder=0,
+    )
     ax.legend(loc="lower right", framealpha=0.9)
-    figure.suptitle(title, fontsize=11)
     inside = (points > np.array(corner)).all(axis=1)
-    said = " and ".join(f"{(inside & (kinds == kind)).sum()} of {(kinds == kind).sum()} {names[kind]}" for kind in (0, 1))
-    return Picture(figure, f"{title}. Points of {ylabel} over {xlabel}; where {xlabel} is above {corner[0]:g} and {ylabel} "
-                   f"above {corner[1]:g} lie {said}.")
+    said = " and ".join(
+        f"{(inside & (labels == label)).sum()} of {(labels == label).sum()} {names[label]}"
+        for label in (0, 1)
+    )
+    return Picture(
+        figure,
+        f"{title}. Points of {ylabel} over {xlabel}; where {xlabel} is above {corner[0]:g} and"
+        f" {ylabel} above {corner[1]:g} lie {said}.",
+    )
 
 
-def intervals(names: Sequence[str], values: Sequence[float], intervals: np.ndarray, title: str, label: str,
-              notes: Sequence[str] | None = None, reach: tuple[float, float] = (0, 1)) -> Picture:
-    """Shares as dots with their intervals as whiskers, a line each, such as the lines of a rule list. Quick, for panels.
+def intervals(
+    names: Sequence[str],
+    values: Sequence[float],
+    intervals: np.ndarray,
+    title: str,
+    *,
+    label: str,
+    notes: Sequence[str] | None = None,
+    xlim: tuple[float, float] = (0, 1),
+) -> Picture:
+    """Shares as dots with their intervals as whiskers, a line each, such as the lines of a rule
+    list. For panels.
 
-    names, values: one a line, from the top; intervals: (lines, 2), low and high; label: what the shares are; notes: at the end
-    of each line; reach: of the axis.
+    names, values: one a line, from the top.
+    intervals: (lines, 2), low and high.
+    label: what the shares are.
+    notes: at the end of each line.
+    xlim: of the axis, low and high.
     """
-    lines, notes = len(names), notes or [""] * len(names)
-    wide, tail = min(4.8, 0.3 + 0.078 * max(map(len, names))), 0.2 + 0.075 * max(map(len, notes))
-    across = max(wide + 3.0 + tail, 0.105 * len(title))
-    figure = Figure(figsize=(across, 0.33 * lines + 1.05))  # laid out by hand: finding the layout is slow
-    height, width = figure.get_figheight(), figure.get_figwidth()
-    ax = figure.add_axes((wide / width, 0.5 / height, 3.0 / width, 0.33 * lines / height))
+    lines = len(names)
+    notes = notes or [""] * lines
+    left = min(4.8, 0.3 + 0.078 * max(map(len, names)))
+    right = 0.2 + 0.075 * max(map(len, notes))
+    width = max(left + 3.0 + right, 0.105 * len(title))
+    height = 0.33 * lines + 1.05
+    figure = panel_figure(width, height, title)
+    ax = figure.add_axes((left / width, 0.5 / height, 3.0 / width, 0.33 * lines / height))
     for place, (value, interval, note) in enumerate(zip(values, intervals, notes, strict=True)):
         ax.plot(interval, (place, place), color=BLUE, linewidth=2)
         ax.plot(value, place, "o", color=BLUE, markersize=6)
         ax.text(1.03, place, note, va="center", fontsize=9, transform=ax.get_yaxis_transform())
-    ax.set(yticks=range(lines), yticklabels=names, ylim=(lines - 0.5, -0.5), xlim=reach)
+    ax.set(yticks=range(lines), yticklabels=names, ylim=(lines - 0.5, -0.5), xlim=xlim)
     ax.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
     ax.set_xlabel(label, fontsize=9)
     ax.tick_params(labelsize=9, length=0)
     ax.grid(axis="x", color="0.9")
     ax.set_axisbelow(True)
     ax.spines[["top", "right", "left"]].set_visible(False)
-    figure.suptitle(title, fontsize=12)
-    said = "; ".join(f"{name}: {value:.0%}, {low:.0%} to {high:.0%}{', ' * bool(note)}{note}"
-                     for name, value, (low, high), note in zip(names, values, intervals, notes, strict=True))
+    said = "; ".join(
+        f"{name}: {value:.0%}, {low:.0%} to {high:.0%}{', ' * bool(note)}{note}"
+        for name, value, (low, high), note in zip(names, values, intervals, notes, strict=True)
+    )
     return Picture(figure, f"{title}. {label[0].upper() + label[1:]}: {said}.")

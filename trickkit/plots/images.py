@@ -1,5 +1,5 @@
-"""Pictures, maps over them, and films.
-"""
+"""Pictures, maps over them, and films."""
+
 import base64
 import io
 from collections.abc import Sequence
@@ -7,125 +7,238 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
 from PIL import Image
 
 from trickkit import data
-from trickkit.plots.picture import BLUE, RED, SIGNED, Picture, _figure, _pixels, _show
+from trickkit.plots.picture import (
+    BLUE,
+    RED,
+    SIGNED,
+    Picture,
+    as_pixels,
+    draw_caption,
+    grid_figure,
+    panel_figure,
+    show_image,
+)
 
 
-def pictures(images: Sequence[torch.Tensor] | torch.Tensor, captions: Sequence[str], title: str, columns: int = 4,
-             size: float = 2.4, alt: str = "") -> Picture:
+def pictures(
+    images: Sequence[torch.Tensor] | torch.Tensor,
+    captions: Sequence[str],
+    title: str,
+    *,
+    columns: int = 4,
+    size: float = 2.4,
+    alt: str = "",
+) -> Picture:
     """Pictures side by side, a caption under each.
 
-    images: tensors (1, 3, H, W) or (1, 1, H, W) in [0, 1], or one batch; title: the finding; size: inches a picture;
+    images: tensors (1, 3, H, W) or (1, 1, H, W) in [0, 1], or one batch.
+    title: the finding.
+    size: inches a picture.
     alt: what is to be seen, if the captions do not say it.
     """
     images = list(images)
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
     lines = max(c.count("\n") + 1 if c else 0 for c in captions)
-    tall = min(1, max(image.shape[-2] / image.shape[-1] for image in images))  # wide pictures want no square's room
-    figure, axes = _figure(columns * size + 0.2, rows * (size * tall + 0.19 * lines + 0.1) + 0.5, rows, columns)
+    # Wide pictures want no square's room.
+    aspect = min(1, max(image.shape[-2] / image.shape[-1] for image in images))
+    figure, axes = grid_figure(
+        columns * size + 0.2,
+        rows * (size * aspect + 0.19 * lines + 0.1) + 0.5,
+        rows=rows,
+        columns=columns,
+    )
     for ax in axes.flat:
         ax.axis("off")
     for ax, image, caption in zip(axes.flat, images, captions, strict=False):
-        _show(ax, image)
-        ax.set_title(caption, y=0, va="top", pad=-4, fontsize=10)
+        show_image(ax, image)
+        draw_caption(ax, caption)
     figure.suptitle(title, fontsize=12)
-    return Picture(figure, alt or f"{title}. " + "; ".join(c.replace("\n", ", ") for c in captions) + ".",
-                   photo=images[0].shape[-1] >= 100)
+    return Picture(
+        figure,
+        alt or f"{title}. " + "; ".join(c.replace("\n", ", ") for c in captions) + ".",
+        photo=images[0].shape[-1] >= 100,
+    )
 
 
-def signed(maps: Sequence[torch.Tensor] | torch.Tensor, captions: Sequence[str], title: str, columns: int = 5,
-           size: float = 1.7, alt: str = "") -> Picture:
-    """Maps of positive and negative numbers: orange raises, blue lowers, white does nothing; one scale for all.
+def signed(
+    maps: Sequence[torch.Tensor] | torch.Tensor,
+    captions: Sequence[str],
+    title: str,
+    *,
+    columns: int = 5,
+    size: float = 1.7,
+    alt: str = "",
+) -> Picture:
+    """Maps of positive and negative numbers: orange raises, blue lowers, white does nothing; one
+    scale for all.
 
     maps: tensors (H, W) or (1, H, W), any range.
+    size: inches a map.
+    alt: what is to be seen, if the captions do not say it.
     """
-    maps = [_pixels(m) for m in maps]
+    maps = [as_pixels(m) for m in maps]
     columns = min(columns, len(maps))
     rows = -(-len(maps) // columns)
-    tall = min(1, maps[0].shape[-2] / maps[0].shape[-1])
-    figure, axes = _figure(columns * size + 0.9, rows * (size * tall + 0.25) + 0.5, rows, columns)
-    reach = max(float(np.abs(m).max()) for m in maps)
+    aspect = min(1, maps[0].shape[-2] / maps[0].shape[-1])
+    figure, axes = grid_figure(
+        columns * size + 0.9, rows * (size * aspect + 0.25) + 0.5, rows=rows, columns=columns
+    )
+    limit = max(float(np.abs(m).max()) for m in maps)
     for ax in axes.flat:
         ax.axis("off")
     for ax, values, caption in zip(axes.flat, maps, captions, strict=False):
-        drawn = ax.imshow(values, cmap=SIGNED, vmin=-reach, vmax=reach)
+        drawn = ax.imshow(values, cmap=SIGNED, vmin=-limit, vmax=limit)
         ax.set_title(caption, fontsize=10)
     figure.colorbar(drawn, ax=axes, fraction=0.03)
     figure.suptitle(title, fontsize=12)
-    return Picture(figure, alt or f"{title}. Maps of {', '.join(captions)}, orange where positive and blue where negative.")
+    return Picture(
+        figure,
+        alt
+        or f"{title}. Maps of {', '.join(captions)},"
+        " orange where positive and blue where negative.",
+    )
 
 
-def maps(images: Sequence[torch.Tensor] | torch.Tensor, maps: Sequence[torch.Tensor] | torch.Tensor, captions: Sequence[str],
-         title: str, columns: int = 4, size: float = 2.4, alt: str = "") -> Picture:
-    """Saliency maps over their pictures, which turn pale grey: orange speaks for the target, blue against. Quick, for panels.
+def maps(
+    images: Sequence[torch.Tensor] | torch.Tensor,
+    maps: Sequence[torch.Tensor] | torch.Tensor,
+    captions: Sequence[str],
+    title: str,
+    *,
+    columns: int = 4,
+    size: float = 2.4,
+    alt: str = "",
+) -> Picture:
+    """Saliency maps over their pictures, which turn pale grey: orange speaks for the target, blue
+    against. For panels.
 
-    images: (1, C, H, W) in [0, 1], one a map, or a single one for all; maps: (H, W) or (1, H, W), any range, each on its own
-    scale, from 0, or the lowest if all are above, to the value that one pixel in a hundred exceeds; alt: what is to be seen, if
-    the captions do not say it.
+    images: (1, C, H, W) in [0, 1], one a map, or a single one for all.
+    maps: (H, W) or (1, H, W), any range, each on its own scale, from 0, or the lowest if all are
+        above, to the value that one pixel in a hundred exceeds.
+    size: inches a map.
+    alt: what is to be seen, if the captions do not say it.
     """
     images = list(images) * (len(maps) if len(images) == 1 else 1)
     columns = min(columns, len(maps))
-    rows, deep = -(-len(maps) // columns), 0.19 * max(c.count("\n") + 1 for c in captions) + 0.1
-    width, height = columns * size + 0.1, rows * (size + deep) + 0.4
-    figure = Figure(figsize=(width, height))  # laid out by hand: finding the layout takes as long as drawing it
+    rows = -(-len(maps) // columns)
+    below = 0.19 * max(c.count("\n") + 1 for c in captions) + 0.1
+    width = columns * size + 0.1
+    height = rows * (size + below) + 0.4
+    figure = panel_figure(width, height, title, y=1 - 0.08 / height, va="top")
     for place, (image, values, caption) in enumerate(zip(images, maps, captions, strict=True)):
-        values, image = _pixels(values), data.to_bytes(image).mean(2) / 255
+        values = as_pixels(values)
+        image = data.to_bytes(image).mean(2) / 255
         values = values - max(float(values.min()), 0.0)
-        reach = max(float(np.quantile(np.abs(values), 0.99)), float(np.abs(values).max()) / 100, 1e-12)
-        strength = np.clip(np.abs(values) / reach, 0, 1)[..., None]
+        limit = max(
+            float(np.quantile(np.abs(values), 0.99)), float(np.abs(values).max()) / 100, 1e-12
+        )
+        strength = np.clip(np.abs(values) / limit, 0, 1)[..., None]
         colour = np.where(values[..., None] > 0, to_rgb(RED), to_rgb(BLUE))
         pale = np.repeat(0.75 + 0.25 * image[..., None], 3, 2)
-        left, low = (0.05 + place % columns * size) / width, (height - 0.4 - (place // columns) * (size + deep) - size) / height
-        ax = figure.add_axes((left, low, size * 0.97 / width, size * 0.97 / height))
-        ax.imshow(pale + strength * (colour - pale), interpolation="nearest" if values.shape[-1] < 100 else "antialiased")
-        ax.set_title(caption, y=0, va="top", pad=-4, fontsize=10)
+        left = (0.05 + place % columns * size) / width
+        bottom = (height - 0.4 - (place // columns) * (size + below) - size) / height
+        ax = figure.add_axes((left, bottom, size * 0.97 / width, size * 0.97 / height))
+        ax.imshow(
+            pale + strength * (colour - pale),
+            interpolation="nearest" if values.shape[-1] < 100 else "antialiased",
+        )
+        draw_caption(ax, caption)
         ax.axis("off")
-    figure.suptitle(title, fontsize=12, y=1 - 0.08 / height, va="top")
-    return Picture(figure, alt or f"{title}. Maps: " + "; ".join(c.replace("\n", ", ") for c in captions) + ".", photo=True)
+    return Picture(
+        figure,
+        alt or f"{title}. Maps: " + "; ".join(c.replace("\n", ", ") for c in captions) + ".",
+        photo=True,
+    )
 
 
 def magnified(change: torch.Tensor) -> torch.Tensor:
-    """A change of pixels made visible: its largest value becomes black or white, no change is grey. Returns (…) in [0, 1]."""
+    """A change of pixels made visible: its largest value becomes black or white, no change is grey.
+
+    Returns (…) in [0, 1].
+    """
     return 0.5 + change / (2 * change.abs().max().clamp(min=1e-12))
 
 
 class Film(Picture):
-    """A film and a still of it. What moves plays only when asked, a few times: click, or press Enter on, "Play the film".
+    """A film and a still of it.
 
-    still: a `Picture` of a few of its frames, shown where nothing can play; frames: one size, (1, 3, H, W) in [0, 1].
+    What moves plays only when asked, a few times: click, or press Enter on, "Play the film".
+
+    still: a `Picture` of a few of its frames, shown where nothing can play.
+    frames: one size, (1, 3, H, W) in [0, 1].
+    seconds: a frame's.
+    plays: how many times over.
     """
 
-    def __init__(self, still: Picture, frames: Sequence[torch.Tensor], seconds: float, plays: int):
-        self.kind, self.alt, self.bytes, self.length = still.kind, still.alt, still.bytes, seconds * len(frames)
-        self.plays, file = plays, io.BytesIO()
-        images = [Image.fromarray(data.to_bytes(frame)).quantize(48, dither=Image.Dither.NONE) for frame in frames]
-        again = {"loop": plays - 1} if plays > 1 else {}  # the format counts the times after the first
-        images[0].save(file, "GIF", save_all=True, append_images=images[1:], duration=round(1000 * seconds), **again)
+    def __init__(
+        self, still: Picture, frames: Sequence[torch.Tensor], *, seconds: float, plays: int
+    ):
+        self.kind = still.kind
+        self.alt = still.alt
+        self.bytes = still.bytes
+        self.length = seconds * len(frames)
+        self.plays = plays
+        file = io.BytesIO()
+        images = [
+            Image.fromarray(data.to_bytes(frame)).quantize(48, dither=Image.Dither.NONE)
+            for frame in frames
+        ]
+        # The format counts the times after the first.
+        again = {"loop": plays - 1} if plays > 1 else {}
+        images[0].save(
+            file,
+            "GIF",
+            save_all=True,
+            append_images=images[1:],
+            duration=round(1000 * seconds),
+            **again,
+        )
         self.gif = file.getvalue()
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         bundle, metadata = super()._repr_mimebundle_()
         encoded = base64.b64encode(self.gif).decode()
         often = f", {self.plays} times over" if self.plays > 1 else ""
-        bundle["text/html"] += (f"<details><summary>Play the film ({self.length:.0f} s{often})</summary>"
-                                f'<img alt="The film, moving" src="data:image/gif;base64,{encoded}"></details>')
+        bundle["text/html"] += (
+            f"<details><summary>Play the film ({self.length:.0f} s{often})</summary>"
+            f'<img alt="The film, moving" src="data:image/gif;base64,{encoded}"></details>'
+        )
         return bundle | {"image/gif": encoded}, metadata | {"image/gif": {"alt": self.alt}}
 
 
-def film(frames: Sequence[torch.Tensor], title: str, seconds: float = 0.15, plays: int = 3, alt: str = "") -> Film:
+def film(
+    frames: Sequence[torch.Tensor],
+    title: str,
+    *,
+    seconds: float = 0.15,
+    plays: int = 3,
+    alt: str = "",
+) -> Film:
     """Frames as a film that plays when asked, under a still of the first, the middle and the last.
 
-    frames: one size, (1, 3, H, W) in [0, 1]; seconds: a frame's; plays: how many times over; alt: what is to be seen.
+    frames: one size, (1, 3, H, W) in [0, 1].
+    seconds: a frame's.
+    plays: how many times over.
+    alt: what is to be seen.
+    Raises ValueError for no frames, or frames of several sizes.
     """
     frames = list(frames)
     if not frames or any(frame.shape != frames[0].shape for frame in frames):
-        raise ValueError(f"Frames of one size are wanted; {len(frames)} came"
-                         + (f", of {len({f.shape for f in frames})} sizes." if frames else "."))
+        raise ValueError(
+            f"Frames of one size are wanted; {len(frames)} came"
+            + (f", of {len({f.shape for f in frames})} sizes." if frames else ".")
+        )
     chosen = sorted({0, len(frames) // 2, len(frames) - 1})
-    still = pictures([frames[i] for i in chosen], [f"frame {i + 1} of {len(frames)}" for i in chosen], title, columns=3,
-                     size=2.6, alt=alt)
-    return Film(still, frames, seconds, plays)
+    still = pictures(
+        [frames[i] for i in chosen],
+        [f"frame {i + 1} of {len(frames)}" for i in chosen],
+        title,
+        columns=3,
+        size=2.6,
+        alt=alt,
+    )
+    return Film(still, frames, seconds=seconds, plays=plays)

@@ -1,170 +1,295 @@
-"""Figures of one lesson each, quick enough to follow a slider.
-"""
+"""Figures of one lesson each, quick enough to follow a slider."""
+
 from collections.abc import Sequence
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from trickkit import data
 from trickkit.plots.images import magnified
-from trickkit.plots.picture import BLUE, COLOURS, DOTS, ORANGE, SIGNED, Picture, _bars, _pixels, _show
+from trickkit.plots.picture import (
+    COLOURS,
+    DOTS,
+    ORANGE,
+    SIGNED,
+    Picture,
+    as_pixels,
+    draw_bars,
+    draw_caption,
+    draw_points,
+    panel_figure,
+    show_image,
+)
 
 
-def chances(image: torch.Tensor, names: Sequence[str], probabilities: Sequence[float], title: str, mark: str = "") -> Picture:
-    """A picture on the left, a bar a class on the right. mark: the class to colour, with an arrow besides.
+def probabilities(
+    image: torch.Tensor,
+    names: Sequence[str],
+    probabilities: Sequence[float],
+    title: str,
+    *,
+    mark: str = "",
+) -> Picture:
+    """A picture on the left, a bar a class on the right.
 
-    image: (1, C, H, W) in [0, 1]; names, probabilities: one a class, in the order to draw. Quick, for panels.
+    image: (1, C, H, W) in [0, 1].
+    names, probabilities: one a class, in the order to draw.
+    mark: the class to colour, with an arrow besides.
     """
-    figure = Figure(figsize=(7.0, 3.5))  # laid out by hand: finding the layout takes as long as drawing it
-    left, right = figure.add_axes((0.01, 0.03, 0.44, 0.85)), figure.add_axes((0.5, 0.03, 0.47, 0.85))
-    _show(left, image)
-    said = _bars(right, names, probabilities, mark)
-    figure.suptitle(title, fontsize=12)
+    figure = panel_figure(7.0, 3.5, title)
+    left = figure.add_axes((0.01, 0.03, 0.44, 0.85))
+    right = figure.add_axes((0.5, 0.03, 0.47, 0.85))
+    show_image(left, image)
+    said = draw_bars(right, names, probabilities, mark=mark)
     return Picture(figure, f"{title}. Probabilities: {said}.", photo=True)
 
 
-def attacked(image: torch.Tensor, moved: torch.Tensor, names: Sequence[str], probabilities: Sequence[float], title: str,
-             note: str = "") -> Picture:
-    """An attacked picture, its change made visible, and a bar a class. Quick, for panels.
+def attacked(
+    image: torch.Tensor,
+    moved: torch.Tensor,
+    names: Sequence[str],
+    probabilities: Sequence[float],
+    title: str,
+    *,
+    note: str = "",
+) -> Picture:
+    """An attacked picture, its change made visible, and a bar a class.
 
-    image, moved: (1, C, H, W) in [0, 1], before and after; names, probabilities: of the attacked one; note: under the change.
+    image, moved: (1, C, H, W) in [0, 1], before and after.
+    names, probabilities: of the attacked one.
+    note: under the change.
     """
-    figure = Figure(figsize=(9.2, 3.4))  # laid out by hand: finding the layout takes as long as drawing it
-    boxes = ((0.01, 0.15, 0.3, 0.75), (0.33, 0.15, 0.3, 0.75), (0.66, 0.15, 0.33, 0.75))
-    shown = ((moved, "the picture"), (magnified(moved - image), f"the change, magnified{note}"))
-    for box, (picture, caption) in zip(boxes, shown, strict=False):
-        ax = figure.add_axes(box)
-        _show(ax, picture)
-        ax.set_title(caption, y=0, va="top", pad=-4, fontsize=10)
-    said = _bars(figure.add_axes(boxes[2]), names, probabilities)
-    figure.suptitle(title, fontsize=12)
+    figure = panel_figure(9.2, 3.4, title)
+    for left, picture, caption in (
+        (0.01, moved, "the picture"),
+        (0.33, magnified(moved - image), f"the change, magnified{note}"),
+    ):
+        ax = figure.add_axes((left, 0.15, 0.3, 0.75))
+        show_image(ax, picture)
+        draw_caption(ax, caption)
+    said = draw_bars(figure.add_axes((0.66, 0.15, 0.33, 0.75)), names, probabilities)
     return Picture(figure, f"{title}. Probabilities: {said}.{note}", photo=True)
 
 
-def products(lines: Sequence[tuple[tuple[str, int, int], tuple[str, int, int], str]], title: str) -> Picture:
-    """Matrix products as boxes whose sides are their dimensions; one that does not fit says which two sides do not meet.
+def products(
+    lines: Sequence[tuple[tuple[str, int, int], tuple[str, int, int], str]], title: str
+) -> Picture:
+    """Matrix products as boxes whose sides are their dimensions; one that does not fit says which
+    two sides do not meet.
 
-    lines: each (name, rows, columns), (name, rows, columns), name of the result. Sides of one number have one colour, and are
-    as long as its 0.35th power, or 784 would dwarf 5.
+    lines: each (name, rows, columns), (name, rows, columns), name of the result. Sides of one
+        number have one colour, and are as long as its 0.35th power, or 784 would dwarf 5.
     """
-    numbers = list(dict.fromkeys(n for first, second, _ in lines for n in (*first[1:], *second[1:])))
+    numbers = list(
+        dict.fromkeys(n for first, second, _ in lines for n in (*first[1:], *second[1:]))
+    )
     colours = {n: COLOURS[i % len(COLOURS)] for i, n in enumerate(numbers)}
-    boxes, words, said, top, right = [], [], [], 0.0, 0.0  # boxes and words with their x and the y of their middle
+    boxes = []  # these and the words with their x and the y of their middle
+    words = []
+    said = []
+    top = 0.0
+    right = 0.0
     for first, second, result in lines:
-        fits, sizes = first[2] == second[1], f"{first[0]} ({first[1]} × {first[2]}) @ {second[0]} ({second[1]} × {second[2]})"
+        fits = first[2] == second[1]
+        sizes = f"{first[0]} ({first[1]} × {first[2]}) @ {second[0]} ({second[1]} × {second[2]})"
         row = [first, second] + ([(result, first[1], second[2])] if fits else [])
-        middle, x = top + max(box[1] ** 0.35 for box in row) / 2, 0.0
+        middle = top + max(box[1] ** 0.35 for box in row) / 2
+        x = 0.0
         for box, mark in zip(row, ("", "@", "="), strict=False):
             x += 3.6 if mark else 0
             words.append((x - 2.9, middle, mark))
             boxes.append((x, middle, *box))
             x += box[2] ** 0.35
-        said.append(f"{sizes} = {result} ({first[1]} × {second[2]})" if fits else
-                    f"{sizes} does not fit, {first[2]} meets {second[1]}")
+        said.append(
+            f"{sizes} = {result} ({first[1]} × {second[2]})"
+            if fits
+            else f"{sizes} does not fit, {first[2]} meets {second[1]}"
+        )
         if not fits:
             words.append((x + 1, middle, f"×  does not fit: {first[2]} meets {second[1]}"))
             x += 10
-        top, right = 2 * middle - top + 2.8, max(right, x)
-    figure = Figure(figsize=(max(0.19 * (right + 4), 5.5), 0.19 * (top + 0.5) + 0.4))
-    ax = figure.add_axes((0, 0, 1, 1 - 0.4 / figure.get_figheight()))
+        top = 2 * middle - top + 2.8
+        right = max(right, x)
+    height = 0.19 * (top + 0.5) + 0.4
+    figure = panel_figure(max(0.19 * (right + 4), 5.5), height, title)
+    ax = figure.add_axes((0, 0, 1, 1 - 0.4 / height))
     for x, y, text in words:
         ax.text(x, y, text, va="center", fontsize=10 if len(text) > 1 else 12)
     for x, y, name, rows, columns in boxes:
-        end, low, high = x + columns**0.35, y + rows**0.35 / 2, y - rows**0.35 / 2
+        end = x + columns**0.35
+        low = y + rows**0.35 / 2
+        high = y - rows**0.35 / 2
         ax.fill([x, end, end, x], [low, low, high, high], color="#EEEEEE")
         for side in (x, end):
-            ax.plot((side, side), (low, high), color=colours[rows], linewidth=3, solid_capstyle="butt")
+            ax.plot(
+                (side, side), (low, high), color=colours[rows], linewidth=3, solid_capstyle="butt"
+            )
         for side in (low, high):
-            ax.plot((x, end), (side, side), color=colours[columns], linewidth=3, solid_capstyle="butt")
+            ax.plot(
+                (x, end), (side, side), color=colours[columns], linewidth=3, solid_capstyle="butt"
+            )
         ax.text(x - 0.3, y, rows, ha="right", va="center", fontsize=8)
         ax.text((x + end) / 2, high - 0.25, columns, ha="center", va="bottom", fontsize=8)
         inside = end - x > 0.65 * len(name)
-        ax.text((x + end) / 2, y if inside else low + 0.25, name, ha="center", va="center" if inside else "top", fontsize=10)
+        ax.text(
+            (x + end) / 2,
+            y if inside else low + 0.25,
+            name,
+            ha="center",
+            va="center" if inside else "top",
+            fontsize=10,
+        )
     ax.set(xlim=(-2, right + 1), ylim=(top - 1, -1.5), aspect="equal")
     ax.axis("off")
-    figure.suptitle(title, fontsize=12)
     return Picture(figure, f"{title}. Boxes: {'; '.join(said)}.")
 
 
-def neuron(points: np.ndarray, kinds: np.ndarray, names: Sequence[str], weights: Sequence[float], bias: float, title: str,
-           xlabel: str, ylabel: str) -> Picture:
-    """Two kinds of points, and one sigmoid neuron's opinion of the plane: blue where it says the first, orange the second.
+def neuron(
+    points: np.ndarray,
+    labels: np.ndarray,
+    names: Sequence[str],
+    weights: Sequence[float],
+    bias: float,
+    title: str,
+    *,
+    xlabel: str,
+    ylabel: str,
+) -> Picture:
+    """Two classes of points, and one sigmoid neuron's opinion of the plane: blue where it says the
+    first, orange the second, and a line where it is undecided.
 
-    points: (n, 2); kinds: (n,), 0 or 1; names: of the two; weights: two. The line is where it is undecided. Quick, for panels.
+    points: (n, 2).
+    labels: (n,), 0 or 1.
+    names: of the two.
+    weights, bias: the neuron's, two and one.
     """
-    figure = Figure(figsize=(6.4, 4.2))  # laid out by hand: finding the layout takes as long as drawing it
+    figure = panel_figure(6.4, 4.2, title)
     ax = figure.add_axes((0.1, 0.13, 0.86, 0.77))
-    (left, low), (right, high) = points.min(axis=0) - 0.3, points.max(axis=0) + 0.3
+    left, low = points.min(axis=0) - 0.3
+    right, high = points.max(axis=0) + 0.3
     across, up = np.meshgrid(np.linspace(left, right, 90), np.linspace(low, high, 60))
     sums = weights[0] * across + weights[1] * up + bias
     extent = (left, right, low, high)
-    ax.imshow(np.tanh(sums / 2), cmap=SIGNED, vmin=-1.6, vmax=1.6, extent=extent, origin="lower", aspect="auto")
+    ax.imshow(
+        np.tanh(sums / 2),
+        cmap=SIGNED,
+        vmin=-1.6,
+        vmax=1.6,
+        extent=extent,
+        origin="lower",
+        aspect="auto",
+    )
     line = sums.min() < 0 < sums.max()
     if line:
         ax.contour(across, up, sums, [0], colors="black")
-    for kind, colour, marker in ((0, BLUE, "o"), (1, ORANGE, "^")):
-        ax.plot(*points[kinds == kind].T, marker, color=colour, markeredgecolor="white", markeredgewidth=0.5, label=names[kind])
+    draw_points(ax, points, labels, names, markeredgecolor="white", markeredgewidth=0.5)
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.legend(loc="upper right", framealpha=0.9)
-    figure.suptitle(title, fontsize=12)
-    wrong = int(((points @ np.asarray(weights) + bias > 0) != kinds).sum())
+    wrong = int(((points @ np.asarray(weights) + bias > 0) != labels).sum())
     said = f"{wrong} on the wrong side of a line" if line else "no line, one colour all over"
     return Picture(figure, f"{title}. {len(points)} points, {ylabel} over {xlabel}; {said}.")
 
 
-def coloured_text(text: str, values: torch.Tensor, title: str, alt: str = "") -> Picture:
-    """A text whose every character stands on a colour: orange where its value is high, blue where low, white at 0.
+def coloured_text(text: str, values: torch.Tensor, title: str, *, alt: str = "") -> Picture:
+    """A text whose every character stands on a colour: orange where its value is high, blue where
+    low, white at 0.
 
-    values: a number a character, (T,); the largest size is full colour. Line ends take no colour. Quick, for panels.
+    values: a number a character, (T,); the largest size is full colour. Line ends take no colour.
+    alt: what is to be seen.
+    Raises ValueError where there are more or fewer values than characters.
     """
     if len(values) != len(text):
-        raise ValueError(f"A value a character is wanted: {len(text)} characters and {len(values)} values came.")
-    lines, shades, place = text.split("\n"), _pixels(values) / max(float(values.abs().max()), 1e-12), 0
+        raise ValueError(
+            f"A value a character is wanted: {len(text)} characters and {len(values)} values came."
+        )
+    lines = text.split("\n")
+    shades = as_pixels(values) / max(float(values.abs().max()), 1e-12)
+    place = 0
     across = max(map(len, lines))
     grid = np.zeros((len(lines), across), dtype=np.float32)
     for row, line in enumerate(lines):
-        grid[row, :len(line)] = shades[place:place + len(line)]
+        grid[row, : len(line)] = shades[place : place + len(line)]
         place += len(line) + 1
-    wide, margin = 8, 0.15  # dots, a whole number as type is drawn, and inches
-    points = wide / 0.602 * 72 / DOTS  # a character of this face is 0.602 of its size wide
-    width, height = across * wide / DOTS, len(lines) * points * 1.5 / 72
-    figure = Figure(figsize=(width + 2 * margin, height + margin + 0.4))
-    ax = figure.add_axes((margin / (width + 2 * margin), margin / (height + margin + 0.4), width / (width + 2 * margin),
-                          height / (height + margin + 0.4)))
-    ax.imshow(grid, cmap=SIGNED, vmin=-1.25, vmax=1.25, aspect="auto", extent=(0, across, len(lines), 0))
+    advance = 8  # dots from one character to the next, a whole number, as type is drawn
+    margin = 0.15  # inches
+    size = advance / 0.602 * 72 / DOTS  # points: a character of this face is 0.602 of that wide
+    inner_width = across * advance / DOTS
+    inner_height = len(lines) * size * 1.5 / 72
+    width = inner_width + 2 * margin
+    height = inner_height + margin + 0.4
+    figure = panel_figure(width, height, title, size=11)
+    ax = figure.add_axes(
+        (margin / width, margin / height, inner_width / width, inner_height / height)
+    )
+    ax.imshow(
+        grid, cmap=SIGNED, vmin=-1.25, vmax=1.25, aspect="auto", extent=(0, across, len(lines), 0)
+    )
     for row, line in enumerate(lines):
-        ax.text(0, row + 0.5, line, family="DejaVu Sans Mono", fontsize=points, va="center", parse_math=False)
+        ax.text(
+            0,
+            row + 0.5,
+            line,
+            family="DejaVu Sans Mono",
+            fontsize=size,
+            va="center",
+            parse_math=False,
+        )
     ax.axis("off")
-    figure.suptitle(title, fontsize=11)
-    return Picture(figure, alt or f"{title}. {len(lines)} lines of text, each character on a colour from blue to orange.")
+    return Picture(
+        figure,
+        alt
+        or f"{title}. {len(lines)} lines of text, each character on a colour from blue to orange.",
+    )
 
 
-def microscope(photo: torch.Tensor, activation: torch.Tensor, box: tuple[float, float, float], patch: torch.Tensor,
-               excites: torch.Tensor | None, title: str) -> Picture:
-    """A unit under the microscope: its activation, that over the photo, the patch it likes best, and what excites it.
+def microscope(
+    photo: torch.Tensor,
+    activation: torch.Tensor,
+    bbox: tuple[float, float, float],
+    patch: torch.Tensor,
+    excites: torch.Tensor | None,
+    title: str,
+) -> Picture:
+    """A unit under the microscope: its activation, that over the photo, the patch it likes best,
+    and what excites it.
 
-    photo: (1, 3, S, S) in [0, 1]; activation: (h, w), any range; box: the patch's top, left and side, in pixels of the photo;
-    excites: (1, 3, s, s), or None while it is being made. Quick, for panels.
+    photo: (1, 3, S, S) in [0, 1].
+    activation: (h, w), any range.
+    bbox: the patch's top, left and side, in pixels of the photo.
+    patch: what lies in it, (1, 3, side, side).
+    excites: (1, 3, s, s), or None while it is being made.
     """
-    values, size = _pixels(activation), photo.shape[-1]
+    values = as_pixels(activation)
+    size = photo.shape[-1]
     strength = np.clip(values / max(float(values.max()), 1e-12), 0, 1)
-    figure = Figure(figsize=(9.4, 2.9))
+    figure = panel_figure(9.4, 2.9, title, size=11, y=0.99)
     axes = [figure.add_axes((0.008 + i * 0.25, 0.06, 0.235, 0.76)) for i in range(4)]
-    reach = max(float(np.abs(values).max()), 1e-12)
-    axes[0].imshow(values, cmap=SIGNED, vmin=-reach, vmax=reach, interpolation="nearest")
-    light = torch.nn.functional.interpolate(torch.as_tensor(strength)[None, None], (size, size), mode="bilinear")
+    limit = max(float(np.abs(values).max()), 1e-12)
+    axes[0].imshow(values, cmap=SIGNED, vmin=-limit, vmax=limit, interpolation="nearest")
+    light = torch.nn.functional.interpolate(
+        torch.as_tensor(strength)[None, None], (size, size), mode="bilinear"
+    )
     axes[1].imshow(data.to_bytes(photo.cpu() * (0.25 + 0.75 * light.clamp(0, 1))))
-    top, left, side = box
-    axes[1].add_patch(Rectangle((left - 0.5, top - 0.5), side, side, fill=False, edgecolor=ORANGE, linewidth=2))
+    top, left, side = bbox
+    axes[1].add_patch(
+        Rectangle((left - 0.5, top - 0.5), side, side, fill=False, edgecolor=ORANGE, linewidth=2)
+    )
     axes[2].imshow(data.to_bytes(patch), interpolation="nearest")
     if excites is not None:
         axes[3].imshow(data.to_bytes(excites))
-    captions = ("activation", "lit where it is high", "the patch in the box", "what excites it" if excites is not None else "…")
+    captions = (
+        "activation",
+        "lit where it is high",
+        "the patch in the box",
+        "what excites it" if excites is not None else "…",
+    )
     for ax, caption in zip(axes, captions, strict=True):
         ax.set_title(caption, fontsize=10)
         ax.axis("off")
-    figure.suptitle(title, fontsize=11, y=0.99)
-    return Picture(figure, f"{title}. Four pictures: {', '.join(captions)}. Activations go from {values.min():.2g} to "
-                   f"{values.max():.2g}.", photo=True)
+    return Picture(
+        figure,
+        f"{title}. Four pictures: {', '.join(captions)}. Activations go from {values.min():.2g} to "
+        f"{values.max():.2g}.",
+        photo=True,
+    )

@@ -1,49 +1,61 @@
 """What a notebook shows: a finished figure with its alt text, and what all figures are drawn with.
 
-Colours are those of Okabe and Ito, told apart by colour-blind readers too; signed values go from blue over white to orange.
+Colours are those of Okabe and Ito, told apart by colour-blind readers too; signed values go from
+blue over white to orange.
 """
+
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from trickkit import data
 
-BLUE, ORANGE, GREEN, PINK, SKY, YELLOW, RED = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#F0E442", "#D55E00"
-
-
+BLUE = "#0072B2"
+ORANGE = "#E69F00"
+GREEN = "#009E73"
+PINK = "#CC79A7"
+SKY = "#56B4E9"
+YELLOW = "#F0E442"
+RED = "#D55E00"
 COLOURS = (BLUE, ORANGE, GREEN, PINK, SKY, RED)
-
-
 SIGNED = LinearSegmentedColormap.from_list("signed", [BLUE, "white", RED])
-
-
 DOTS = 100  # dots an inch
 
 
 class Picture:
-    """A finished figure with its alt text, which is also its plain-text form: what a screen reader says, and what the
-    notebooks' test compares.
+    """A finished figure with its alt text, which is also its plain-text form: what a screen reader
+    says, and what the notebooks' test compares.
 
-    figure: drawn and then let go; alt: what is to be seen, in words and numbers; photo: keep as JPEG, a tenth of the size.
+    figure: drawn and then let go.
+    alt: what is to be seen, in words and numbers.
+    photo: keep as JPEG, a tenth of the size.
     """
 
-    def __init__(self, figure: Figure, alt: str, photo: bool = False):
+    def __init__(self, figure: Figure, alt: str, *, photo: bool = False):
         file = io.BytesIO()
-        self.kind, self.alt = ("jpeg" if photo else "png"), " ".join(alt.split())
+        self.kind = "jpeg" if photo else "png"
+        self.alt = " ".join(alt.split())
         options = {"pil_kwargs": {"quality": 88}} if photo else {}
         figure.savefig(file, format=self.kind, dpi=DOTS, facecolor="white", **options)
         self.bytes = file.getvalue()
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        mime, encoded = f"image/{self.kind}", base64.b64encode(self.bytes).decode()
+        mime = f"image/{self.kind}"
+        encoded = base64.b64encode(self.bytes).decode()
         alt = self.alt.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
-        # JupyterLab shows the HTML, with its alt text; GitHub and nbconvert the image, with the one in its metadata.
-        bundle = {"text/html": f'<img alt="{alt}" src="data:{mime};base64,{encoded}">', mime: encoded, "text/plain": self.alt}
+        # JupyterLab shows the HTML, with its alt text; GitHub and nbconvert the image, with the one
+        # in its metadata.
+        bundle = {
+            "text/html": f'<img alt="{alt}" src="data:{mime};base64,{encoded}">',
+            mime: encoded,
+            "text/plain": self.alt,
+        }
         return bundle, {mime: {"alt": self.alt}}
 
     def show(self) -> None:
@@ -53,32 +65,101 @@ class Picture:
         display(self)
 
 
-def _figure(width: float, height: float, rows: int = 1, columns: int = 1, **options):
+def grid_figure(
+    width: float, height: float, *, rows: int = 1, columns: int = 1
+) -> tuple[Figure, np.ndarray]:
+    """A figure of so many inches, and its axes (rows, columns), for which room is found.
+
+    The axes are open above and on the right.
+    """
     figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False, **options)
+    axes = figure.subplots(rows, columns, squeeze=False)
     for ax in axes.flat:
         ax.spines[["top", "right"]].set_visible(False)
     return figure, axes
 
 
-def _show(ax, image: torch.Tensor) -> None:
+def panel_figure(width: float, height: float, title: str, *, size: float = 12, **place) -> Figure:
+    """A figure of so many inches with a title, and no axes yet: quick enough for a panel.
+
+    Its axes are laid out by hand, for finding a layout takes as long as drawing it.
+    size: of the title's type, in points.
+    place: of the title, as in `Figure.suptitle`.
+    """
+    figure = Figure(figsize=(width, height))
+    figure.suptitle(title, fontsize=size, **place)
+    return figure
+
+
+def show_image(ax: Axes, image: torch.Tensor) -> None:
     """An image on axes without marks; a small one keeps its square pixels."""
-    ax.imshow(data.to_bytes(image), interpolation="nearest" if image.shape[-1] < 100 else "antialiased")
+    ax.imshow(
+        data.to_bytes(image), interpolation="nearest" if image.shape[-1] < 100 else "antialiased"
+    )
     ax.axis("off")
 
 
-def _squares(ax, values: np.ndarray, rows: Sequence[str], columns: Sequence[str], form) -> None:
-    """A table as squares from blue to yellow, 0 to 1, form(value) in each."""
+def draw_caption(ax: Axes, caption: str) -> None:
+    """A caption under an image."""
+    ax.set_title(caption, y=0, va="top", pad=-4, fontsize=10)
+
+
+def draw_points(
+    ax: Axes, points: np.ndarray, labels: np.ndarray, names: Sequence[str], **options
+) -> None:
+    """Two classes of points, told apart by colour, marker and name.
+
+    points: (n, 2).
+    labels: (n,), 0 or 1.
+    names: of the two.
+    options: of the markers, as in `Axes.plot`.
+    """
+    for label, colour, marker in ((0, BLUE, "o"), (1, ORANGE, "^")):
+        ax.plot(*points[labels == label].T, marker, color=colour, label=names[label], **options)
+
+
+def draw_squares(
+    ax: Axes,
+    values: np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    form: Callable[[float], str],
+) -> None:
+    """A table as squares from blue to yellow, 0 to 1, form(value) in each.
+
+    values: (rows, columns).
+    """
     ax.imshow(values, cmap="cividis", vmin=0, vmax=1, aspect="auto")
-    ax.set(xticks=range(len(columns)), xticklabels=columns, yticks=range(len(rows)), yticklabels=rows)
+    ax.set(
+        xticks=range(len(columns)), xticklabels=columns, yticks=range(len(rows)), yticklabels=rows
+    )
     for (i, j), v in np.ndenumerate(values):
-        ax.text(j, i, form(v), ha="center", va="center", fontsize=10, color="black" if v > 0.5 else "white")
+        ax.text(
+            j,
+            i,
+            form(v),
+            ha="center",
+            va="center",
+            fontsize=10,
+            color="black" if v > 0.5 else "white",
+        )
 
 
-def _bars(ax, names: Sequence[str], probabilities: Sequence[float], mark: str = "") -> str:
-    """A bar a class, the marked one in its own colour with an arrow; returns them as words for the alt text."""
-    height = 0.8 if len(names) > 6 else 0.4  # many classes: the name stands in the bar, few: above it
-    ax.barh(range(len(names)), probabilities, height, color=[ORANGE if n == mark else SKY for n in names])
+def draw_bars(
+    ax: Axes, names: Sequence[str], probabilities: Sequence[float], *, mark: str = ""
+) -> str:
+    """A bar a class, the marked one in its own colour with an arrow.
+
+    Returns them as words, for the alt text.
+    """
+    # Of many classes the name stands in the bar, of few above it.
+    height = 0.8 if len(names) > 6 else 0.4
+    ax.barh(
+        range(len(names)),
+        probabilities,
+        height,
+        color=[ORANGE if n == mark else SKY for n in names],
+    )
     for place, (name, p) in enumerate(zip(names, probabilities, strict=True)):
         label = f"→ {name}  {p:.2f}" if name == mark else f"{name}  {p:.2f}"
         ax.text(0.01, place if height > 0.5 else place - 0.35, label, va="center", fontsize=10)
@@ -87,5 +168,6 @@ def _bars(ax, names: Sequence[str], probabilities: Sequence[float], mark: str = 
     return ", ".join(f"{n} {p:.2f}" for n, p in zip(names, probabilities, strict=True))
 
 
-def _pixels(image: torch.Tensor | np.ndarray) -> np.ndarray:
+def as_pixels(image: torch.Tensor | np.ndarray) -> np.ndarray:
+    """A tensor or array without its axes of size 1, as float32 in the computer's own memory."""
     return np.asarray(torch.as_tensor(image).detach().cpu().squeeze(), dtype=np.float32)

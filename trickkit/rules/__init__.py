@@ -1,17 +1,40 @@
-"""Rules: conditions that a row of a table meets or does not, lists of them, and two ways to find a good list. No torch."""
-from trickkit.rules.bayesian import BayesianRuleList, Posterior, bits, from_prior, metropolis, mine, point, r_hat
+"""Rules: conditions that a row of a table meets or does not, lists of them, and two ways to find a
+good list. No torch.
+"""
+
+from trickkit.rules.bayesian import (
+    Posterior,
+    bit_set,
+    from_prior,
+    metropolis,
+    mine,
+    point,
+    r_hat,
+)
 from trickkit.rules.conditions import (
     Condition,
     Rule,
+    bin_edges,
     brief,
-    check_frame,
-    edges,
+    column_conditions,
     english,
     fires,
     holds,
     is_number,
     like,
-    parts_of,
+    validate_frame,
 )
-from trickkit.rules.optimal import Certified, search, unavoidable_errors
-from trickkit.rules.rule_list import RuleList, evidence, first_that_holds, listed
+from trickkit.rules.optimal import CertifiedList, corels, unavoidable_errors
+from trickkit.rules.rule_list import RuleList, evidence, first_that_holds, fit_list
+
+
+def __getattr__(name: str):
+    if name == "BayesianRuleList":  # here and not above: scikit-learn takes half a second to import
+        from trickkit.rules.classifier import BayesianRuleList
+
+        return BayesianRuleList
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), "BayesianRuleList"]

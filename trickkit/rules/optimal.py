@@ -1,6 +1,8 @@
-"""The best rule list there is, and the proof: branch and bound after CORELS (Angelino, Larus-Stone, Alabi, Seltzer and Rudin
-2018, arXiv:1704.01701).
+"""The best rule list there is, and the proof: branch and bound after CORELS.
+
+Angelino, Larus-Stone, Alabi, Seltzer and Rudin 2018, arXiv:1704.01701.
 """
+
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,16 +12,20 @@ import pandas as pd
 
 from trickkit.rules import conditions
 from trickkit.rules.conditions import Rule
-from trickkit.rules.rule_list import RuleList, listed
+from trickkit.rules.rule_list import RuleList, counted_list
 
 TINY = 1e-9  # fees add up with rounding
 
 
 @dataclass(frozen=True)
-class Certified:
-    """What a search found: a rule list, its objective, and the bound below which no list of these antecedents can be.
+class CertifiedList:
+    """What a search found.
 
-    The search is a proof of optimality where bound equals objective. looked_at: the beginnings of lists that were worked out.
+    list: the best rule list seen.
+    objective: its own.
+    bound: no list of these antecedents has a smaller objective; equal to the list's own, it proves
+        that list optimal.
+    looked_at: how many beginnings of lists were worked out.
     """
 
     list: RuleList
@@ -29,60 +35,86 @@ class Certified:
 
     @property
     def optimal(self) -> bool:
+        """Whether the search proved that no list is better."""
         return self.bound >= self.objective
 
 
-def pack(rows: np.ndarray) -> np.ndarray:
+def pack_rows(rows: np.ndarray) -> np.ndarray:
     """Sets of rows, 64 to a word: (…, rows) of bool to (…, words) of uint64."""
     packed = np.packbits(rows, axis=-1)
     return np.pad(packed, [(0, 0)] * (rows.ndim - 1) + [(0, -packed.shape[-1] % 8)]).view(np.uint64)
 
 
-def count(sets: np.ndarray) -> np.ndarray:
+def count_rows(sets: np.ndarray) -> np.ndarray:
     """How many rows are in each set: (…, words) to (…)."""
     return np.bitwise_count(sets).sum(-1, dtype=np.int64)
 
 
-def search(antecedents: Sequence[Rule], frame: pd.DataFrame, labels: np.ndarray, cost: float = 0.01,
-           limit: int = 100_000) -> Certified:
-    """The rule list with the smallest objective: the share of rows it gets wrong, and `cost` for each rule.
+def corels(
+    antecedents: Sequence[Rule],
+    frame: pd.DataFrame,
+    labels: np.ndarray,
+    *,
+    cost: float = 0.01,
+    limit: int = 100_000,
+) -> CertifiedList:
+    """The rule list with the smallest objective: the share of rows it gets wrong, and `cost` for
+    each rule.
 
-    antecedents: to choose from; frame: (rows, columns); labels: (rows,), two classes; limit: beginnings to work out before the
-    search gives up its proof. A beginning is dropped
+    antecedents: to choose from, one or more.
+    frame: (rows, columns).
+    labels: (rows,), two classes.
+    cost: of a rule, as a share of the rows.
+    limit: beginnings to work out before the search gives up its proof.
 
-    - if no list that starts with it can beat the best so far, for all of them have its errors, its cost, one more rule's cost,
-      and the errors that nobody can avoid: rows that meet the same antecedents and have different labels;
-    - if another beginning leaves the same rows over at no greater cost, the same rules in another order for instance;
+    A beginning is dropped
+
+    - if no list that starts with it can beat the best so far, for all of them have its errors, its
+      cost, one more rule's cost, and the errors that nobody can avoid: rows that meet the same
+      antecedents and have different labels;
+    - if another beginning leaves the same rows over at no greater cost, the same rules in another
+      order for instance;
     - if its last rule gets fewer rows right than the rule costs.
 
-    Raises ValueError for labels of more or fewer classes than two, and for a cost that is no share of the rows.
+    Raises ValueError for no antecedents, for what `conditions.encode_labels` refuses, for labels of
+        more or fewer classes than two, and for a cost that is no share of the rows.
     """
-    classes, y = np.unique(labels, return_inverse=True)
+    classes, y = conditions.encode_labels(labels, rows=len(frame))
     if len(classes) != 2:
         raise ValueError(f"Labels of two classes are wanted; these have {len(classes)}.")
     if not 0 < cost < 1:
         raise ValueError(f"A rule's cost is a share of the rows, between 0 and 1; {cost} came.")
-    rows, fee = len(y), cost * len(y)
+    rows = len(y)
+    fee = cost * rows
     met = conditions.fires(antecedents, frame)
-    holds, yes, unavoidable = pack(met), pack(y == 1), pack(unavoidable_errors(met, y))
-    everyone = pack(np.ones(rows, dtype=bool))
-    best, rules = min(y.sum(), rows - y.sum()), ()
-    queue = [(float(count(unavoidable)), 0, 0.0, (), everyone)]  # bound, age, errors and fees, rules, rows left over
-    cheapest, looked_at = {everyone.tobytes(): 0.0}, 0
+    holds = pack_rows(met)
+    yes = pack_rows(y == 1)
+    unavoidable = pack_rows(unavoidable_errors(met, y))
+    everyone = pack_rows(np.ones(rows, dtype=bool))
+    best = min(y.sum(), rows - y.sum())
+    chosen = ()
+    # bound, age, errors and fees, antecedents, rows left over
+    queue = [(float(count_rows(unavoidable)), 0, 0.0, (), everyone)]
+    cheapest = {everyone.tobytes(): 0.0}
+    looked_at = 0
     while queue and queue[0][0] + fee < best - TINY and looked_at < limit:
         _, _, spent, begun, rest = heapq.heappop(queue)
         looked_at += 1
         if spent > cheapest[rest.tobytes()]:  # a cheaper way there was found since
             continue
         caught = holds & rest
-        both, positive = count(caught), count(caught & yes)
-        right, wrong = np.maximum(positive, both - positive), np.minimum(positive, both - positive)
+        both = count_rows(caught)
+        positive = count_rows(caught & yes)
+        right = np.maximum(positive, both - positive)
+        wrong = np.minimum(positive, both - positive)
         spent = spent + wrong + fee
-        left, left_positive = count(rest) - both, count(rest & yes) - positive
+        left = count_rows(rest) - both
+        left_positive = count_rows(rest & yes) - positive
         objective = spent + np.minimum(left_positive, left - left_positive)
         if objective.min() < best - TINY:
-            best, rules = objective.min(), (*begun, int(objective.argmin()))
-        bounds = spent + count(rest & unavoidable) - count(caught & unavoidable)
+            best = objective.min()
+            chosen = (*begun, int(objective.argmin()))
+        bounds = spent + count_rows(rest & unavoidable) - count_rows(caught & unavoidable)
         for a in np.flatnonzero((bounds + fee < best - TINY) & (right >= fee)).tolist():
             left_over = rest & ~holds[a]
             key = left_over.tobytes()
@@ -91,13 +123,21 @@ def search(antecedents: Sequence[Rule], frame: pd.DataFrame, labels: np.ndarray,
                 heapq.heappush(queue, (bounds[a], len(cheapest), spent[a], (*begun, a), left_over))
     proved = not queue or queue[0][0] + fee >= best - TINY
     bound = best if proved else queue[0][0] + fee
-    return Certified(listed([antecedents[r] for r in rules], frame, labels), float(best) / rows, float(bound) / rows, looked_at)
+    return CertifiedList(
+        counted_list([antecedents[a] for a in chosen], [met[a] for a in chosen], classes, y),
+        float(best) / rows,
+        float(bound) / rows,
+        looked_at,
+    )
 
 
 def unavoidable_errors(met: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Rows that any list must get wrong, at least so many: the rarer label among rows that meet the same antecedents.
+    """Rows that any list must get wrong, at least so many: the rarer label among rows that meet the
+    same antecedents.
 
-    met: (antecedents, rows) of bool; y: (rows,) of 0 and 1. Returns (rows,) of bool.
+    met: (antecedents, rows) of bool, the rows for which each holds.
+    y: (rows,) of 0 and 1.
+    Returns (rows,) of bool.
     """
     _, group = np.unique(met, axis=1, return_inverse=True)
     counts = np.zeros((group.max() + 1, 2), dtype=int)

@@ -1,24 +1,27 @@
-"""Rule lists: if, else if, else; the rows that each line decides, and what it says of them.
-"""
+"""Rule lists: if, else if, else; the rows that each line decides, and what it says of them."""
+
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from trickkit.rules import conditions
 from trickkit.rules.conditions import Rule
 
-# A list, and what it says.
 
 @dataclass(frozen=True)
 class RuleList:
     """A rule list: the first antecedent that holds for a row decides; if none does, the last line.
 
-    rules: m antecedents, in order; counts: (m + 1, classes), the training rows that each line decides, by class;
-    classes: their names. Prints as English, with the posterior mean of the last class's chance and its 95 % credible interval.
+    rules: m antecedents, in order.
+    counts: (m + 1, classes), the training rows that each line decides, by class.
+    classes: their names.
+
+    Prints as English, with the posterior mean of the last class's chance and its 95 % credible
+    interval.
     """
 
     rules: tuple[Rule, ...]
@@ -30,14 +33,19 @@ class RuleList:
         return first_that_holds([conditions.holds(rule, frame) for rule in self.rules], len(frame))
 
     def chances(self) -> np.ndarray:
-        """The posterior mean of each class's chance, a row a line: (m + 1, classes), under a Dirichlet prior of ones."""
+        """The posterior mean of each class's chance, a row a line: (m + 1, classes), under a
+        Dirichlet prior of ones.
+        """
         return (self.counts + 1) / (self.counts + 1).sum(1, keepdims=True)
 
-    def intervals(self, share: float = 0.95) -> np.ndarray:
-        """Credible intervals of the last class's chance, low and high, a row a line: (m + 1, 2)."""
-        yes = self.counts[:, -1] + 1
-        others = (self.counts[:, :-1] + 1).sum(1)
-        return np.stack([stats.beta.ppf((1 + side * share) / 2, yes, others) for side in (-1, 1)], 1)
+    def intervals(self, *, share: float = 0.95) -> np.ndarray:
+        """Credible intervals of the last class's chance, low and high, a row a line: (m + 1, 2).
+
+        share: how much of the posterior they hold, in the middle.
+        """
+        yes = self.counts[:, -1:] + 1
+        others = (self.counts[:, :-1] + 1).sum(1, keepdims=True)
+        return special.betaincinv(yes, others, np.array([1 - share, 1 + share]) / 2)
 
     def predict_proba(self, frame: pd.DataFrame) -> np.ndarray:
         """The chance of each class: (rows, classes)."""
@@ -45,38 +53,72 @@ class RuleList:
 
     def lines(self) -> list[str]:
         """What each line asks, in words: (m + 1,)."""
-        asked = [("else if " if place else "if ") + conditions.english(rule) for place, rule in enumerate(self.rules)]
+        asked = [
+            ("else if " if place else "if ") + conditions.english(rule)
+            for place, rule in enumerate(self.rules)
+        ]
         return [*asked, "else" if self.rules else "always"]
 
     def __str__(self):
         wide = max(map(len, self.lines()))
         return "\n".join(
-            f"{line:<{wide}}  {self.classes[-1]}: {chance:.0%} ({low:.0%} to {high:.0%})  of {count:,}"
-            for line, chance, (low, high), count in
-            zip(self.lines(), self.chances()[:, -1], self.intervals(), self.counts.sum(1), strict=True))
+            f"{line:<{wide}}  {self.classes[-1]}: {chance:.0%} ({low:.0%} to {high:.0%})  of"
+            f" {count:,}"
+            for line, chance, (low, high), count in zip(
+                self.lines(),
+                self.chances()[:, -1],
+                self.intervals(),
+                self.counts.sum(1),
+                strict=True,
+            )
+        )
 
 
 def evidence(counts: Sequence[int]) -> float:
-    """log p(labels of the rows that one line decides), the classes' chances being unknown, all as likely beforehand.
+    """log p(labels of the rows that one line decides), the classes' chances being unknown, all as
+    likely beforehand.
 
-    counts: (K,), the rows of each class. log of (K − 1)! ∏ n_k! / (Σ n_k + K − 1)!, the Dirichlet-multinomial with α = 1
-    (Letham 2015, Section 2, the likelihood).
+    counts: (K,), the rows of each class.
+    Returns log (K − 1)! ∏ n_k! / (Σ n_k + K − 1)!, the Dirichlet-multinomial with α = 1 (Letham
+        2015, Section 2, the likelihood).
     """
     k = len(counts)
     return math.lgamma(k) + sum(math.lgamma(n + 1) for n in counts) - math.lgamma(sum(counts) + k)
 
 
 def first_that_holds(met: Sequence[np.ndarray], rows: int) -> np.ndarray:
-    """The place of the first rule that holds for each row, len(met) if none does: (rows,). met: bools (rows,), one a rule."""
+    """The place of the first rule that holds for each row, len(met) if none does: (rows,).
+
+    met: for each rule, the rows for which it holds: (rows,) of bool.
+    rows: how many there are.
+    """
     first = np.full(rows, len(met))
     for place in reversed(range(len(met))):
         first[met[place]] = place
     return first
 
 
-def listed(rules: Sequence[Rule], frame: pd.DataFrame, labels: np.ndarray) -> RuleList:
-    """A rule list of your own choosing, its counts taken from labelled rows. labels: (rows,), any values."""
-    classes, labels = np.unique(labels, return_inverse=True)
-    empty = RuleList(tuple(rules), np.zeros((len(rules) + 1, len(classes)), dtype=int), tuple(classes.tolist()))
-    np.add.at(empty.counts, (empty.decided_by(frame), labels), 1)
-    return empty
+def fit_list(rules: Sequence[Rule], frame: pd.DataFrame, labels: np.ndarray) -> RuleList:
+    """A rule list of your own choosing, its counts taken from labelled rows.
+
+    rules: m antecedents, in order.
+    frame: (rows, columns).
+    labels: (rows,), any values.
+    Raises ValueError for what `conditions.encode_labels` refuses.
+    """
+    classes, y = conditions.encode_labels(labels, rows=len(frame))
+    met = [conditions.holds(rule, frame) for rule in rules]
+    return counted_list(rules, met, classes, y)
+
+
+def counted_list(
+    rules: Sequence[Rule], met: Sequence[np.ndarray], classes: np.ndarray, y: np.ndarray
+) -> RuleList:
+    """The rule list of these antecedents, where it is known for which rows each holds.
+
+    rules, met: m antecedents, and for each the rows for which it holds: (rows,) of bool.
+    classes, y: as `conditions.encode_labels` gives them.
+    """
+    counts = np.zeros((len(rules) + 1, len(classes)), dtype=int)
+    np.add.at(counts, (first_that_holds(met, len(y)), y), 1)
+    return RuleList(tuple(rules), counts, tuple(classes.tolist()))

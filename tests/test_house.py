@@ -1,0 +1,177 @@
+"""The house rules that no single file shows: what a name means, and who may import whom."""
+
+import ast
+import collections
+import importlib
+import inspect
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+
+import trickkit
+from trickkit import data
+
+HOME = data.ROOT / "trickkit"
+FILES = sorted(HOME.rglob("*.py"))
+# The floors, from the ground up: a module imports from its own floor's families or from below.
+FLOORS = (
+    {"common"},
+    {"contract"},
+    {"data", "activations"},
+    {"models", "training"},
+    {"attacks", "rules", "backprop", "linear", "characters", "features", "dreams", "style"},
+    {"defences", "saliency", "lime", "mes", "fast_style"},
+    {"papers"},
+    {"plots"},
+    {"widgets"},
+    {"check", "course"},
+)
+# Public names that stand in more than one module, and why they may.
+SHARED = {
+    "BATCH": "pictures at a time, as many as suit each method",
+    "FILE": "where a trained model's weights lie in data/",
+    "HELD_OUT": "what a model that the course trained never saw",
+    "softmax": "the same function, of NumPy's arrays by hand and of torch's",
+    "train": "the same act on another kind of model: classifiers, a reader of text, a painter",
+    "untrained": "the same model before its training",
+}
+
+
+def dotted(file):
+    parts = file.relative_to(HOME.parent).with_suffix("").parts
+    return ".".join(parts).removesuffix(".__init__")
+
+
+def floor(module):
+    name = module.split(".")[1]
+    return next(i for i, names in enumerate(FLOORS) if name in names)
+
+
+def public(module):
+    """The functions and classes that a module defines, and the constants, by name."""
+    tree = ast.parse((HOME.parent / module.__file__).read_text(encoding="utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            yield from (t.id for t in targets if isinstance(t, ast.Name))
+
+
+def modules():
+    names = [dotted(f) for f in FILES if f.stem != "__main__"]
+    return [importlib.import_module(name) for name in names]
+
+
+def callables():
+    """Every public function, and every public method and constructor of a public class."""
+    for module in modules():
+        for name, thing in vars(module).items():
+            if name.startswith("_") or getattr(thing, "__module__", None) != module.__name__:
+                continue
+            if inspect.isfunction(thing):
+                yield f"{module.__name__}.{name}", thing, 0
+            elif inspect.isclass(thing):
+                for method, function in vars(thing).items():
+                    if inspect.isfunction(function) and function.__module__ == module.__name__:
+                        if method == "__init__" or not method.startswith("_"):
+                            yield f"{module.__name__}.{name}.{method}", function, 1
+
+
+def test_options_are_named_where_they_are_given():
+    """Nothing that has a default can be given by its place, but for a function's only argument."""
+    for name, function, own in callables():
+        if name.endswith((".forward", ".fit")) or name.startswith("trickkit.check."):
+            continue  # torch and scikit-learn say how these are called; a learner's may differ
+        by_place = [
+            p
+            for p in inspect.signature(function).parameters.values()
+            if p.kind is p.POSITIONAL_OR_KEYWORD
+        ][own:]
+        optional = [p.name for p in by_place[1:] if p.default is not p.empty]
+        assert not optional, f"{name}: {optional}"
+
+
+def test_every_public_function_says_what_it_does():
+    silent = [name for name, function, own in callables() if not own and not function.__doc__]
+    assert not silent
+
+
+def test_a_name_has_one_meaning():
+    homes = collections.defaultdict(set)
+    for module in modules():
+        if not module.__name__.startswith("trickkit.check."):  # an exercise is called as its answer
+            for name in public(module):
+                if not name.startswith("_"):
+                    homes[name].add(module.__name__)
+    twice = {name: sorted(where) for name, where in homes.items() if len(where) > 1}
+    assert twice.keys() == SHARED.keys(), twice
+
+
+def test_no_function_has_the_name_of_a_file_beside_it():
+    """`from trickkit.attacks import …` would give one or the other, by luck."""
+    for package in (m for m in modules() if hasattr(m, "__path__")):
+        files = {m.name for m in pkgutil.iter_modules(package.__path__)}
+        offered = {name for name, thing in vars(package).items() if not inspect.ismodule(thing)}
+        assert not files & offered, package.__name__
+
+
+def imported(file):
+    """What a file imports from the package: (module, name or "")."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("trickkit"):
+            for alias in node.names:
+                yield node.module, alias.name
+
+
+@pytest.mark.parametrize("file", FILES, ids=dotted)
+def test_imports_run_one_way_and_leave_private_names_alone(file):
+    module = dotted(file)
+    for source, name in imported(file):
+        assert not name.startswith("_"), f"{module} takes {source}.{name}"
+        if module.count(".") == 0 or file.stem == "__main__":
+            continue
+        full = f"{source}.{name}" if source == "trickkit" else source
+        if full.split(".")[1:2] in (["show"], []):
+            continue
+        if full.split(".")[1] != module.split(".")[1]:
+            assert floor(full) < floor(module) or floor(full) == floor(module) < 6, (
+                f"{module} takes {name} from {source}, which stands on a higher floor"
+            )
+
+
+def test_every_module_has_a_floor():
+    assert set().union(*FLOORS) == set(trickkit.MODULES)
+
+
+def test_no_circle():
+    graph = {
+        dotted(f): {s if s != "trickkit" else f"{s}.{n}" for s, n in imported(f)} for f in FILES
+    }
+    done = set()
+
+    def visit(module, way):
+        assert module not in way, " → ".join((*way, module))
+        if module in graph and module not in done:
+            for other in sorted(graph[module] - {"trickkit"}):
+                if not other.startswith(module + "."):  # a package and its own files
+                    visit(other, (*way, module))
+            done.add(module)
+
+    for module in graph:
+        visit(module, ())
+
+
+@pytest.mark.parametrize("name", ["rules", "common"])
+def test_what_wants_no_torch(name):
+    code = f"import sys; from trickkit import {name}; print('torch' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "False"
+
+
+def test_modules_are_found_and_not_listed():
+    assert set(trickkit.MODULES) == {m.name for m in pkgutil.iter_modules(trickkit.__path__)} - {
+        "__main__"
+    }

@@ -1,0 +1,508 @@
+"""LIME: what it says in the limit, how steadily, and what it refuses."""
+
+import itertools
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.random import default_rng
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import Ridge
+
+from trickkit import contract, data, lime, rules
+
+
+def rows(n, d, seed, share=0.5):
+    return (default_rng(seed).random((n, d)) < share).astype(float)
+
+
+@pytest.fixture(scope="module")
+def table():
+    """Two columns of numbers and two of words that hang together, and a crooked box that knows all
+    four."""
+    rng = default_rng(0)
+    a = rng.normal(size=400)
+    train = pd.DataFrame(
+        {
+            "a": a,
+            "b": (10 * a + rng.normal(size=400) * 5).round(),
+            "c": rng.choice(list("xyz"), 400),
+            "d": rng.choice(["no", "yes"], 400, p=[0.8, 0.2]),
+        }
+    )
+
+    def box(frame):
+        a = frame["a"].to_numpy()
+        b = frame["b"].to_numpy()
+        s = a - 0.1 * b + 2 * (frame["c"] == "x") * (frame["d"] == "no") - a * (frame["d"] == "yes")
+        p = 1 / (1 + np.exp(-s.to_numpy()))
+        return np.column_stack([1 - p, p])
+
+    return train, box
+
+
+def test_nearness_is_the_lime_packages_kernel_written_as_the_papers():
+    z = rows(50, 7, 0)
+    theirs = np.sqrt(np.exp(-(np.linalg.norm(z - 1, axis=1) ** 2) / (0.75 * np.sqrt(7)) ** 2))
+    assert np.allclose(lime.nearness(z, width=np.sqrt(1.125 * 7), distance=lime.euclidean), theirs)
+    z = z[z.any(1)]
+    cosine = 1 - z.sum(1) / np.linalg.norm(z, axis=1) / np.sqrt(7)
+    assert np.allclose(lime.cosine(z), cosine)
+    theirs = np.sqrt(np.exp(-((100 * cosine) ** 2) / 25**2))
+    assert np.allclose(lime.nearness(z, width=lime.COSINE_WIDTH), theirs)
+    assert lime.nearness(np.ones((1, 7)), width=0.1) == 1
+    assert lime.nearness(np.zeros((1, 7)), width=0.1) < 1e-40
+
+
+def test_weighted_ridge_is_scikit_learns():
+    z = rows(60, 6, 1)
+    answers = default_rng(2).random(60)
+    counts = default_rng(3).random(60)
+    z[:, 4] = 1  # never changes
+    for penalty in (1, 0.01):
+        ridge = Ridge(alpha=penalty).fit(z, answers, sample_weight=counts)
+        b = lime.weighted_ridge(z, answers, counts, penalty=penalty)
+        assert np.allclose(b[1:], ridge.coef_) and np.isclose(b[0], ridge.intercept_)
+        assert b[5] == 0
+
+
+def test_intervals_hold_what_they_promise_where_the_box_is_crooked():
+    every = np.array(list(itertools.product([0.0, 1.0], repeat=4)))
+
+    def crooked(z):
+        return 0.3 * z[:, 0] + z[:, 1] * z[:, 2] * (1 + 2 * z[:, 3])
+
+    counts = lime.nearness(every, width=1.5, distance=lime.euclidean)
+    limit = lime.weighted_ridge(every, crooked(every), counts, penalty=1e-9)[1:]
+    held = []
+    for seed in range(400):
+        z = rows(150, 4, seed)
+        counts = lime.nearness(z, width=1.5, distance=lime.euclidean)
+        b = lime.weighted_ridge(z, crooked(z), counts, penalty=1e-9)
+        low, high = lime.weight_intervals(z, crooked(z), counts, b, penalty=1e-9).T
+        held.append((low <= limit) & (limit <= high))
+    assert 0.92 < np.mean(held) < 0.975
+
+
+def test_even_points_are_even_and_seeded():
+    points = lime.sobol(64, 5, seed=0)
+    assert all(sorted((64 * column).astype(int)) == list(range(64)) for column in points.T)
+    assert np.array_equal(points[:10], lime.sobol(10, 5, seed=0))
+    assert not np.allclose(points, lime.sobol(64, 5, seed=1))
+    assert lime.sobol(1, 3, seed=0).shape == (1, 3) and lime.sobol(500, 3, seed=0).shape == (500, 3)
+
+
+def test_a_printed_explanation_does_not_hang_on_rounding():
+    weights = np.array([0.2, -0.1, 0.2, 0.1])
+
+    def told(weights):
+        spread = np.column_stack([weights - 0.01, weights + 0.01])
+        return lime.Explanation(tuple("abcd"), weights, spread, 0.5, 0.9, 512, 0.7, True)
+
+    for seed in range(20):
+        noisy = told(weights + 1e-12 * default_rng(seed).normal(size=4))
+        assert str(noisy) == str(told(weights)) and noisy.top(3) == ["a", "c", "b"]
+
+
+def test_made_up_rows_hold_each_columns_values_as_often_as_the_table_and_nothing_else(table):
+    train, _ = table
+    made = lime.resample_columns(train, lime.sobol(4096, 4, seed=0))
+    assert list(made) == list(train) and (made.dtypes == train.dtypes).all()
+    for name in train:
+        assert set(made[name]) <= set(train[name])
+        often = (
+            made[name]
+            .value_counts(normalize=True)
+            .sub(train[name].value_counts(normalize=True), fill_value=0)
+        )
+        assert often.abs().max() < 2 / 512
+    assert abs(made["a"].corr(made["b"])) < 0.05 < 0.8 < train["a"].corr(train["b"])
+    with pytest.raises(ValueError, match="4 columns, and points of shape"):
+        lime.resample_columns(train, np.zeros((3, 2)))
+
+
+def test_a_table_is_made_ready_once_for_many_rows(table, monkeypatch):
+    train, box = table
+    sampler = lime.TableSampler(train)
+    points = lime.sobol(256, 4, seed=0)
+    assert sampler(points).equals(lime.resample_columns(train, points))
+    cut = []
+    monkeypatch.setattr(rules.conditions, "bin_edges", lambda *_, **__: cut.append(1))
+    monkeypatch.setattr(lime.TableSampler, "__init__", lambda *_: cut.append(1))
+    told = [lime.explain_table(box, train.iloc[[i]], sampler, seed=i) for i in range(3)]
+    assert not cut
+    monkeypatch.undo()
+    for i, ours in enumerate(told):
+        alone = lime.explain_table(box, train.iloc[[i]], train, seed=i)
+        assert str(ours) == str(alone) and np.array_equal(ours.weights, alone.weights)
+        assert ours.names == tuple(map(str, lime.row_features(train.iloc[[i]], train)))
+    with pytest.raises(ValueError, match="no c in the table"):
+        lime.explain_table(box, train.iloc[[0]].assign(c="w"), sampler)
+    with pytest.raises(ValueError, match="missing"):
+        lime.TableSampler(train.assign(a=np.nan))
+
+
+def test_features_are_the_conditions_of_the_table_that_a_row_meets(table):
+    train, _ = table
+    sampler = lime.TableSampler(train)
+    for i in range(20):
+        row = train.iloc[[i]]
+        met = [c for name in train for c in rules.column_conditions(train[name]) if c.holds(row)]
+        assert sampler.features(row) == met
+
+
+def test_a_table_is_explained_as_lime_does_in_the_limit(table):
+    train, box = table
+    row = train.iloc[[3]]
+    rng = default_rng(5)
+    n = 200_000  # an independent LIME: dice, sklearn's ridge, quarters by comparison
+    made = pd.DataFrame({name: rng.choice(train[name], n) for name in train})
+    kept = []
+    for name in "ab":
+        edges = rules.bin_edges(train[name])
+        kept.append(np.searchsorted(edges, made[name]) == np.searchsorted(edges, row[name]))
+    z = np.column_stack([*kept, *(made[name] == row[name].iloc[0] for name in "cd")])
+    counts = np.sqrt(np.exp(-(~z).sum(1) / (0.75**2 * 4)))
+    ridge = Ridge(alpha=1).fit(z, box(made)[:, 1], sample_weight=counts)
+    ours = lime.explain_table(box, row, train, samples=16384)
+    assert np.allclose(ours.weights, ridge.coef_, atol=0.006)
+    assert np.isclose(ours.intercept, ridge.intercept_, atol=0.006)
+    assert ours.answer == box(row)[0, 1]
+    assert ours.names == tuple(map(str, lime.row_features(row, train)))
+    other = lime.explain_table(box, row, train, label=0, samples=16384)
+    assert np.allclose(other.weights, -ours.weights)
+
+
+def test_a_line_is_found_exactly_and_its_r2_is_1(table):
+    train, _ = table
+    row = train.iloc[[0]]
+    conditions = lime.row_features(row, train)
+
+    weights = (0.2, -0.1, 0.05, 0)
+
+    def straight(frame):
+        p = 0.5 + sum(w * c.holds(frame) for w, c in zip(weights, conditions, strict=True))
+        return np.column_stack([1 - p, p])
+
+    told = lime.explain_table(straight, row, train, samples=4096)
+    assert np.allclose(told.weights, weights, atol=1e-3) and told.r2 > 0.9999
+    assert told.line == pytest.approx(told.answer, abs=1e-3)
+    assert told.top(2) == list(map(str, conditions[:2]))
+
+
+def test_the_same_seed_says_the_same_and_leaves_all_dice_alone(table):
+    train, box = table
+    np.random.seed(3)
+    torch.manual_seed(3)
+    before = np.random.get_state()[1].copy(), torch.get_rng_state()
+    one, again, other = (
+        lime.explain_table(box, train.iloc[[5]], train, samples=512, seed=s) for s in (0, 0, 1)
+    )
+    assert np.array_equal(one.weights, again.weights)
+    assert not np.array_equal(one.weights, other.weights)
+    assert np.array_equal(before[0], np.random.get_state()[1])
+    assert torch.equal(before[1], torch.get_rng_state())
+
+
+def test_the_order_of_the_rows_columns_does_not_matter(table):
+    train, box = table
+    one = lime.explain_table(box, train.iloc[[5]], train, samples=512)
+    other = lime.explain_table(box, train.iloc[[5]][["d", "a", "c", "b"]], train, samples=512)
+    assert str(one) == str(other)
+
+
+def test_even_points_are_steadier_than_dice():
+    from sklearn.datasets import load_breast_cancer
+
+    x, y = load_breast_cancer(return_X_y=True, as_frame=True)
+    forest = RandomForestClassifier(30, random_state=0).fit(x, y)
+
+    def by_dice(row, seed):
+        made = lime.resample_columns(x, default_rng(seed).random((2048, 30)))
+        z = np.column_stack([c.holds(made) for c in lime.row_features(row, x)]).astype(float)
+        counts = lime.nearness(z, width=np.sqrt(1.125 * 30), distance=lime.euclidean)
+        return lime.weighted_ridge(z, forest.predict_proba(made)[:, 1], counts)[1:]
+
+    for row in (x.iloc[[0]], x.iloc[[20]]):
+        ours = [
+            lime.explain_table(forest.predict_proba, row, x, samples=2048, seed=s).weights
+            for s in range(8)
+        ]
+        dice = [by_dice(row, s) for s in range(8)]
+        assert np.std(ours, axis=0).mean() < 0.75 * np.std(dice, axis=0).mean()
+        assert np.allclose(np.mean(ours, axis=0), np.mean(dice, axis=0), atol=0.01)
+
+
+def test_it_goes_on_until_the_top_stands_and_says_so(table):
+    train, box = table
+    told = lime.explain_table(box, train.iloc[[3]], train)
+    assert told.settled and told.samples in (512, 1024, 2048)
+    assert "both halves name the same top 2" in str(told)
+
+    asked = []
+
+    def level(points):  # forty features that matter alike, and noise: the top five are chance
+        asked.append(len(points))
+        z = points < 0.5
+        return z, default_rng(len(asked)).random(len(points)) + 0.1 * z.sum(1)
+
+    told = lime.explain(
+        level,
+        [f"w{i}" for i in range(40)],
+        answer=0.5,
+        dimensions=40,
+        distance=lime.cosine,
+        width=0.35,
+        max_samples=4096,
+    )
+    assert sum(asked) == told.samples == 4096 and asked == [512, 512, 1024, 2048]
+    assert not told.settled and "not settled" in str(told)
+
+
+def test_a_constant_column_gets_no_weight_and_a_constant_box_none_at_all(table):
+    train, box = table
+    wide = train.assign(same=7, word="w")
+    told = lime.explain_table(box, wide.iloc[[0]], wide, samples=512)
+    assert np.abs(told.weights[4:]).max() < 1e-12 and told.names[4:] == ("same is 7", "word is w")
+
+    def constant(frame):
+        return np.tile([0.25, 0.75], (len(frame), 1))
+
+    told = lime.explain_table(constant, wide.iloc[[0]], wide)
+    assert np.allclose(told.weights, 0) and np.isnan(told.r2)
+    assert told.settled and told.samples == 512
+    assert "no ups and downs" in str(told) and "R²" not in str(told)
+
+
+def test_more_classes_than_two_and_a_forest_on_frames():
+    train = pd.DataFrame({"a": default_rng(0).random(300), "yes": default_rng(1).random(300) > 0.5})
+    y = (train["a"] * 3).astype(int)
+    forest = RandomForestClassifier(20, random_state=0).fit(train, y)
+    row = train.iloc[[0]]
+    for label in range(3):
+        told = lime.explain_table(forest.predict_proba, row, train, label=label, samples=512)
+        assert told.top(1)[0] == told.names[0] and "a" in told.names[0]
+        assert told.names[1].startswith("yes is ")
+    with pytest.raises(ValueError, match="classes are 0 to 2"):
+        lime.explain_table(forest.predict_proba, row, train, label=3)
+    with pytest.raises(ValueError, match="predict_proba, not predict"):
+        lime.explain_table(forest.predict, row, train)
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (lambda n: np.zeros(n), "predict_proba, not predict"),
+        (lambda n: np.full((n, 2), 0.7), "sum to 1.4 to 1.4"),
+        (lambda n: np.full((n, 2), np.nan), "not finite"),
+        (lambda n: np.full((n + 1, 2), 0.5), "asked about 1 rows"),
+        (lambda n: np.tile([-1.0, 2.0], (n, 1)), "no probabilities"),
+        (lambda n: np.ones((n, 1)), "classes are 0 to 0"),
+    ],
+)
+def test_a_box_that_gives_no_probabilities_is_refused(table, answer, says):
+    train, _ = table
+    with pytest.raises(ValueError, match=says):
+        lime.explain_table(lambda frame: answer(len(frame)), train.iloc[[0]], train)
+    with pytest.raises(ValueError, match=says):
+        lime.explain_text(lambda texts: answer(len(texts)), "two words")
+
+
+def test_a_row_that_cannot_be_is_refused(table):
+    train, box = table
+    row = train.iloc[[0]]
+    for bad, says in (
+        (train.iloc[:2], "One row"),
+        (train.iloc[:0], "0 rows"),
+        (row.assign(c="w"), "no c in the table"),
+        (row.drop(columns="a"), "Lacking: 'a'"),
+        (row.assign(a=np.nan), "missing"),
+        (row.to_numpy(), "DataFrame"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            lime.explain_table(box, bad, train)
+    with pytest.raises(ValueError, match="samples is 1"):
+        lime.explain_table(box, row, train, samples=1)
+    with pytest.raises(ValueError, match="missing"):
+        lime.explain_table(box, row, train.assign(a=np.nan))
+
+
+# Text
+
+
+def test_words_are_taken_away_as_often_as_the_lime_package_does():
+    z = lime.drop_random(lime.sobol(2**14, 6, seed=0))
+    off = (~z).sum(1)
+    assert np.allclose(np.bincount(off, minlength=6)[1:] / len(z), 1 / 5, atol=0.01)
+    assert off.min() == 1
+    pairs = Counter(tuple(np.flatnonzero(~row)) for row in z[off == 2])
+    assert len(pairs) == 10 and max(pairs.values()) < 1.2 * min(pairs.values())
+
+
+def says_so(word, gain=0.4):
+    def box(texts):
+        p = np.array([0.1 + gain * (word in text.split()) for text in texts])
+        return np.column_stack([1 - p, p])
+
+    return box
+
+
+def test_the_word_that_decides_is_found_and_goes_everywhere_at_once():
+    text = "the cat, the dog and the fish"
+    told = lime.explain_text(says_so("the"), text)
+    assert told.names == ("the", "cat", "dog", "and", "fish") and told.top(1) == ["the"]
+    assert told.weights[0] == pytest.approx(0.4, abs=0.02) and told.answer == 0.5
+    assert np.abs(told.weights[1:]).max() < 0.02
+    seen = []
+
+    def watched(texts):
+        seen.extend(texts)
+        return says_so("the")(texts)
+
+    lime.explain_text(watched, text, samples=256)
+    assert " cat,  dog and  fish" in seen
+    assert all(t.count("the") in (0, 3) and "," in t for t in seen)
+
+
+def test_what_a_word_is_can_be_said():
+    told = lime.explain_text(
+        says_so("{ping}"), "see {ping} for more", words=r"\w+|[{}]", samples=64
+    )
+    assert told.names == ("see", "{", "ping", "}", "for", "more")
+    assert set(told.top(3)) == {"{", "ping", "}"}
+    with pytest.raises(ValueError, match="no word in '!!'"):
+        lime.explain_text(says_so("a"), "!!")
+    with pytest.raises(ValueError, match=r"\(\?:"):
+        lime.explain_text(says_so("a"), "a b", words=r"(\w+)")
+    with pytest.raises(ValueError, match="a list came"):
+        lime.explain_text(says_so("a"), ["a b"])
+
+
+def test_one_word_alone_can_be_explained():
+    told = lime.explain_text(says_so("yes"), "yes")
+    assert told.names == ("yes",) and told.settled
+
+
+# Pictures
+
+
+def looks_at(top, left, side=8):
+    def model(images):
+        bright = images[:, :, top : top + side, left : left + side].mean((1, 2, 3))
+        return torch.stack([torch.zeros_like(bright), 6 * bright - 3], 1)
+
+    return model
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_patch_that_a_model_looks_at_is_found(channels):
+    image = torch.full((1, channels, 32, 32), 0.1)
+    image[:, :, 8:16, 16:24] = 1
+    squares = torch.arange(32)[:, None] // 8 * 4 + torch.arange(32) // 8
+    told = lime.explain_picture(looks_at(8, 16), image, 1, squares, cover=torch.zeros(1, 1, 1, 1))
+    assert told.top(1) == ["patch 6"] and told.weights[6] > 0.5
+    assert np.abs(np.delete(told.weights, 6)).max() < 0.05
+    found = lime.superpixels(image, count=16)
+    told = lime.explain_picture(looks_at(8, 16), image, 1, found, cover=torch.zeros(1, 1, 1, 1))
+    best = torch.from_numpy(told.weights)[found].argmax().item()
+    assert 8 <= best // 32 < 16 and 16 <= best % 32 < 24
+
+
+def test_superpixels_are_numbered_patches_of_any_picture():
+    for image in (
+        data.picture("panda", size=96),
+        torch.rand(1, 1, 28, 28),
+        torch.zeros(1, 3, 20, 30),
+        torch.ones(1, 1, 16, 16),
+    ):
+        patches = lime.superpixels(image)
+        assert patches.shape == image.shape[2:] and patches.dtype == torch.int64
+        assert patches.unique().tolist() == list(range(int(patches.max()) + 1))
+        mean = lime.mean_coloured(image, patches)
+        for p in patches.unique()[:5]:
+            own = image[0][:, patches == p].mean(1, keepdim=True)
+            assert torch.allclose(mean[0][:, patches == p], own, atol=1e-5)
+
+
+def test_hide_covers_patch_by_patch():
+    image = torch.rand(1, 3, 6, 8)
+    cover = torch.rand(1, 3, 6, 8)
+    segments = torch.randint(4, (6, 8))
+    z = torch.rand(5, 4) < 0.5
+    hidden = lime.hide(image, segments, z, cover)
+    for n, i, j in itertools.product(range(5), range(6), range(8)):
+        shown = image if z[n, segments[i, j]] else cover
+        assert torch.equal(hidden[n, :, i, j], shown[0, :, i, j])
+    assert torch.equal(lime.hide(image, segments, z.float(), cover), hidden)
+
+
+def test_pictures_that_cannot_be_explained_are_refused():
+    image = torch.rand(1, 1, 8, 8)
+    model = looks_at(0, 0)
+    squares = torch.arange(8)[:, None] // 4 * 2 + torch.arange(8) // 4
+    for bad, target, patches, says in (
+        (image * 255, 1, squares, r"\[0, 1\]"),
+        (image.repeat(2, 1, 1, 1), 1, squares, "One picture"),
+        (image, 2, squares, "from 0 to 1"),
+        (image, 1, squares[:4], "shapes"),
+        (image, 1, squares * 2, "none left out"),
+        (image, 1, squares.float(), "whole numbers"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            lime.explain_picture(model, bad, target, patches)
+    moody = torch.nn.Sequential(torch.nn.Dropout(), torch.nn.Flatten()).train()
+    with pytest.raises(ValueError, match="train mode"):
+        lime.explain_picture(moody, image, 1, squares)
+    assert contract.validate_eval(model) is None
+
+
+# Many explanations, and lies
+
+
+def covered(weights, cases):
+    return np.sqrt(np.abs(weights).sum(0))[(weights[list(cases)] != 0).any(0)].sum()
+
+
+def test_pick_is_greedy_and_within_its_guarantee_of_the_best():
+    for seed in range(30):
+        rng = default_rng(seed)
+        weights = rng.normal(size=(8, 10)) * (rng.random((8, 10)) < 0.25)
+        chosen = lime.pick(weights, budget=3)
+        best = max(covered(weights, c) for c in itertools.combinations(range(8), 3))
+        assert covered(weights, chosen) >= (1 - 1 / np.e) * best - 1e-9
+        alone = max(covered(weights, [i]) for i in range(8))
+        assert covered(weights, chosen[:1]) == pytest.approx(alone)
+        assert len(set(lime.pick(weights, budget=8))) == 8
+        assert lime.pick(-weights, budget=3) == chosen
+    for budget in (0, 9):
+        with pytest.raises(ValueError, match="goes from 1 to 8"):
+            lime.pick(weights, budget=budget)
+
+
+def test_the_liar_hangs_on_every_column_and_lime_sees_none():
+    train = pd.DataFrame(np.array(list(itertools.product([0, 1], repeat=3))), columns=list("abc"))
+    for i in range(8):
+        row = train.iloc[[i]]
+        told = lime.explain_table(lime.liar, row, train, samples=4096)
+        assert np.abs(told.weights).max() < 0.05
+        for name in train:
+            assert lime.liar(row.assign(**{name: 1 - row[name]}))[0, 1] == 1 - lime.liar(row)[0, 1]
+
+
+def test_a_disguise_answers_people_one_way_and_lime_another(table):
+    train, _ = table
+
+    def says(column, value):
+        return lambda frame: np.column_stack(
+            [frame[column] != value, frame[column] == value]
+        ).astype(float)
+
+    box = lime.disguised(train, says("d", "yes"), says("c", "x"))
+    people = (box(train)[:, 1] == says("d", "yes")(train)[:, 1]).mean()
+    made = lime.resample_columns(train, default_rng(8).random((1000, 4)))
+    explainers = (box(made)[:, 1] == says("c", "x")(made)[:, 1]).mean()
+    assert people > 0.9 and explainers > 0.7
+    again = lime.disguised(train, says("d", "yes"), says("c", "x"))
+    assert np.array_equal(again(made), box(made))

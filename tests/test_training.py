@@ -1,0 +1,83 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from trickkit import data, models, training
+
+
+def test_training_is_deterministic_and_learns():
+    digits = data.digits()
+    x = digits.train_images[:1000]
+    y = digits.train_labels[:1000]
+    first, second = (training.train(models.convnet(), x, y, epochs=6) for _ in range(2))
+    assert all(
+        torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True)
+    )
+    assert (
+        not first.training and models.accuracy(first, digits.test_images, digits.test_labels) > 0.7
+    )
+    other = training.train(models.convnet(), x, y, epochs=6, seed=1)
+    assert not torch.equal(first.logits.weight, other.logits.weight)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_penalty_is_half_lambda_w_squared(seed):
+    """Trained to the bottom, the gradient of exactly that loss is 0."""
+    x = torch.rand(10, 1, 28, 28, generator=torch.Generator().manual_seed(seed))
+    y = torch.arange(10)
+    trained = training.train(
+        models.linear_classifier(),
+        x,
+        y,
+        epochs=300,
+        lr=0.05,
+        weight_decay=1.0,
+        batch_size=10,
+        schedule=training.cosine_decay,
+    )
+    weights = trained.templates.weight
+    loss = nn.functional.cross_entropy(trained(x), y) + 0.5 * weights.square().sum()
+    gradient = torch.autograd.grad(loss, weights)[0]
+    assert gradient.abs().max() < 0.01
+
+
+def test_the_rate_follows_the_schedule_and_the_images_what_becomes_of_them(monkeypatch):
+    """One weight, and a gradient of 1 at every step: Adam's step is then the rate itself."""
+    model = nn.Sequential(nn.Flatten(), nn.Linear(1, 1, bias=False))
+    x = torch.rand(7, 1, 1, 1)
+    seen, places = [], []
+
+    def augment(model, images, labels, done, generator):
+        seen.append((len(images), done, torch.rand((), generator=generator).item()))
+        assert torch.equal(images.flatten(), x.flatten()[labels])
+        return torch.ones_like(images)
+
+    def loss(model, images, labels):
+        assert (images == 1).all()
+        places.append(model[1].weight.item())
+        return model(images).mean()
+
+    training.train(
+        model,
+        x,
+        torch.arange(7),
+        epochs=2,
+        lr=0.1,
+        batch_size=3,
+        loss=loss,
+        augment=augment,
+        schedule=training.cosine_decay,
+    )
+    places.append(model[1].weight.item())
+    assert [n for n, _, _ in seen] == [3, 3, 1] * 2 and len({dice for _, _, dice in seen}) == 6
+    assert [done for _, done, _ in seen] == pytest.approx([k / 6 for k in range(1, 7)])
+    steps = [a - b for a, b in zip(places, places[1:], strict=False)]
+    expected = [0.05 * (1 + math.cos(math.pi * k / 6)) for k in range(1, 7)]
+    assert steps == pytest.approx(expected, abs=1e-5)
+
+
+def test_what_training_refuses():
+    with pytest.raises(ValueError, match="Pixels are wanted"):
+        training.train(models.linear_classifier(), torch.rand(4, 1, 28, 28) * 255, torch.zeros(4))
