@@ -6,7 +6,7 @@ LESSON ?=
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --nbval -n 2
 TESTED := $(if $(LESSON),$(wildcard notebooks/$(LESSON)*.ipynb),tests notebooks)
 
-.PHONY: help install course studio test test-portable lint bench papers lessons weights
+.PHONY: help install course studio test test-solved quick test-portable lint bench papers lessons weights
 
 help:           ## these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -15,8 +15,8 @@ install: $(STAMP)  ## create .venv and install the course into it, once
 
 # The stamp is written last, so an install that failed or was interrupted is begun anew.
 $(STAMP): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit("The course wants Python 3.11 or newer; this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else 0'
-	@test -f $@ || $(PYTHON) -m venv --clear .venv
+	@"$(PYTHON)" -c 'import sys; sys.exit("The course wants Python 3.11 or newer; this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else 0'
+	@test -f $@ || "$(PYTHON)" -m venv --clear .venv
 	@rm -f $@
 	@echo "Installing the course into .venv: a few minutes, once."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
@@ -31,6 +31,12 @@ studio: $(STAMP)  ## paint and dream your own photos, in the browser; ROOM=1 let
 test: $(STAMP)    ## the package's tests and every lesson; LESSON=03 runs one lesson
 	@test -n "$(TESTED)" || { echo "There is no lesson $(LESSON). There are: $(notdir $(wildcard notebooks/*.ipynb))"; exit 2; }
 	$(PYTEST) $(TESTED)
+
+test-solved: $(STAMP)  ## every lesson once more, with every exercise solved
+	$(PYTEST) -m solved tests/test_lessons.py
+
+quick: $(STAMP)   ## the package's tests alone: no lessons, no browser
+	$(PYTEST) tests $(addprefix --ignore=tests/,test_browser.py test_dream_panel.py test_studio_page.py)
 
 test-portable: $(STAMP)  ## the lessons as on an older processor, one thread; then with this one's own instructions and two
 	ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 $(PYTEST) notebooks

@@ -122,7 +122,7 @@ def texts():
     explainers = [LimeTextExplainer(random_state=seed) for seed in range(SEEDS)]
 
     def ours(t, seed):
-        return lime.explain_text(box.predict_proba, t, label=0, samples=5000, seed=seed).top(5)
+        return lime.explain_text(box.predict_proba, t, target=0, samples=5000, seed=seed).top(5)
 
     def theirs(t, seed):
         told = explainers[seed].explain_instance(t, box.predict_proba, labels=(0,))

@@ -250,3 +250,25 @@ def test_bad_options_of_pgd(options, says):
     given = {"eps": 0.1} | options
     with pytest.raises(ValueError, match=says):
         attacks.pgd(network(0), torch.rand(2, 3, 8, 8), 1, **given)
+
+
+def test_an_eps_an_image_is_each_images_own():
+    """Also where there are as many images as columns, which a careless broadcast would take."""
+    net = network(2)
+    x = pictures(8)
+    y = net(x).argmax(1)
+    eps = torch.linspace(0.01, 0.08, 8)
+    options = {"steps": 4, "random_start": False, "early_stop": False}
+    each = attacks.pgd(net, x, y, eps=eps, **options)
+    for i in range(8):
+        alone = attacks.pgd(net, x[[i]], y[[i]], eps=eps[i].item(), **options)
+        assert torch.allclose(each[[i]], alone, atol=1e-6)
+    moved = (attacks.apgd(net, x, y, eps=eps, steps=4) - x).abs().amax((1, 2, 3))
+    assert (moved <= eps + 1e-6).all() and (moved > eps / 2).all()
+
+
+@pytest.mark.parametrize("attack", [attacks.fgsm, attacks.one_step, attacks.many_steps])
+def test_one_eps_is_wanted_where_there_is_one(attack):
+    x = pictures(8)
+    with pytest.raises(ValueError, match=r"eps is one number here; its shape is \(8,\)"):
+        attack(network(2), x, 1, eps=torch.linspace(0.01, 0.08, 8))

@@ -441,8 +441,8 @@ def pick_among_the_left(weights, budget):
 
 
 def pick_anew(weights, budget):
-    """Importance worked out anew from the cases left: for parts still open the same, since no case
-    taken shows them."""
+    """Importance worked out anew from the cases left: for features still open the same, since no
+    case taken shows them."""
     taken = []
     for _ in range(budget):
         left = [i for i in range(len(weights)) if i not in taken]

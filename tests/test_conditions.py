@@ -42,7 +42,7 @@ def test_the_conditions_of_a_column_meet_each_row_once(frame, bins):
 )
 def test_a_column_is_split_as_its_conditions_hold(values):
     frame = pd.DataFrame({"x": values})
-    every, codes = conditions.split_column(frame["x"], bins=3)
+    every, codes = rules.split_column(frame["x"], bins=3)
     assert every == rules.column_conditions(frame["x"], bins=3)
     for place, condition in enumerate(every):
         assert np.array_equal(condition.holds(frame), codes == place)
@@ -96,6 +96,8 @@ def test_rules_are_asked_together(frame):
         (row == rules.holds(rule, frame)).all() for row, rule in zip(fired, many, strict=True)
     )
     assert list(conditions.evaluate(many, frame)) == [sex, age, many[2][0]]
+    assert rules.fires([(), (sex,), ()], frame).mean(1).tolist() == [1, sex.holds(frame).mean(), 1]
+    assert rules.fires([()], frame).tolist() == [[True] * len(frame)]
     with pytest.raises(ValueError, match="At least one rule"):
         rules.fires([], frame)
 

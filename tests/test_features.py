@@ -188,7 +188,13 @@ def test_pictures_of_text_and_microscope():
     for activation in (torch.randn(7, 7), torch.zeros(7, 7), -torch.ones(7, 7)):
         for excites in (None, torch.rand(1, 3, 32, 32)):
             said = plots.microscope(
-                photo, activation, (3, 4, 20), photo[..., :20, :20], excites, "unit 3"
+                photo,
+                activation,
+                photo[..., :20, :20],
+                excites,
+                "unit 3",
+                corner=(3, 4),
+                side=20,
             ).alt
             assert said.startswith("unit 3. Four pictures") and ("excites" in said) == (
                 excites is not None

@@ -112,9 +112,9 @@ def test_rbf_is_the_printed_formula_and_is_sure_only_near_its_centres():
     labels = torch.arange(60) % 3
     net = models.rbf(images, labels, classes=3)
     with torch.no_grad():
-        net.log_widths += torch.randn(3, 16)
+        net.log_betas += torch.randn(3, 16)
         x = images.flatten(1)
-        beta = net.log_widths.exp()
+        beta = net.log_betas.exp()
         by_hand = -torch.stack(
             [((x - c).square() * b).sum(1) for c, b in zip(net.centres, beta, strict=True)], 1
         )
@@ -151,7 +151,7 @@ def test_nothing_within_eps_makes_an_rbf_surer_of_a_wrong_class(seed):
     net = models.rbf(images, labels, classes=3)
     aimed = goodfellow2015.sign_step(net, images, labels, eps=0.2)
     with torch.no_grad():
-        net.log_widths += 0.5 * torch.randn(3, 9)
+        net.log_betas += 0.5 * torch.randn(3, 9)
         worst = goodfellow2015.to_centre(net, images, labels, eps=0.2)
         assert (worst - images).abs().max() <= 0.2 + 1e-6
 
@@ -174,7 +174,7 @@ def test_nothing_within_eps_gives_a_wrong_class_of_an_rbf_a_larger_lead(seed):
     labels = torch.arange(30) % 3
     net = models.rbf(images, labels, classes=3)
     with torch.no_grad():
-        net.log_widths += torch.randn(3, 9)
+        net.log_betas += torch.randn(3, 9)
         worst = goodfellow2015.past_border(net, images, labels, eps=0.2)
         assert (worst - images).abs().max() <= 0.2 + 1e-6
 

@@ -59,11 +59,11 @@ def test_nearness_is_the_lime_packages_kernel_written_as_the_papers():
 def test_weighted_ridge_is_scikit_learns():
     z = rows(60, 6, 1)
     answers = default_rng(2).random(60)
-    counts = default_rng(3).random(60)
+    sample_weight = default_rng(3).random(60)
     z[:, 4] = 1  # never changes
     for penalty in (1, 0.01):
-        ridge = Ridge(alpha=penalty).fit(z, answers, sample_weight=counts)
-        b = lime.weighted_ridge(z, answers, counts, penalty=penalty)
+        ridge = Ridge(alpha=penalty).fit(z, answers, sample_weight=sample_weight)
+        b = lime.weighted_ridge(z, answers, sample_weight, penalty=penalty)
         assert np.allclose(b[1:], ridge.coef_) and np.isclose(b[0], ridge.intercept_)
         assert b[5] == 0
 
@@ -74,14 +74,14 @@ def test_intervals_hold_what_they_promise_where_the_box_is_crooked():
     def crooked(z):
         return 0.3 * z[:, 0] + z[:, 1] * z[:, 2] * (1 + 2 * z[:, 3])
 
-    counts = lime.nearness(every, width=1.5, distance=lime.euclidean)
-    limit = lime.weighted_ridge(every, crooked(every), counts, penalty=1e-9)[1:]
+    sample_weight = lime.nearness(every, width=1.5, distance=lime.euclidean)
+    limit = lime.weighted_ridge(every, crooked(every), sample_weight, penalty=1e-9)[1:]
     held = []
     for seed in range(400):
         z = rows(150, 4, seed)
-        counts = lime.nearness(z, width=1.5, distance=lime.euclidean)
-        b = lime.weighted_ridge(z, crooked(z), counts, penalty=1e-9)
-        low, high = lime.weight_intervals(z, crooked(z), counts, b, penalty=1e-9).T
+        sample_weight = lime.nearness(z, width=1.5, distance=lime.euclidean)
+        b = lime.weighted_ridge(z, crooked(z), sample_weight, penalty=1e-9)
+        low, high = lime.weight_intervals(z, crooked(z), sample_weight, b, penalty=1e-9).T
         held.append((low <= limit) & (limit <= high))
     assert 0.92 < np.mean(held) < 0.975
 
@@ -164,14 +164,14 @@ def test_a_table_is_explained_as_lime_does_in_the_limit(table):
         edges = rules.bin_edges(train[name])
         kept.append(np.searchsorted(edges, made[name]) == np.searchsorted(edges, row[name]))
     z = np.column_stack([*kept, *(made[name] == row[name].iloc[0] for name in "cd")])
-    counts = np.sqrt(np.exp(-(~z).sum(1) / (0.75**2 * 4)))
-    ridge = Ridge(alpha=1).fit(z, box(made)[:, 1], sample_weight=counts)
+    sample_weight = np.sqrt(np.exp(-(~z).sum(1) / (0.75**2 * 4)))
+    ridge = Ridge(alpha=1).fit(z, box(made)[:, 1], sample_weight=sample_weight)
     ours = lime.explain_table(box, row, train, samples=16384)
     assert np.allclose(ours.weights, ridge.coef_, atol=0.006)
     assert np.isclose(ours.intercept, ridge.intercept_, atol=0.006)
     assert ours.answer == box(row)[0, 1]
     assert ours.names == tuple(map(str, lime.row_features(row, train)))
-    other = lime.explain_table(box, row, train, label=0, samples=16384)
+    other = lime.explain_table(box, row, train, target=0, samples=16384)
     assert np.allclose(other.weights, -ours.weights)
 
 
@@ -222,8 +222,8 @@ def test_even_points_are_steadier_than_dice():
     def by_dice(row, seed):
         made = lime.resample_columns(x, default_rng(seed).random((2048, 30)))
         z = np.column_stack([c.holds(made) for c in lime.row_features(row, x)]).astype(float)
-        counts = lime.nearness(z, width=np.sqrt(1.125 * 30), distance=lime.euclidean)
-        return lime.weighted_ridge(z, forest.predict_proba(made)[:, 1], counts)[1:]
+        sample_weight = lime.nearness(z, width=np.sqrt(1.125 * 30), distance=lime.euclidean)
+        return lime.weighted_ridge(z, forest.predict_proba(made)[:, 1], sample_weight)[1:]
 
     for row in (x.iloc[[0]], x.iloc[[20]]):
         ours = [
@@ -281,12 +281,12 @@ def test_more_classes_than_two_and_a_forest_on_frames():
     y = (train["a"] * 3).astype(int)
     forest = RandomForestClassifier(20, random_state=0).fit(train, y)
     row = train.iloc[[0]]
-    for label in range(3):
-        told = lime.explain_table(forest.predict_proba, row, train, label=label, samples=512)
+    for target in range(3):
+        told = lime.explain_table(forest.predict_proba, row, train, target=target, samples=512)
         assert told.top(1)[0] == told.names[0] and "a" in told.names[0]
         assert told.names[1].startswith("yes is ")
-    with pytest.raises(ValueError, match="classes are 0 to 2"):
-        lime.explain_table(forest.predict_proba, row, train, label=3)
+    with pytest.raises(ValueError, match="target is 3; the black box's classes are 0 to 2"):
+        lime.explain_table(forest.predict_proba, row, train, target=3)
     with pytest.raises(ValueError, match="predict_proba, not predict"):
         lime.explain_table(forest.predict, row, train)
 
@@ -424,6 +424,8 @@ def test_superpixels_are_numbered_patches_of_any_picture():
         for p in patches.unique()[:5]:
             own = image[0][:, patches == p].mean(1, keepdim=True)
             assert torch.allclose(mean[0][:, patches == p], own, atol=1e-5)
+    with pytest.raises(ValueError, match=r"One picture .*\(2, 1, 28, 28\) came"):
+        lime.superpixels(torch.rand(2, 1, 28, 28))
 
 
 def test_hide_covers_patch_by_patch():

@@ -319,7 +319,7 @@ def broken(e, narrow=1.0):
 def test_the_guarantee_holds_at_its_stated_rate():
     runs = [
         mes.explain_alarm(
-            rings, BITS.iloc[[i % 16]], bits, BITS, eps=1e-6, delta=0.1, limit=512, seed=i
+            rings, BITS.iloc[[i % 16]], bits, BITS, eps=1e-6, delta=0.1, max_draws=512, seed=i
         )
         for i in range(400)
     ]
@@ -330,9 +330,11 @@ def test_the_guarantee_holds_at_its_stated_rate():
     assert np.mean([np.diff(e.interval(e.caught[e.best])) for e in runs]) < 0.3
 
 
-@pytest.mark.parametrize(("limit", "looks"), [(512, 1), (4095, 3), (4096, 4)])
-def test_every_bound_at_every_look_has_its_share_of_delta(limit, looks):
-    e = mes.explain_alarm(rings, BITS.iloc[[15]], bits, BITS, eps=1e-6, delta=0.2, limit=limit)
+@pytest.mark.parametrize(("max_draws", "looks"), [(512, 1), (4095, 3), (4096, 4)])
+def test_every_bound_at_every_look_has_its_share_of_delta(max_draws, looks):
+    e = mes.explain_alarm(
+        rings, BITS.iloc[[15]], bits, BITS, eps=1e-6, delta=0.2, max_draws=max_draws
+    )
     bounds = sum(2 for _ in (*e.caught, *e.left)) + len(e.rules) ** 2
     assert len(e.history) == looks and e.each * looks * bounds == pytest.approx(0.2)
 
@@ -355,7 +357,7 @@ def test_the_scores_of_hoeffding_hold_all_at_once():
 
 @pytest.mark.parametrize("place", [0, 3, 5, 11, 14, 15])
 def test_the_best_rule_is_the_best_of_the_whole_world(place):
-    e = mes.explain_alarm(rings, BITS.iloc[[place]], bits, BITS, eps=0.01, limit=16_384)
+    e = mes.explain_alarm(rings, BITS.iloc[[place]], bits, BITS, eps=0.01, max_draws=16_384)
     true = sum(truth(e.rules, e.says)) / 2
     assert e.says == rings(BITS.iloc[[place]])[0] and true.max() - true[e.best] <= e.gap
     assert true.max() - true[e.best] < 0.01 and e.scores == pytest.approx(true, abs=0.02)
@@ -366,7 +368,7 @@ def test_it_stops_when_it_is_sure_enough_and_says_so_where_it_is_not():
     sure = mes.explain_alarm(rings, BITS.iloc[[15]], bits, BITS, eps=0.05)
     assert sure.gap <= 0.05 < sure.history[-2][1]
     assert [n for n, _ in sure.history] == [512 << k for k in range(len(sure.history))]
-    unsure = mes.explain_alarm(rings, BITS.iloc[[15]], bits, BITS, eps=1e-4, limit=1000)
+    unsure = mes.explain_alarm(rings, BITS.iloc[[15]], bits, BITS, eps=1e-4, max_draws=1000)
     assert unsure.n == 512 and unsure.gap > 1e-4 and f"by more than {unsure.gap:.3f}" in str(unsure)
 
 

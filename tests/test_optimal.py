@@ -56,9 +56,9 @@ def test_a_search_cut_short_keeps_a_true_bound():
     antecedents = rules.mine(frame, labels, max_conditions=1, bins=2)
     whole = rules.corels(antecedents, frame, labels)
     assert whole.optimal and whole.bound == whole.objective
-    for limit in (1, 10, 100, 1000):
-        cut = rules.corels(antecedents, frame, labels, limit=limit)
-        assert cut.looked_at == limit and not cut.optimal
+    for most in (1, 10, 100, 1000):
+        cut = rules.corels(antecedents, frame, labels, max_prefixes=most)
+        assert cut.looked_at == most and not cut.optimal
         assert cut.bound <= whole.objective <= cut.objective
 
 

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from trickkit import plots
-from trickkit.plots import picture
+from trickkit.plots import charts, picture
 
 PICTURES = {  # by the name of what drew them
     "pictures": plots.pictures(torch.rand(5, 3, 120, 120), list("abcde"), "five < six & seven"),
@@ -25,7 +25,7 @@ PICTURES = {  # by the name of what drew them
         ylabel="y",
         log="xy",
     ),
-    "histograms": plots.histograms({"one": torch.rand(50)}, "spread", "how far"),
+    "histograms": plots.histograms({"one": torch.rand(50)}, "spread", xlabel="how far"),
     "probabilities": plots.probabilities(
         torch.rand(1, 3, 50, 50), ["cat", "dog"], [0.25, 0.75], "a dog", mark="dog"
     ),
@@ -94,10 +94,11 @@ PICTURES = {  # by the name of what drew them
     "microscope": plots.microscope(
         torch.rand(1, 3, 64, 64),
         torch.tensor([[-1.5, 0.0], [0.5, 3.0]]),
-        (3, 4, 20),
         torch.rand(1, 3, 20, 20),
         torch.rand(1, 3, 32, 32),
         "unit 3",
+        corner=(3, 4),
+        side=20,
     ),
 }
 
@@ -164,6 +165,19 @@ def test_colours_are_told_apart_by_lightness_or_hue():
 
     shades = [seen(c) for c in picture.COLOURS[:4]]
     assert all((a - b).norm() > 0.15 for i, a in enumerate(shades) for b in shades[:i])
+
+
+def test_what_colours_cannot_tell_apart_is_refused():
+    values = {str(i): [1.0, 2.0, 3.0] for i in range(len(picture.COLOURS))}
+    assert len(picture.COLOURS) == 6 == len(charts.MARKERS) == len(set(charts.HATCHES))
+    said = plots.curves([1, 2, 3], values, "six", xlabel="x", ylabel="y").alt
+    assert said.count("goes from") == 6
+    assert plots.histograms(values, "six", xlabel="x").alt.count(" 2.000") == 6
+    values["one more"] = [0.0, 0.0, 0.0]
+    with pytest.raises(ValueError, match="7 lines came; at most 6"):
+        plots.curves([1, 2, 3], values, "seven", xlabel="x", ylabel="y")
+    with pytest.raises(ValueError, match="7 groups came; at most 6"):
+        plots.histograms(values, "seven", xlabel="x")
 
 
 def test_magnified():

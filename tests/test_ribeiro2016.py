@@ -76,8 +76,8 @@ def test_on_a_line_lime_greedy_and_parzen_name_the_words_used():
         told = ribeiro2016.explain_document(box, row)
         assert np.allclose(told.weights, weights[row.indices], atol=0.02)
         assert set(common.top_by_magnitude(told.weights, k=len(places))) == set(places)
-    slopes = [ribeiro2016.parzen(bag, box(bag)[:, 1], row)[1] for row in rows]
-    found = [common.top_by_magnitude(slope, k=3) for slope in slopes]
+    gradients = [ribeiro2016.parzen(bag, box(bag)[:, 1], row)[1] for row in rows]
+    found = [common.top_by_magnitude(gradient, k=3) for gradient in gradients]
     assert ribeiro2016.recall(found, gold) > 90
 
 
@@ -92,16 +92,16 @@ def test_greedy_is_the_shortest_way_on_a_line_and_says_whether_it_flipped():
     assert ribeiro2016.greedy(straight(0 * weights, 0.9), row, k=9) == ([0, 1, 2, 3, 4], False)
 
 
-def test_parzens_slope_is_the_slope_of_its_smooth_box():
+def test_parzens_gradient_is_the_gradient_of_its_smooth_box():
     bag = bag_of(60, 6, 1)
     said = default_rng(2).random(60)
     row = bag[[0]]
     x = torch.tensor(row.toarray()[0], requires_grad=True)
     k = (-((torch.tensor(bag.toarray()) - x) ** 2).sum(1) / (2 * 1.5**2)).exp()
     smooth = (k @ torch.tensor(said)) / k.sum()
-    slope = torch.autograd.grad(smooth, x)[0].numpy()
+    gradient = torch.autograd.grad(smooth, x)[0].numpy()
     p, ours = ribeiro2016.parzen(bag, said, row, width=1.5)
-    assert p == pytest.approx(smooth.item()) and np.allclose(ours, slope[row.indices])
+    assert p == pytest.approx(smooth.item()) and np.allclose(ours, gradient[row.indices])
 
 
 def test_recall_counts_only_documents_that_hold_a_word_used():
@@ -182,24 +182,24 @@ def test_a_prediction_is_doubtful_if_it_hangs_on_noise_that_was_seen():
 
 def test_choosing_among_two_forests_is_better_than_a_coin(sentences):
     gaps, rights = ribeiro2016.right_choices(
-        *sentences, seeds=range(4), budgets=[1, 8], apart=2, count=25
+        *sentences, seeds=range(4), budgets=[1, 8], min_gap=2, count=25
     )
     assert gaps and min(gaps) >= 2 and list(rights) == ["SP-LIME", "longest", "random"]
     assert all(right.shape == (len(gaps), 2) for right in rights.values())
     assert all(0 <= right.min() and right.max() <= 1 for right in rights.values())
     _, whole = ribeiro2016.right_choices(
-        *sentences, seeds=range(2), budgets=[25], apart=2, count=25
+        *sentences, seeds=range(2), budgets=[25], min_gap=2, count=25
     )
     assert np.array_equal(whole["SP-LIME"], whole["longest"])
     assert np.allclose(whole["longest"], whole["random"])
-    assert ribeiro2016.right_choices(*sentences, seeds=range(1), budgets=[1], apart=101)[0] == []
+    assert ribeiro2016.right_choices(*sentences, seeds=range(1), budgets=[1], min_gap=101)[0] == []
 
 
 def test_a_learners_own_pick_chooses_the_cases(sentences):
     def longest(weights, budget):
         return range(len(weights))[:budget]
 
-    settings = {"seeds": range(2), "budgets": [1, 8, 25], "apart": 2, "count": 25}
+    settings = {"seeds": range(2), "budgets": [1, 8, 25], "min_gap": 2, "count": 25}
     _, ours = ribeiro2016.right_choices(*sentences, **settings)
     _, theirs = ribeiro2016.right_choices(*sentences, **settings, pick=longest)
     assert np.array_equal(ours["longest"], theirs["longest"])

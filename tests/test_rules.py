@@ -197,6 +197,13 @@ def test_bits_keep_every_row():
         assert [bool(rules.bit_set(a) >> i & 1) for i in range(rows)] == a.tolist()
 
 
+def test_an_antecedent_that_asks_nothing_decides_every_row(titanic):
+    frame, labels = titanic
+    posterior = rules.Posterior([()], frame, labels)
+    assert posterior.list((0,)).counts.sum(1).tolist() == [len(frame), 0]
+    assert posterior.list(posterior.places("anyone")).decided_by(frame).max() == 0
+
+
 # The walk.
 
 

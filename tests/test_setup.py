@@ -117,30 +117,33 @@ def test_the_report_is_good_here_and_says_what_is_missing(monkeypatch, capsys):
 
 @pytest.fixture
 def house(tmp_path):
-    """The Makefile alone, with a Python whose pip writes down how often it was called and fails on
-    demand."""
+    """The Makefile alone, in a folder with a space in its name, with a Python whose pip writes down
+    how often it was called and fails on demand.
+    """
+    folder = tmp_path / "my course"
+    folder.mkdir()
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
-        shutil.copy(ROOT / name, tmp_path / name)
-    python = tmp_path / "fake_python"
+        shutil.copy(ROOT / name, folder / name)
+    python = folder / "fake_python"
     python.write_text(f"""#!/bin/sh
 case "$*" in
 *venv*) mkdir -p .venv/bin && cp "$0" .venv/bin/python && echo made >> log ;;
 *pip*) echo pip >> log; test ! -f broken ;;
-*) exec {sys.executable} "$@" ;;
+*) exec "{sys.executable}" "$@" ;;
 esac
 """)
     python.chmod(python.stat().st_mode | stat.S_IEXEC)
 
     def make():
         done = subprocess.run(
-            ["make", "install", f"PYTHON={python}"], cwd=tmp_path, capture_output=True, text=True
+            ["make", "install", f"PYTHON={python}"], cwd=folder, capture_output=True, text=True
         )
-        log = tmp_path / "log"
+        log = folder / "log"
         calls = log.read_text().split() if log.exists() else []
         log.unlink(missing_ok=True)
         return done.returncode == 0, calls
 
-    return tmp_path, make
+    return folder, make
 
 
 def test_a_failed_install_is_not_taken_for_a_finished_one(house):

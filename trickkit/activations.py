@@ -17,7 +17,7 @@ def layers(model: nn.Module) -> list[str]:
 def submodule(model: nn.Module, name: str) -> nn.Module:
     """A model's layer by its dotted name; "" is the model itself.
 
-    ValueError for an unknown one, with the nearest there are.
+    Raises ValueError for an unknown name, with the nearest that exist.
     """
     try:
         return model.get_submodule(name)
@@ -27,11 +27,13 @@ def submodule(model: nn.Module, name: str) -> nn.Module:
 
 @contextlib.contextmanager
 def hooked(model: nn.Module, modules: Iterable[nn.Module], hook: Callable) -> Iterator[None]:
-    """PyTorch's forward hooks, (module, inputs, output) -> a new output or None, inside the `with`
-    only, errors or not.
+    """PyTorch's forward hooks inside the `with` only, errors or not.
 
     Layers that work in place put their result elsewhere meanwhile, so that a hook can tell before
     from after.
+
+    modules: layers of the model.
+    hook: (module, inputs, output) -> a new output or None.
     """
     inplace = [m for m in model.modules() if getattr(m, "inplace", False)]
     handles = [m.register_forward_hook(hook) for m in modules]
@@ -47,19 +49,17 @@ def hooked(model: nn.Module, modules: Iterable[nn.Module], hook: Callable) -> It
 
 
 class _AllRead(Exception):
-    """Every layer asked for has put out what it puts out; the rest of the forward pass would be
-    wasted.
-    """
+    """Every layer asked for has been read; the rest of the forward pass would be wasted."""
 
 
 def read(model: nn.Module, images: torch.Tensor, *names: str) -> list[torch.Tensor]:
     """What the named layers put out while the model looks at images: a tensor a name.
 
-    The model is left as it was.
+    The model is left as it was. With autograd on, the outputs are part of its graph. Of the forward
+    pass, nothing after the last of them is computed; a layer that works more than once is read the
+    first time.
 
-    names: dotted, as `layers` lists them; "" is the model itself. With autograd on, the outputs are
-    part of its graph. Of the forward pass, nothing after the last of them is computed; a layer that
-    works more than once is read the first time.
+    names: dotted, as `layers` lists them; "" is the model itself.
     Raises ValueError for an unknown name, with the nearest that exist, and for a layer that took no
         part.
     """

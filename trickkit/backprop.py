@@ -29,8 +29,9 @@ def validate_labels(scores: np.ndarray, y: np.ndarray) -> None:
 
 
 def init(*, pixels: int = 784, hidden: int = 50, classes: int = 10, seed: int = 0) -> Net:
-    """A fresh network: random weights of variance 1/inputs, so that sums neither grow nor fade, and
-    biases of 0.
+    """A fresh network: random weights, and biases of 0.
+
+    The weights have variance 1/inputs, so that sums neither grow nor fade. Same seed, same weights.
     """
     rng = np.random.default_rng(seed)
     W1 = rng.normal(size=(pixels, hidden)) / pixels**0.5
@@ -66,7 +67,7 @@ def cross_entropy(scores: np.ndarray, y: np.ndarray) -> float:
 
     scores: (N, K).
     y: class numbers (N,).
-    Raises ValueError for others.
+    Raises ValueError for labels that do not fit.
     """
     validate_labels(scores, y)
     top = scores.max(axis=1)
@@ -77,26 +78,35 @@ def cross_entropy(scores: np.ndarray, y: np.ndarray) -> float:
 def layer_backward(
     g: np.ndarray, x: np.ndarray, W: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Back through x @ W + b: the gradients with respect to x (N, n), W (n, m) and b (m,).
+    """Back through x @ W + b.
+
+    Rumelhart et al. 1986, equations 7 and 6, all images at once.
 
     g: (N, m).
-
-    (Rumelhart et al. 1986, equations 7 and 6, all images at once.)
+    x: (N, n).
+    W: (n, m).
+    Returns the gradients with respect to x (N, n), W (n, m) and b (m,).
     """
     return g @ W.T, x.T @ g, g.sum(axis=0)
 
 
 def relu_backward(g: np.ndarray, a: np.ndarray) -> np.ndarray:
-    """Back through max(a, 0): g passes where a was positive and stops elsewhere. g, a and the
-    result: (N, m).
+    """Back through max(a, 0): g passes where a was positive and stops elsewhere.
+
+    g, a: (N, m).
+    Returns (N, m).
     """
     return g * (a > 0)
 
 
 def cross_entropy_backward(scores: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The gradient of `cross_entropy` with respect to the scores (N, K): probabilities, less 1 at
-    the label, over N.
+    """The gradient of `cross_entropy` with respect to the scores.
 
+    Probabilities, less 1 at the label, over N.
+
+    scores: (N, K).
+    y: class numbers (N,).
+    Returns (N, K).
     Raises ValueError for labels that do not fit.
     """
     validate_labels(scores, y)
@@ -106,8 +116,12 @@ def cross_entropy_backward(scores: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def backward(net: Net, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, Net]:
-    """The gradient of the loss with respect to the images (N, pixels), and with respect to W1, b1,
-    W2, b2, a list.
+    """The gradient of the loss with respect to the images, and to the weights and biases.
+
+    net: [W1, b1, W2, b2].
+    x: (N, pixels).
+    y: class numbers (N,).
+    Returns the gradient for the images (N, pixels), and a list of those for W1, b1, W2, b2.
     """
     W1, _, W2, _ = net
     a, h, scores = forward(net, x)
@@ -121,8 +135,14 @@ def backward(net: Net, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, Net]:
 def fool(
     net: Net, x: np.ndarray, target: np.ndarray, *, step_size: float, steps: int
 ) -> np.ndarray:
-    """Images x (N, pixels) trained to be read as target (N,): each step goes down the loss and
-    stays in [0, 1].
+    """Images trained to be read as another class: each step goes down the loss and stays in [0, 1].
+
+    net: [W1, b1, W2, b2].
+    x: (N, pixels) in [0, 1].
+    target: a class an image, the one it is to be read as, (N,).
+    step_size: what the gradient is multiplied by.
+    steps: how many.
+    Returns (N, pixels) in [0, 1].
     """
     for _ in range(steps):
         gx, _ = backward(net, x, target)
@@ -133,14 +153,17 @@ def fool(
 def finite_differences(
     loss: Callable[[np.ndarray], float], at: np.ndarray, *, h: float = 1e-6
 ) -> np.ndarray:
-    """The gradient by trying: each number of `at` a little up, a little down, and how far the loss
-    went. Two losses a number.
+    """The gradient by trying: two losses a number.
+
+    Each number of `at` goes a little up and a little down; the gradient is how far the loss went.
 
     loss: a function of one array.
+    at: where the gradient is asked for, an array of any shape.
     h: how little.
-    Returns the shape of at.
+    Returns an array of the shape of `at`.
     """
-    at, gradient = at.astype(float), np.empty(at.shape)
+    at = at.astype(float)
+    gradient = np.empty(at.shape)
     for place in np.ndindex(at.shape):
         here = at[place]
         at[place] = here + h
@@ -155,10 +178,13 @@ def finite_differences(
 def compare_gradients(name: str, mine: np.ndarray, theirs: np.ndarray) -> bool:
     """Print a line on two gradients: equal to the last bit, close, and the largest difference.
 
-    Returns whether they are close.
+    After the six-line `cmp` of Karpathy's makemore.
 
-    Close: no difference above a millionth of the largest number in theirs. (After the six-line
-    `cmp` of Karpathy's makemore.)
+    They are close if no difference is above a millionth of the largest number in theirs.
+
+    name: a word to begin the line with.
+    mine, theirs: the two, of one shape.
+    Returns whether they are close.
     Raises ValueError for shapes that differ.
     """
     mine = np.asarray(mine)

@@ -1,9 +1,9 @@
-"""A small network that reads Python a character at a time, and what each of its cells remembers
-while it reads.
+"""A small network that reads Python a character at a time, and what its cells remember.
 
-It learnt the standard library, which every machine with Python has (Karpathy, Johnson, Fei-Fei
-2015, arXiv:1506.02078, whose network read the Linux kernel). Text is a str of `ALPHABET`; a cell's
-state is a number a character, after reading that one.
+Karpathy, Johnson, Fei-Fei 2015, arXiv:1506.02078, whose network read the Linux kernel.
+
+It learnt the standard library, which every machine with Python has. Text is a str of `ALPHABET`; a
+cell's state is a number a character, after reading that one.
 """
 
 import math
@@ -33,7 +33,8 @@ HELD_OUT = (
     "tempfile",
     "textwrap",
 )
-TABLES = {
+# tables, tests, tools, and what others wrote
+SKIPPED_FOLDERS = {
     "encodings",
     "pydoc_data",
     "lib2to3",
@@ -52,11 +53,13 @@ STRING_OR_COMMENT = re.compile(
 
 
 class Reader(nn.Module):
-    """An LSTM with forget gates (Hochreiter, Schmidhuber 1997; Gers et al. 2000) that predicts the
-    next character.
+    """An LSTM with forget gates that predicts the next character.
 
+    Hochreiter, Schmidhuber 1997; Gers et al. 2000.
+
+    hidden: how many cells.
     forward: codes (T, N) int64, a column a text, and the state to start from -> logits (T, N, 96),
-    and the state at the end.
+        and the state at the end.
     """
 
     def __init__(self, hidden: int = HIDDEN):
@@ -64,9 +67,8 @@ class Reader(nn.Module):
         self.lstm = nn.LSTM(len(ALPHABET), hidden)
         self.out = nn.Linear(hidden, len(ALPHABET))
         with torch.no_grad():
-            self.lstm.bias_ih_l0[hidden : 2 * hidden] += (
-                1  # forget gates begin open, or nothing is remembered long enough
-            )
+            # forget gates begin open, or nothing is remembered long enough
+            self.lstm.bias_ih_l0[hidden : 2 * hidden] += 1
 
     def forward(
         self, codes: torch.Tensor, state: tuple | None = None
@@ -110,21 +112,22 @@ def encode(text: str) -> torch.Tensor:
 
 
 def plain(text: str) -> str:
-    """A text with its tabs as spaces, and a question mark for each character that is not in
-    `ALPHABET`.
-    """
+    """A text in `ALPHABET`: its tabs as spaces, and a question mark for each other character."""
     return "".join(c if c in ALPHABET else "?" for c in text.expandtabs(8))
 
 
 def library(*, held_out: bool = False) -> list[str]:
-    """The modules of Python's standard library as texts, without its tests and tables; or only
-    those `HELD_OUT`.
+    """The modules of Python's standard library as texts, without its tests and tables.
 
     They differ a little from one version of Python to the next.
+
+    held_out: only those `HELD_OUT`; if False, all the others.
     Raises FileNotFoundError where Python came without sources.
     """
     root = pathlib.Path(sysconfig.get_paths()["stdlib"])
-    files = sorted(f for f in root.rglob("*.py") if not TABLES & set(f.relative_to(root).parts))
+    files = sorted(
+        f for f in root.rglob("*.py") if not SKIPPED_FOLDERS & set(f.relative_to(root).parts)
+    )
     kept = [f for f in files if (f.parent == root and f.stem in HELD_OUT) == held_out]
     if not kept:
         raise FileNotFoundError(
@@ -144,12 +147,19 @@ def train(
     length: int = 100,
     seed: int = 0,
 ) -> Reader:
-    """Train a reader in place by Adam, the rate falling to 0 on a half cosine, and hand it back in
-    eval mode.
+    """Train a reader in place by Adam, lr falling to 0 on a half cosine, and hand it back.
 
-    The texts, in an order drawn from the seed, make one long tape, cut into `streams` pieces that
-    are read side by side, `length` characters a step. The state goes on from step to step, the
-    gradient does not (truncated backpropagation).
+    It comes back in eval mode. The texts, in an order drawn from the seed, make one long tape, cut
+    into pieces that are read side by side. The state goes on from step to step, the gradient does
+    not (truncated backpropagation).
+
+    texts: strs of `ALPHABET`.
+    steps: how many.
+    lr: Adam's first step.
+    streams: how many pieces.
+    length: characters of each piece that a step reads.
+    seed: of the order of the texts.
+    Raises ValueError for texts too short for so many pieces of more than that length.
     """
     order = random.Random(seed).sample(list(texts), len(texts))
     tape = encode("\n".join(order))
@@ -183,8 +193,9 @@ def train(
 
 @torch.no_grad()
 def bits_per_character(model: Reader, texts: Sequence[str]) -> float:
-    """How many bits a character costs on average, when the model guesses each from those before:
-    the cross-entropy, log₂.
+    """How many bits a character costs on average, when the model guesses each from those before.
+
+    It is the cross-entropy, with log₂.
     """
     spent = total = 0.0
     for text in texts:

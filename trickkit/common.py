@@ -12,11 +12,13 @@ from tqdm.auto import tqdm
 ROUNDING = 1e-9  # of the largest number: another processor's sums differ by less
 
 
-def validate_count(**counts: int) -> None:
-    """Raise ValueError unless each is a whole number of at least 1."""
+def validate_count(*, at_least: int = 1, **counts: int) -> None:
+    """Raise ValueError unless each is a whole number of at least 1, or of `at_least`."""
     for name, count in counts.items():
-        if not isinstance(count, int) or count < 1:
-            raise ValueError(f"{name} is {count!r}; a whole number of at least 1 is wanted.")
+        if not isinstance(count, int) or count < at_least:
+            raise ValueError(
+                f"{name} is {count!r}; a whole number of at least {at_least} is wanted."
+            )
 
 
 def validate_positive(**numbers: float) -> None:
@@ -26,27 +28,32 @@ def validate_positive(**numbers: float) -> None:
             raise ValueError(f"{name} is {number!r}; a number above 0 is wanted.")
 
 
-def progress_bar(steps: Iterable, label: str, *, total: int | None = None) -> Iterable:
+def progress_bar(iterable: Iterable, label: str, *, total: int | None = None) -> Iterable:
     """A progress bar that goes away when the work is done; none where TQDM_DISABLE is set.
 
-    total: how many steps there are, where they cannot tell.
+    iterable: what is worked through.
+    label: what stands before the bar.
+    total: how many there are, where the iterable cannot tell.
     """
-    return tqdm(
-        steps, desc=label, total=total, leave=False, disable=bool(os.environ.get("TQDM_DISABLE"))
-    )
+    silent = bool(os.environ.get("TQDM_DISABLE"))
+    return tqdm(iterable, desc=label, total=total, leave=False, disable=silent)
 
 
 def unknown(kind: str, name: object, names: Iterable[str]) -> ValueError:
-    """The error for a name that does not exist, with the nearest names that do."""
+    """The error for a name that does not exist, with the nearest names that do.
+
+    kind: what it should be the name of, such as "class".
+    name: what came.
+    names: those that exist.
+    """
     names = [str(n) for n in names]
     near = difflib.get_close_matches(str(name).lower(), names, n=3, cutoff=0.5)
     near += [n for n in names if str(name).lower() in n.lower() and n not in near][: 3 - len(near)]
-    shown = names if len(names) <= 20 else [*names[:8], f"… {len(names)} in all"]
-    hint = (
-        f"Did you mean {' or '.join(repr(n) for n in near)}?"
-        if near
-        else f"There are: {', '.join(shown)}."
-    )
+    if near:
+        hint = f"Did you mean {' or '.join(repr(n) for n in near)}?"
+    else:
+        shown = names if len(names) <= 20 else [*names[:8], f"… {len(names)} in all"]
+        hint = f"There are: {', '.join(shown)}."
     return ValueError(f"There is no {kind} called {name!r}. {hint}")
 
 

@@ -1,5 +1,4 @@
-"""What all of the course agrees on: what a model is, what images and labels are, and how to ask for
-a gradient.
+"""What all of the course agrees on: models, images, labels, and how to ask for a gradient.
 
 A model is any callable from pixels in [0, 1], (N, C, H, W), to logits (N, K). ε is a change of
 pixels on that scale: 1/255 is one grey level. Labels are an int64 tensor (N,), or one number for
@@ -13,17 +12,17 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from trickkit import common
-from trickkit.common import validate_count
+from trickkit.common import unknown, validate_count
 
 Model = Callable[[torch.Tensor], torch.Tensor]
 
 
 def score_gradient(model: Model, images: torch.Tensor, labels: int | torch.Tensor) -> torch.Tensor:
-    """The gradient of each image's score for its label with respect to its pixels: (N, C, H, W),
-    score per unit of pixel.
+    """The gradient of each image's score for its label with respect to its pixels.
 
     Pixels may lie a little outside [0, 1].
+
+    Returns (N, C, H, W), score per unit of pixel.
     Raises ValueError for images, labels or a model that do not fit.
     """
     validate_batch(images)
@@ -35,14 +34,14 @@ def score_gradient(model: Model, images: torch.Tensor, labels: int | torch.Tenso
 
 
 def loss_gradient(model: Model, images: torch.Tensor, labels: int | torch.Tensor) -> torch.Tensor:
-    """The gradient of the cross-entropy J(x, y) of each image with respect to its pixels:
-    (N, C, H, W).
+    """The gradient of each image's cross-entropy J(x, y) with respect to its pixels.
+
+    Returns (N, C, H, W).
     """
     images = images.detach().clone().requires_grad_(True)
     logits = logits_of(model, images)
-    loss = F.cross_entropy(
-        logits, validated_labels(labels, images, logits.shape[1]), reduction="sum"
-    )
+    labels = validated_labels(labels, images, logits.shape[1])
+    loss = F.cross_entropy(logits, labels, reduction="sum")
     return torch.autograd.grad(loss, images)[0]
 
 
@@ -52,10 +51,14 @@ def of_labels(values: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 
 
 def margin(logits: torch.Tensor, labels: torch.Tensor, *, targeted: bool = False) -> torch.Tensor:
-    """By how much logits (N, K) still keep an attack from its goal: (N,), below 0 once it is
-    reached.
+    """By how much logits still keep an attack from its goal: below 0 once it is reached.
 
     The label's logit over the best other's; with targeted, the best other's over the target's.
+
+    logits: (N, K).
+    labels: what to leave, (N,).
+    targeted: labels are what to reach.
+    Returns (N,).
     """
     own = of_labels(logits, labels)
     other = logits.scatter(1, labels[:, None], -torch.inf).amax(1)
@@ -63,7 +66,10 @@ def margin(logits: torch.Tensor, labels: torch.Tensor, *, targeted: bool = False
 
 
 def logits_of(model: Model, images: torch.Tensor) -> torch.Tensor:
-    """The model's logits (N, K); ValueError for a model that returns anything else."""
+    """The model's logits (N, K).
+
+    Raises ValueError for a model that returns anything else.
+    """
     logits = model(images)
     if not isinstance(logits, torch.Tensor) or logits.dim() != 2 or len(logits) != len(images):
         raise ValueError(
@@ -74,8 +80,9 @@ def logits_of(model: Model, images: torch.Tensor) -> torch.Tensor:
 
 
 def predictions(model: Model, images: torch.Tensor) -> torch.Tensor:
-    """The model's labels (N,), given as such or as logits (N, K); ValueError for a model that
-    returns neither.
+    """The model's labels (N,), whether it returns those or logits (N, K).
+
+    Raises ValueError for a model that returns neither.
     """
     said = model(images)
     if (
@@ -113,8 +120,10 @@ def per_image(eps: float | torch.Tensor, images: torch.Tensor) -> torch.Tensor:
 def validated_start(
     model: Model, images: torch.Tensor, labels: int | torch.Tensor, *, targeted: bool = False
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The labels (N,) and the model's logits (N, K), once all fit; ValueError also for a target
-    that it sees already.
+    """The labels (N,) and the model's logits (N, K), once all fit.
+
+    Raises ValueError for images, labels or a model that do not fit, and for a target that the model
+        sees already.
     """
     validate_images(images)
     validate_eval(model)
@@ -137,19 +146,35 @@ def validate_attack(
     eps: float | torch.Tensor,
     steps: int = 1,
     norm: str = "linf",
+    one_an_image: bool = False,
 ) -> None:
-    """Refuse what no attack can use, and say what is wanted instead (see
-    `contract.validate_images`).
+    """Raise ValueError unless images, model, ε, steps and norm are such as an attack can use.
+
+    one_an_image: whether ε may differ from image to image, (N,).
     """
     validate_images(images)
     validate_eval(model)
-    validate_eps(eps, images, norm=norm)
+    validate_eps(eps, images, norm=norm, one_an_image=one_an_image)
     validate_count(steps=steps)
 
 
-def validate_eps(eps: float | torch.Tensor, images: torch.Tensor, *, norm: str = "linf") -> None:
-    """Raise ValueError unless ε is a distance in the norm, one number or one an image (N,)."""
+def validate_eps(
+    eps: float | torch.Tensor,
+    images: torch.Tensor,
+    *,
+    norm: str = "linf",
+    one_an_image: bool = False,
+) -> None:
+    """Raise ValueError unless ε is a distance in the norm.
+
+    one_an_image: whether it may differ from image to image, (N,).
+    """
     size = torch.as_tensor(eps)
+    if size.dim() and not one_an_image:  # it would be taken for one a column
+        raise ValueError(
+            f"eps is one number here; its shape is {tuple(size.shape)}. attacks.pgd and"
+            " attacks.apgd take one an image."
+        )
     if size.dim() and size.shape != (len(images),):
         raise ValueError(
             f"eps is one number, or one an image ({len(images)},); its shape is"
@@ -166,11 +191,12 @@ def validate_eps(eps: float | torch.Tensor, images: torch.Tensor, *, norm: str =
 
 
 def validate_batch(images: torch.Tensor, *, channels: int | None = None) -> None:
-    """Raise ValueError unless images are a float batch (N, C, H, W) that can be pixels, not 0-255
-    and not (N, H, W, C).
+    """Raise ValueError unless images are a float batch (N, C, H, W) that can be pixels.
 
-    Values a little outside [0, 1] pass, for a lesson may ask what a network says to them; attacks
-    want `validate_images`.
+    Neither 0 to 255 nor (N, H, W, C) will do. Values a little outside [0, 1] pass, for a lesson may
+    ask what a network says to them; attacks want `validate_images`.
+
+    channels: how many are wanted; None for any number.
     """
     if not isinstance(images, torch.Tensor):
         raise ValueError(
@@ -218,8 +244,9 @@ def validate_images(images: torch.Tensor) -> None:
 
 
 def validate_picture(image: torch.Tensor, *, what: str = "photo") -> None:
-    """Raise ValueError unless it is one picture in colour, (1, 3, H, W) in [0, 1].
+    """Raise ValueError unless an image is one picture in colour, (1, 3, H, W) in [0, 1].
 
+    image: what is looked at.
     what: the word for it.
     """
     validate_images(image)
@@ -230,12 +257,10 @@ def validate_picture(image: torch.Tensor, *, what: str = "photo") -> None:
 
 
 def validate_eval(model: object) -> None:
-    """Raise ValueError if a model, or a layer of it that acts otherwise in training, is in train
-    mode.
-    """
+    """Raise ValueError if a layer of the model that acts otherwise in training is in train mode."""
     if isinstance(model, nn.Module):
-        moody = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
-        if any(m.training for m in model.modules() if isinstance(m, moody)):
+        mode_dependent = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
+        if any(m.training for m in model.modules() if isinstance(m, mode_dependent)):
             raise ValueError(
                 "The model is in train mode: dropout and batch norm would answer differently every"
                 " time. Call model.eval() first."
@@ -243,16 +268,18 @@ def validate_eval(model: object) -> None:
 
 
 def validate_norm(norm: str) -> None:
-    """Raise ValueError unless norm is "linf" (the largest change of a pixel) or "l2" (the length of
-    the whole change).
+    """Raise ValueError unless norm is "linf" or "l2".
+
+    "linf" is the largest change of a pixel, "l2" the length of the whole change.
     """
     if norm not in ("linf", "l2"):
-        raise common.unknown("norm", norm, ("linf", "l2"))
+        raise unknown("norm", norm, ("linf", "l2"))
 
 
 def expanded_labels(labels: int | torch.Tensor, images: torch.Tensor) -> torch.Tensor:
-    """Labels as an int64 tensor (N,) on the images' device; a single number is meant for every
-    image.
+    """Labels as an int64 tensor (N,) on the images' device.
+
+    A single number is meant for every image.
 
     Raises ValueError if they are no whole numbers, or not as many as the images.
     """
@@ -279,8 +306,10 @@ def expanded_labels(labels: int | torch.Tensor, images: torch.Tensor) -> torch.T
 def validated_labels(
     labels: int | torch.Tensor, images: torch.Tensor, classes: int
 ) -> torch.Tensor:
-    """The labels as `expanded_labels` gives them, once each is seen to be a class from 0 to classes
-    - 1; else ValueError.
+    """The labels as `expanded_labels` gives them, once each is seen to be a class.
+
+    classes: how many there are.
+    Raises ValueError unless each is one of `classes`, from 0.
     """
     labels = expanded_labels(labels, images)
     if labels.min() < 0 or labels.max() >= classes:

@@ -1,6 +1,6 @@
 """Pictures, paintings, digits, clothes and tables, as tensors and frames.
 
-All of it lies in data/ and needs no network.
+All of it lies in data/ and needs no network, but for CIFAR-10 and the complete sets (full=True).
 
 Pictures are float32 tensors (N, 3, H, W) with values in [0, 1]; digits and clothes (N, 1, 28, 28).
 They live on `device()`.
@@ -42,9 +42,11 @@ CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 
 
 class Split(NamedTuple):
-    """A data set in its two parts. Images: float in [0, 1], (N, C, H, W). Labels: int64, (N,).
+    """A data set in its two parts.
 
-    Names: a word a class.
+    train_images, test_images: float in [0, 1], (N, C, H, W).
+    train_labels, test_labels: int64, (N,).
+    names: a word a class.
     """
 
     train_images: torch.Tensor
@@ -56,8 +58,10 @@ class Split(NamedTuple):
 
 @functools.cache
 def sources() -> dict[str, dict[str, str]]:
-    """Title, author, licence, source, size and sha256 of every file in data/, by its path there
-    (data/SOURCES.csv).
+    """The rows of data/SOURCES.csv, by each file's path in data/.
+
+    Returns title, author, licence, source, size and sha256 of every file.
+    Raises FileNotFoundError where the table is missing.
     """
     if not (DATA / "SOURCES.csv").exists():
         raise FileNotFoundError(
@@ -107,6 +111,7 @@ def painting_names() -> list[str]:
 def picture(name: str, *, size: int | None = None) -> torch.Tensor:
     """A photograph of the course, by name: (1, 3, H, W) in [0, 1].
 
+    name: one of `picture_names`.
     size: pixels of a centred square; None keeps the whole photograph as it is.
     Raises ValueError for an unknown name, with the nearest ones.
     """
@@ -118,7 +123,9 @@ def picture(name: str, *, size: int | None = None) -> torch.Tensor:
 def painting(name: str, *, size: int | None = None) -> torch.Tensor:
     """A painting of the course, by name: (1, 3, H, W) in [0, 1].
 
+    name: one of `painting_names`.
     size: as in `picture`.
+    Raises ValueError for an unknown name, with the nearest ones.
     """
     if name not in painting_names():
         raise unknown("painting", name, painting_names())
@@ -126,13 +133,16 @@ def painting(name: str, *, size: int | None = None) -> torch.Tensor:
 
 
 def photo(source: str | os.PathLike | bytes, *, size: int | None = None) -> torch.Tensor:
-    """Your own photograph, from a path or the bytes of a file: (1, 3, H, W) in [0, 1].
+    """Your own photograph: (1, 3, H, W) in [0, 1].
 
     Grey, palette, CMYK and transparent pictures are turned to RGB (transparency over white); the
     camera's rotation is applied.
+
+    source: a path, or the bytes of a file.
     size: as in `picture`.
-    Raises FileNotFoundError for a path that is not there, ValueError for a file that is no picture,
-        is cut short, or is larger than 40 MB or 50 million pixels.
+    Raises FileNotFoundError for a path that is not there; ValueError for a size that is no whole
+        number of at least 1, and for a file that is no picture, is cut short, or is larger than
+        40 MB or 50 million pixels.
     """
     if size is not None and (not isinstance(size, int) or size < 1):
         raise ValueError(
@@ -191,8 +201,10 @@ def photo(source: str | os.PathLike | bytes, *, size: int | None = None) -> torc
 
 
 def scaled(image: torch.Tensor, *, side: int) -> torch.Tensor:
-    """An image (1, C, H, W) smaller or larger: its longer side is `side` pixels, its proportions
-    are kept, up to rounding.
+    """An image smaller or larger, its proportions kept, up to rounding.
+
+    image: (1, C, H, W) in [0, 1].
+    side: the length its longer side gets, in pixels.
     """
     height, width = (max(1, round(side * n / max(image.shape[2:]))) for n in image.shape[2:])
     return torch.nn.functional.interpolate(
@@ -205,6 +217,7 @@ def to_bytes(image: torch.Tensor) -> np.ndarray:
 
     image: (1, 3, H, W), (1, 1, H, W), or the same without the first axis, in [0, 1]; rounded to the
         nearest of 256 levels.
+    Raises ValueError for another shape.
     """
     pixels = image.detach().cpu()
     if pixels.dim() == 4 and len(pixels) == 1:
@@ -218,15 +231,17 @@ def to_bytes(image: torch.Tensor) -> np.ndarray:
 
 
 def as_saved(images: torch.Tensor) -> torch.Tensor:
-    """What is left of images (N, C, H, W) once a file has kept them: each pixel at the nearest of
-    its 256 grey levels.
+    """What is left of images (N, C, H, W) once a file has kept them.
+
+    Each pixel lies at the nearest of its 256 grey levels.
     """
     return (images.clamp(0, 1) * 255).round() / 255
 
 
 def png(image: torch.Tensor) -> bytes:
-    """One image (1, 3, H, W) in [0, 1] as the bytes of a PNG file, which keeps every pixel's 256
-    levels exactly.
+    """One image (1, 3, H, W) in [0, 1] as the bytes of a PNG file.
+
+    It keeps every pixel's 256 levels exactly.
     """
     file = io.BytesIO()
     Image.fromarray(to_bytes(image)).save(file, "PNG")
@@ -244,8 +259,9 @@ def write_whole(path: pathlib.Path, content: bytes) -> None:
 
 
 def attribution(*names: str) -> str:
-    """Who made the named pictures or paintings and under which licence, as a sentence to print
-    below them.
+    """Who made the named pictures or paintings and under which licence: a sentence to print below.
+
+    Raises ValueError for an unknown name, with the nearest ones.
     """
     parts = []
     for name in names:
@@ -293,21 +309,24 @@ def _complete(name: str, names: tuple[str, ...]) -> Split:
 
 
 def digits(*, full: bool = False) -> Split:
-    """Handwritten digits (MNIST; LeCun, Cortes, Burges): 4,000 to train and 1,000 to test,
-    (N, 1, 28, 28) in [0, 1].
+    """Handwritten digits: 4,000 to train and 1,000 to test, (N, 1, 28, 28) in [0, 1].
 
-    full: all 60,000 + 10,000, downloaded once into `cache()`; raises FileNotFoundError where that
-        cannot be.
+    MNIST; LeCun, Cortes, Burges.
+
+    full: all 60,000 + 10,000, downloaded once into `cache()`.
+    Raises FileNotFoundError where that cannot be.
     """
     names = tuple("0123456789")
     return _complete("MNIST", names) if full else _split("datasets/mnist_5k.npz", names)
 
 
 def clothes(*, full: bool = False) -> Split:
-    """Clothes (Fashion-MNIST; Xiao, Rasul, Vollgraf 2017, arXiv:1708.07747): 10,000 to train and
-    2,000 to test.
+    """Clothes: 10,000 to train and 2,000 to test, (N, 1, 28, 28) in [0, 1].
 
-    Shapes, range and full: as in `digits`.
+    Fashion-MNIST; Xiao, Rasul, Vollgraf 2017, arXiv:1708.07747.
+
+    full: all 60,000 + 10,000, as in `digits`.
+    Raises FileNotFoundError where that cannot be.
     """
     return (
         _complete("FashionMNIST", CLOTHES)
@@ -317,20 +336,24 @@ def clothes(*, full: bool = False) -> Split:
 
 
 def cifar10() -> Split:
-    """CIFAR-10 (Krizhevsky 2009), all of it: 50,000 + 10,000 colour images, (N, 3, 32, 32) in
-    [0, 1].
+    """CIFAR-10, all of it: 50,000 + 10,000 colour images, (N, 3, 32, 32) in [0, 1].
 
-    Not shipped: downloaded once into `cache()`; raises FileNotFoundError where that cannot be.
+    Krizhevsky 2009.
+
+    It is not shipped, but downloaded once into `cache()`.
+
+    Raises FileNotFoundError where that cannot be.
     """
     return _complete("CIFAR10", CIFAR10)
 
 
 def bounding_boxes():
-    """Where the thing in each of ten photographs is: a pandas frame with picture, class
-    (ImageNet's name) and the box's sides.
+    """Where the thing in each of ten photographs is, for the pointing game.
 
-    left, top, right and bottom in pixels of the picture at size 224; of two lemurs, the one in
-    front. Drawn by hand for this course, for the pointing game.
+    Drawn by hand for this course; of two lemurs, the one in front.
+
+    Returns a pandas frame: picture; class, ImageNet's name; left, top, right and bottom, in pixels
+        of the picture at size 224.
     """
     import pandas as pd
 
@@ -338,8 +361,11 @@ def bounding_boxes():
 
 
 def titanic():
-    """Everyone aboard the Titanic (Dawson 1995): a pandas frame of 2,201 rows with class, sex, age
-    and survived (0 or 1).
+    """Everyone aboard the Titanic, 2,201 people.
+
+    Dawson 1995.
+
+    Returns a pandas frame: class, sex, age and survived (0 or 1).
     """
     import pandas as pd
 
@@ -352,15 +378,23 @@ def titanic():
 
 
 def german_credit():
-    """German credit (Hofmann, UCI): a frame of 1,000 loans; risk is 1 for good, 0 for bad."""
+    """German credit, 1,000 loans.
+
+    Hofmann, UCI.
+
+    Returns a pandas frame; its risk is 1 for good, 0 for bad.
+    """
     import pandas as pd
 
     return pd.read_csv(shipped("tables/german_credit.csv"))
 
 
 def tic_tac_toe():
-    """Every way a game of tic-tac-toe can end, x first: a pandas frame of 958 boards, nine squares
-    of x, o or empty, and x_wins (0 or 1). The same as Aha's endgames (UCI 1991), played out here.
+    """Every way a game of tic-tac-toe can end, x first: 958 boards.
+
+    The same as Aha's endgames (UCI 1991), played out here.
+
+    Returns a pandas frame: nine squares of x, o or empty, and x_wins (0 or 1).
     """
     import pandas as pd
 
@@ -393,8 +427,9 @@ def tic_tac_toe():
 
 
 def hackers_and_prophets():
-    """6,000 sentences of the Jargon File and the King James Bible: a pandas frame with source and
-    text.
+    """6,000 sentences of the Jargon File and the King James Bible.
+
+    Returns a pandas frame: source and text.
     """
     import pandas as pd
 

@@ -1,5 +1,4 @@
-"""Defences: networks trained to hold, certificates that say how far, and how to see through a
-defence that only looks like one.
+"""Defences: networks that hold, certificates that say how far, and how a sham one is seen through.
 
 All takes and gives what the course's attacks do: a model is any callable from pixels in [0, 1],
 (N, C, H, W), to logits (N, K). `make weights` trains the networks that are shipped anew.
@@ -10,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 import torch
-from scipy.stats import binomtest, norm
+from scipy import stats
 from torch import nn
 from torch.nn import functional as F
 
@@ -31,7 +30,7 @@ from trickkit.training import Augment
 
 FILE = "weights/defended_digits.safetensors"
 RADII = (0.0, 0.1, 0.2, 0.3)  # the ε that shipped networks were trained with
-NOISES = (0.25, 0.5)  # and the σ
+NOISES = (0.25, 0.5)  # the σ that shipped networks were trained with
 
 
 # Training.
@@ -40,9 +39,8 @@ NOISES = (0.25, 0.5)  # and the σ
 def digit_network(*, seed: int = 0) -> nn.Sequential:
     """The lesson's network for digits: (N, 1, 28, 28) -> (N, 10), 110,000 weights.
 
-    Same seed, same weights.
-
     Strides in place of pooling make it cheap enough to be attacked at every step of its training.
+    Same seed, same weights.
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -67,6 +65,9 @@ def pgd_examples(eps: float, *, steps: int = 7) -> Augment:
 
     ε grows from 0 in the first two fifths of the training: at the full ε = 0.3 from the start, a
     network may learn nothing.
+
+    eps: ε, in the end.
+    steps: PGD's, a batch.
     """
 
     def augment(model, images, labels, done, generator):
@@ -109,8 +110,9 @@ def shifts(then: Augment | None = None) -> Augment:
 
 
 def shifted(images: torch.Tensor, *, max_shift: int, generator: torch.Generator) -> torch.Tensor:
-    """Each image (N, 1, H, W) moved by up to `max_shift` pixels, its own way, with black coming in
-    at the rim.
+    """Each image (N, 1, H, W) moved its own way, by up to `max_shift` pixels.
+
+    Black comes in at the rim.
     """
     height, width = images.shape[2:]
     down, right = torch.randint(2 * max_shift + 1, (2, len(images), 1), generator=generator)
@@ -170,11 +172,12 @@ def noise_trained(sigma: float) -> nn.Sequential:
 def withstood(
     model: Model, attempts: Sequence[torch.Tensor], labels: int | torch.Tensor
 ) -> torch.Tensor:
-    """Which images held out against every attempt: booleans (N,), True where the model reads all of
-    them rightly.
+    """Which images held out against every attempt, read rightly each time.
 
-    attempts: batches (N, C, H, W), the same images under one attack each (Carlini et al. 2019,
-        arXiv:1902.06705: the worst case is taken image by image).
+    Carlini et al. 2019, arXiv:1902.06705: the worst case is taken image by image.
+
+    attempts: batches (N, C, H, W), the same images under one attack each.
+    Returns booleans (N,).
     """
     return torch.stack([model(images).argmax(1) == labels for images in attempts]).all(0)
 
@@ -192,8 +195,9 @@ def quantised(images: torch.Tensor, *, levels: int = 4) -> torch.Tensor:
 
 
 def dithered(images: torch.Tensor, *, levels: int = 4) -> torch.Tensor:
-    """Each pixel at one of the two grey levels around it, by a toss: the nearer one likelier, so
-    that the mean is the pixel.
+    """Each pixel at one of the two grey levels around it, by a toss.
+
+    The nearer one is likelier, so that the mean is the pixel.
     """
     validate_levels(levels)
     return (images * (levels - 1) + torch.rand_like(images)).floor().clamp(max=levels - 1) / (
@@ -202,11 +206,13 @@ def dithered(images: torch.Tensor, *, levels: int = 4) -> torch.Tensor:
 
 
 def clouded(images: torch.Tensor, *, levels: int = 4, sigma: float = 0.5) -> torch.Tensor:
-    """Each pixel at the nearest of a few grey levels, and then Gaussian noise of standard deviation
-    σ. Nothing is clipped.
+    """Each pixel at the nearest of a few grey levels, then Gaussian noise. Nothing is clipped.
 
     Both halves of a defence that hides: no gradient comes through the rounding, and no two answers
     are alike.
+
+    levels: how many grey levels.
+    sigma: σ, the noise's standard deviation.
     """
     validate_sigma(sigma)
     return quantised(images, levels=levels) + sigma * torch.randn_like(images)
@@ -223,11 +229,14 @@ def validate_levels(levels: int) -> None:
 def straight_through(
     defence: Callable[[torch.Tensor], torch.Tensor],
 ) -> Callable[[torch.Tensor], torch.Tensor]:
-    """A defence whose output stays as it is, and whose gradient is taken to be 1: images -> images,
-    both (N, C, H, W).
+    """A defence whose output stays as it is, and whose gradient is taken to be 1.
 
-    BPDA with the identity (Athalye et al. 2018, arXiv:1802.00420, §4.1.1): right where a defence
-    hardly moves its input.
+    Athalye et al. 2018, arXiv:1802.00420, §4.1.1: BPDA with the identity.
+
+    It is right where a defence hardly moves its input.
+
+    defence: images -> images, both (N, C, H, W).
+    Returns the same kind of function.
     """
 
     def opened(images):
@@ -237,10 +246,13 @@ def straight_through(
 
 
 def averaged(model: Model, *, draws: int) -> Model:
-    """A randomised model's expectation: the logarithm of its mean probabilities over `draws` fresh
-    answers, (N, K).
+    """A randomised model's expectation: the logarithm of its mean probabilities, (N, K).
 
-    Its gradient is the gradient of the mean: EOT (Athalye et al. 2018, arXiv:1707.07397, §2.1).
+    Athalye et al. 2018, arXiv:1707.07397, §2.1: EOT.
+
+    Its gradient is the gradient of the mean.
+
+    draws: how many fresh answers the mean is of.
     Raises ValueError for no draws.
     """
     validate_count(draws=draws)
@@ -255,11 +267,10 @@ def break_defence(
     *,
     eps: float,
 ) -> torch.Tensor:
-    """Images within ε (ℓ∞) that model(defence(images)) reads wrongly, where the defence tosses
-    coins and has no gradient.
+    """Images within ε (ℓ∞) that model(defence(images)) reads wrongly.
 
-    Straight through the defence (BPDA), sixteen draws a step (EOT), PGD with no early stop, for one
-    lucky toss is no success.
+    For a defence that tosses coins and has no gradient: straight through it (BPDA), sixteen draws a
+    step (EOT), PGD with no early stop, for one lucky toss is no success.
     """
     opened = straight_through(defence)
     return attacks.pgd(
@@ -285,12 +296,16 @@ SIGNS = (
 def symptoms(
     model: Model, images: torch.Tensor, labels: int | torch.Tensor, *, eps: float, stand_in: Model
 ) -> dict[str, float]:
-    """What Athalye et al. 2018 (arXiv:1802.00420, §3.1) and Carlini et al. 2019 (arXiv:1902.06705)
-    ask of a defence.
+    """What to ask a defence, to see whether it only hides its gradient.
 
-    Shares of the images, 0 to 1: those whose gradient is zero, and those read rightly under each
-    attack within ε (ℓ∞).
-    stand_in: another network, whose adversarial images are borrowed. `suspicious` reads the answer.
+    Athalye et al. 2018, arXiv:1802.00420, §3.1; Carlini et al. 2019, arXiv:1902.06705.
+
+    The answers are shares of the images, 0 to 1: those whose gradient is zero, and those read
+    rightly under each attack within ε (ℓ∞), and at last without that limit.
+
+    eps: ε.
+    stand_in: another network, whose adversarial images are borrowed.
+    Returns the shares by name; `suspicious` judges them.
     """
     validate_attack(model, images, eps=eps)
 
@@ -302,13 +317,9 @@ def symptoms(
         (images + attacks.random_in_ball(images, radius, norm="linf", seed=seed)).clamp(0, 1)
         for seed in range(20)
     ]
+    largest = loss_gradient(model, images, labels).flatten(1).abs().amax(1)
     return {
-        "gradient zero": (
-            (loss_gradient(model, images, labels).flatten(1).abs().amax(1) == 0)
-            .float()
-            .mean()
-            .item()
-        ),
+        "gradient zero": (largest == 0).float().mean().item(),
         "one step": right(attacks.fgsm(model, images, labels, eps=eps)),
         "many steps": right(attacks.pgd(model, images, labels, eps=eps, steps=40)),
         "noise": withstood(model, random, labels).float().mean().item(),
@@ -321,8 +332,10 @@ def symptoms(
 
 
 def suspicious(found: dict[str, float], *, tolerance: float = 0.02) -> list[bool]:
-    """Which of `SIGNS` the answers of `symptoms` show, by more than a tolerance: a share of the
-    images.
+    """Which of `SIGNS` the answers of `symptoms` show.
+
+    found: what `symptoms` returned.
+    tolerance: a share of the images; less than that is no sign.
     """
     many = found["many steps"] - tolerance
     return [
@@ -339,8 +352,10 @@ def suspicious(found: dict[str, float], *, tolerance: float = 0.02) -> list[bool
 
 
 def with_noise(model: Model, *, sigma: float, seed: int = 0) -> Model:
-    """The model looking through Gaussian noise of standard deviation σ (in brightness, 0 to 1) that
-    is new at every call.
+    """The model looking through Gaussian noise that is new at every call.
+
+    sigma: σ, its standard deviation, in brightness, 0 to 1.
+    seed: of the noise.
     """
     validate_sigma(sigma)
     generator = torch.Generator().manual_seed(seed)
@@ -353,11 +368,18 @@ def with_noise(model: Model, *, sigma: float, seed: int = 0) -> Model:
 def votes(
     model: Model, image: torch.Tensor, *, sigma: float, n: int, seed: int = 0
 ) -> torch.Tensor:
-    """How often the model reads each class in n noisy copies of one image (1, C, H, W): counts
-    (K,), int64, with sum n.
+    """How often the model reads each class in n noisy copies of one image.
 
-    SAMPLEUNDERNOISE (Cohen et al. 2019, arXiv:1902.02918, §3.2). The noise is not clipped to
-    [0, 1].
+    Cohen et al. 2019, arXiv:1902.02918, §3.2: SAMPLEUNDERNOISE.
+
+    The noise is not clipped to [0, 1].
+
+    image: (1, C, H, W).
+    sigma: σ, the noise's standard deviation.
+    n: how many copies.
+    seed: of the noise.
+    Returns counts (K,), int64, with sum n.
+    Raises ValueError for anything but one image, σ ≤ 0, no copies, or a model in train mode.
     """
     validate_batch(image)
     if len(image) != 1:
@@ -377,19 +399,24 @@ def votes(
 def certificate(
     selection: torch.Tensor, counts: torch.Tensor, *, sigma: float, alpha: float = 0.001
 ) -> tuple[int, float]:
-    """The class of the smoothed classifier and its certified ℓ₂ radius σ·Φ⁻¹(p), or (-1, 0.0):
-    abstain.
+    """The class of the smoothed classifier and its certified ℓ₂ radius; or (-1, 0.0), to abstain.
 
-    The class is the favourite of `selection`; p is the one-sided lower Clopper-Pearson bound, at
-    confidence 1 - α, for how often it comes up, from `counts`, which are other draws (both (K,)).
-    It abstains unless p > 1/2. CERTIFY (Cohen et al. 2019, arXiv:1902.02918, §3.2.2).
+    Cohen et al. 2019, arXiv:1902.02918, §3.2.2: CERTIFY.
+
+    The class is the favourite of `selection`. The radius is σ·Φ⁻¹(p), with p the one-sided lower
+    Clopper-Pearson bound, at confidence 1 - α, for how often the class comes up, from `counts`. It
+    abstains unless p > 1/2.
+
+    selection, counts: the classes of two separate sets of draws, (K,) each.
+    sigma: σ, the noise's standard deviation.
+    alpha: α, how often the certificate may be wrong.
     """
     validate_sigma(sigma)
     validate_alpha(alpha)
     label = selection.argmax().item()
-    found = binomtest(int(counts[label]), int(counts.sum()), alternative="greater")
+    found = stats.binomtest(int(counts[label]), int(counts.sum()), alternative="greater")
     p = found.proportion_ci(confidence_level=1 - alpha).low
-    return (label, float(sigma * norm.ppf(p))) if p > 0.5 else (-1, 0.0)
+    return (label, float(sigma * stats.norm.ppf(p))) if p > 0.5 else (-1, 0.0)
 
 
 def certify(
@@ -402,11 +429,17 @@ def certify(
     alpha: float = 0.001,
     seed: int = 0,
 ) -> tuple[int, float]:
-    """The class that the smoothed classifier gives one image (1, C, H, W), and the ℓ₂ radius within
-    which nothing changes it.
+    """The class that the smoothed classifier gives one image, and its certified ℓ₂ radius.
 
-    n0 draws choose the class, n others bound its share; wrong with probability α at most. (-1, 0.0)
-    if it abstains.
+    Nothing within that radius changes the class; that is wrong with probability α at most.
+
+    image: (1, C, H, W) in [0, 1].
+    sigma: σ, the noise's standard deviation.
+    n0: draws that choose the class.
+    n: others, that bound its share.
+    alpha: α.
+    seed: of the noise.
+    Returns the two, or (-1, 0.0) if it abstains.
     Raises ValueError for σ ≤ 0, α outside (0, 1), no draws, pixels outside [0, 1], a model in train
         mode.
     """

@@ -1,8 +1,7 @@
-"""Dreams: change the picture, not the network, so that a layer, a unit or a class has more of what
-it looks for.
+"""Dreams: change the picture, not the network, until it has more of what is looked for.
 
-What is to be had more of is an `Objective`; objectives add up: `layer("network.blocks.4") + 0.5 *
-label("vulture")`.
+What it is to have more of, for a layer, a unit or a class, is an `Objective`; objectives add up:
+`layer("network.blocks.4") + 0.5 * label("vulture")`.
 """
 
 import functools
@@ -19,6 +18,7 @@ from trickkit.common import validate_count
 from trickkit.contract import device, validate_eval, validate_picture
 
 SMALLEST = 32  # pixels: where networks for photographs have one place left in their last layer
+CONTRAST = 12  # from the palette's numbers to what the sigmoid wants
 
 
 # What a picture is to have more of.
@@ -27,12 +27,11 @@ SMALLEST = 32  # pixels: where networks for photographs have one place left in t
 class Objective:
     """What a picture is to have more of.
 
-    Call it with a model and images (N, 3, H, W): a number an image, (N,).
+    Call it with a model and images (N, 3, H, W): a number an image, (N,). Objectives add up and
+    take numbers as weights: a + 0.5 * b, a - b, -a.
 
     layers: the names of those it reads ("" is the model's own output).
     value: (model, {name: what that layer put out}) -> (N,).
-
-    Objectives add up and take numbers as weights: a + 0.5 * b, a - b, -a.
     """
 
     def __init__(
@@ -79,9 +78,24 @@ def layer(name: str) -> Objective:
     return Objective([name], lambda _, out: out[name].square().flatten(1).sum(1) / 2)
 
 
+def shaded(name: str) -> Objective:
+    """The upper half of a layer's rows, ½‖a‖²: a dream above, and the photo below."""
+
+    def value(_, out):
+        a = out[name]
+        return a[:, :, : a.shape[2] // 2].square().flatten(1).sum(1) / 2
+
+    return Objective([name], value)
+
+
 def unit(name: str, channel: int) -> Objective:
-    """One channel of a layer, its mean activation over all places; of a layer without places, the
-    activation itself.
+    """One channel of a layer: its mean activation over all places.
+
+    Of a layer without places, it is the activation itself.
+
+    name: the layer's.
+    channel: its number, from 0.
+    Raises ValueError, when a model is asked, for a channel that the layer does not have.
     """
 
     def value(_, out):
@@ -89,11 +103,9 @@ def unit(name: str, channel: int) -> Objective:
             raise ValueError(
                 f"There is no unit {channel}: {name} has {out[name].shape[1]}, from 0."
             )
-        return (
-            out[name][:, channel].flatten(1).mean(1)
-            if out[name].dim() > 2
-            else out[name][:, channel]
-        )
+        if out[name].dim() > 2:
+            return out[name][:, channel].flatten(1).mean(1)
+        return out[name][:, channel]
 
     return Objective([name], value)
 
@@ -104,11 +116,15 @@ def label(name: str | int) -> Objective:
 
 
 def guide(photo: torch.Tensor, name: str) -> Objective:
-    """What a layer sees in another photo: each place of the picture wants more of the guide's
-    features that match it best.
+    """What a layer sees in another photo.
 
-    Σ over places of max over the guide's places of their dot product (Mordvintsev et al. 2015).
-    photo: (1, 3, H, W) in [0, 1], of any size.
+    Mordvintsev et al. 2015.
+
+    Each place of the picture wants more of the guide's features that match it best: Σ over places
+    of max over the guide's places of their dot product.
+
+    photo: the guide, (1, 3, H, W) in [0, 1], of any size.
+    name: the layer's.
     """
     validate_picture(photo)
 
@@ -148,23 +164,26 @@ def jittered(
     """step(x) as if the picture lay elsewhere: rolled down and right, moved, and rolled back.
 
     x: (N, C, H, W).
+    step: a picture -> the same, moved.
+    down, right: how far it is rolled, in pixels.
     """
     return step(x.roll((down, right), (2, 3))).roll((-down, -right), (2, 3))
 
 
 def resized(x: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """A picture (N, C, H, W) at another size, linearly, corners on corners, as Google's notebook
-    does it (scipy's zoom).
+    """A picture (N, C, H, W) at another size, linearly, corners on corners.
+
+    Google's notebook does it so (scipy's zoom).
     """
     return F.interpolate(x, (height, width), mode="bilinear", align_corners=True)
 
 
 def carry(dreamt: torch.Tensor, small: torch.Tensor, large: torch.Tensor) -> torch.Tensor:
-    """Where the next octave starts: the photo at its size, with what was dreamt at the smaller
-    size, enlarged.
+    """Where the next octave starts: the photo, and what was dreamt at the smaller size, enlarged.
 
     dreamt, small: the picture as dreamt and the photo as it was, (1, 3, h, w).
-    large: the photo, (1, 3, H, W) -> the same.
+    large: the photo, (1, 3, H, W).
+    Returns (1, 3, H, W).
     """
     return large + resized(dreamt - small, *large.shape[2:])
 
@@ -185,11 +204,17 @@ def dreaming(
 
     Mordvintsev, Olah, Tyka 2015, github.com/google/deepdream, dream.ipynb.
 
-    Yields the picture so far after every step: `octaves` sizes, each `scale` times the one before
-        and at last the photo's own, (1, 3, h, w) in [0, 1], `steps` of each. What an octave dreamt,
-        its detail, is enlarged and added to the photo in the next.
+    What an octave dreamt, its detail, is enlarged and added to the photo in the next.
+
+    photo: (1, 3, H, W) in [0, 1].
+    objective: what it is to have more of.
+    octaves: sizes, each `scale` times the one before, the last the photo's own.
+    steps: at each size.
+    scale: from one size to the next, above 1.
     lr: mean step in pixels.
     jitter: pixels, at most, by which the picture is rolled before a step and back after it.
+    seed: of the jitter.
+    Yields the picture after every step, (1, 3, h, w) in [0, 1].
     Raises ValueError for what is no single photo, a model in train mode, settings that make no
         sense, or octaves that shrink the photo's shorter side below 32 pixels.
     """
@@ -216,6 +241,7 @@ def dreaming(
                 " or a larger photo."
             )
         pyramid.insert(0, resized(pyramid[0], height, width))
+    # not a generator itself, so that errors come at the call
     return _octaves(model, pyramid, objective, steps, lr, jitter, generator)
 
 
@@ -235,18 +261,11 @@ def _octaves(model, pyramid, objective, steps, lr, jitter, generator):
             yield x
 
 
-def shaded(name: str) -> Objective:
-    """The upper half of a layer's rows, ½‖a‖²: a dream above, and the photo below."""
-
-    def value(_, out):
-        a = out[name]
-        return a[:, :, : a.shape[2] // 2].square().flatten(1).sum(1) / 2
-
-    return Objective([name], value)
-
-
 def dream(model: nn.Module, photo: torch.Tensor, objective: Objective, **settings) -> torch.Tensor:
-    """The last picture of `dreaming`, (1, 3, H, W) in [0, 1]. Settings and errors: as there."""
+    """The last picture of `dreaming`, (1, 3, H, W) in [0, 1].
+
+    Settings and errors are those of `dreaming`.
+    """
     for picture in dreaming(model, photo, objective, **settings):
         last = picture
     return last
@@ -254,13 +273,9 @@ def dream(model: nn.Module, photo: torch.Tensor, objective: Objective, **setting
 
 def enlarged(picture: torch.Tensor, *, by: float) -> torch.Tensor:
     """The middle of a picture (1, C, H, W), 1 - by of each side, at the picture's own size."""
-    return F.grid_sample(
-        picture,
-        F.affine_grid(
-            (1 - by) * torch.eye(2, 3).to(picture)[None], picture.shape, align_corners=False
-        ),
-        align_corners=False,
-    )
+    theta = (1 - by) * torch.eye(2, 3).to(picture)[None]
+    grid = F.affine_grid(theta, picture.shape, align_corners=False)
+    return F.grid_sample(picture, grid, align_corners=False)
 
 
 def zoom(
@@ -275,16 +290,27 @@ def zoom(
 ) -> Iterator[torch.Tensor]:
     """A film: dream, go nearer, dream on.
 
-    Yields a (1, 3, H, W) a frame; Google's has a hundred of them.
+    Google's has a hundred frames.
 
+    photo: (1, 3, H, W) in [0, 1].
+    objective: what it is to have more of.
+    frames: how many.
     by: the share of each side that is left outside when the next frame begins.
+    seed: of the first frame; each next one adds 1.
     settings: those of `dreaming`.
+    Yields a (1, 3, H, W) a frame.
+    Raises ValueError for a share outside [0, 1), no frames, and what `dreaming` refuses.
     """
     validate_count(frames=frames)
     if not 0 <= by < 1:
         raise ValueError(
             f"by is the share that each frame leaves outside, from 0 to below 1; {by} came."
         )
+    dreaming(model, photo, objective, seed=seed, **settings)  # says at once what it refuses
+    return _frames(model, photo, objective, frames, by, seed, settings)
+
+
+def _frames(model, photo, objective, frames, by, seed, settings):
     for frame in range(frames):
         photo = dream(model, photo, objective, seed=seed + frame, **settings)
         yield photo
@@ -296,8 +322,9 @@ def zoom(
 
 @functools.cache
 def palette() -> torch.Tensor:
-    """The square root of the covariance of red, green, blue in the course's photographs: noise
-    times this has their colours.
+    """The square root of the covariance of red, green, blue in the course's photographs, (3, 3).
+
+    Noise times this has their colours.
     """
     pictures = torch.cat([data.picture(name, size=64) for name in data.picture_names()])
     pixels = pictures.cpu().transpose(0, 1).flatten(1)
@@ -316,53 +343,57 @@ def visualise(
     transform: bool = True,
     seed: int = 0,
 ) -> torch.Tensor:
-    """The picture an objective asks for when it starts from noise: (1, 3, size, size) in [0, 1], by
-    Adam's ascent.
+    """The picture an objective asks for when it starts from noise.
 
-    (Olah, Mordvintsev, Schubert 2017, distill.pub/2017/feature-visualization, "the enemy of feature
-    visualization".)
+    Olah, Mordvintsev, Schubert 2017, distill.pub/2017/feature-visualization, "the enemy of feature
+    visualization".
+
+    It climbs by Adam. With fourier, decorrelate and transform all off it is the naive way.
+
+    objective: what the picture is to have more of.
+    size: its side in pixels.
+    steps: how many.
     fourier: what is moved are the picture's waves, the long ones louder, not its pixels.
     decorrelate: in colours as they go together in photographs.
-    transform: at every step the picture is seen shifted, turned and scaled a little. With all three
-        off it is the naive way.
-    Raises ValueError for a model in train mode or a size below 32.
+    transform: at every step the picture is seen shifted, turned and scaled a little.
+    seed: of the noise, and of those changes.
+    Returns (1, 3, size, size) in [0, 1].
+    Raises ValueError for a model in train mode, no steps or a size below 32.
     """
     validate_eval(model)
     validate_count(steps=steps)
     if size < SMALLEST:
         raise ValueError(f"A size of {SMALLEST} pixels or more is wanted; {size} came.")
     generator = torch.Generator().manual_seed(seed)
-    home = device()
-    loud = loudness(size).to(home)
+    there = device()
+    loud = loudness(size).to(there)
     shape = (1, 3, *loud.shape, 2) if fourier else (1, 3, size, size)
-    knobs = torch.randn(shape, generator=generator).mul(0.01).to(home).requires_grad_(True)
-    mix = (palette() if decorrelate else palette().norm() / 3**0.5 * torch.eye(3)).to(home)
-    optimizer = torch.optim.Adam([knobs], lr=0.05)
+    latent = torch.randn(shape, generator=generator).mul(0.01).to(there).requires_grad_(True)
+    mix = (palette() if decorrelate else palette().norm() / 3**0.5 * torch.eye(3)).to(there)
+    optimizer = torch.optim.Adam([latent], lr=0.05)
 
     def drawn():
-        pixels = knobs
+        pixels = latent
         if fourier:
-            waves = torch.view_as_complex(knobs) * loud
+            waves = torch.view_as_complex(latent) * loud
             pixels = torch.fft.irfft2(waves, s=(size, size), norm="ortho")
         return torch.einsum("dc,nchw->ndhw", CONTRAST * mix, pixels).sigmoid()
 
     for _ in range(steps):
         picture = shaken(drawn(), generator=generator) if transform else drawn()
         loss = -objective(model, picture).sum()
-        knobs.grad = torch.autograd.grad(loss, knobs)[0]  # so that none is left in the model
+        latent.grad = torch.autograd.grad(loss, latent)[0]  # so that none is left in the model
         optimizer.step()
     return drawn().detach()
 
 
-CONTRAST = 12  # from the palette's numbers to what the sigmoid wants
-
-
 def loudness(size: int) -> torch.Tensor:
-    """How loud each wave of a picture (size, size) is, (size, size // 2 + 1): as its frequency to
-    the power of -1.25.
+    """How loud each wave of a picture (size, size) is: as its frequency to the power of -1.25.
 
     In photographs, and in Olah's code, it is -1; so steep, the fine waves do not outrun the others
     in few steps.
+
+    Returns (size, size // 2 + 1).
     """
     frequency = torch.hypot(torch.fft.fftfreq(size)[:, None], torch.fft.rfftfreq(size)[None])
     return 0.14 * size * (size * frequency).clamp(min=1) ** -1.25
@@ -376,20 +407,23 @@ def shaken(
     zoom: float = 0.1,
     shift: float = 0.07,
 ) -> torch.Tensor:
-    """A picture seen a little otherwise: turned by up to `turn` degrees, scaled by up to `zoom`,
-    shifted by up to `shift`.
+    """A picture seen a little otherwise: turned, scaled and shifted, at random and up to so much.
 
-    What comes in from outside is the picture's mirror image. (N, C, H, W) -> the same.
+    What comes in from outside is the picture's mirror image.
 
+    picture: (N, C, H, W).
+    generator: of the three.
+    turn: degrees.
     zoom, shift: shares of the side.
+    Returns (N, C, H, W).
     """
     angle, size, down, right = (torch.rand(4, generator=generator) * 2 - 1).tolist()
     angle = math.radians(turn * angle)
     size = 1 + zoom * size
     cos = size * math.cos(angle)
     sin = size * math.sin(angle)
-    seat = torch.tensor(
+    theta = torch.tensor(
         [[cos, -sin, 2 * shift * right], [sin, cos, 2 * shift * down]], device=picture.device
     )
-    grid = F.affine_grid(seat.expand(len(picture), 2, 3), picture.shape, align_corners=False)
+    grid = F.affine_grid(theta.expand(len(picture), 2, 3), picture.shape, align_corners=False)
     return F.grid_sample(picture, grid, padding_mode="reflection", align_corners=False)

@@ -1,8 +1,7 @@
-"""Style in one go: a network that was trained, once, to lower the loss that `style.paint` lowers
-anew for every picture.
+"""Style in one go: a network trained once to lower what `style.paint` lowers for each picture.
 
-(Johnson, Alahi, Fei-Fei 2016, arXiv:1603.08155; several styles in one: Dumoulin, Shlens, Kudlur
-2017, arXiv:1610.07629.)
+Johnson, Alahi, Fei-Fei 2016, arXiv:1603.08155; several styles in one: Dumoulin, Shlens, Kudlur
+2017, arXiv:1610.07629.
 """
 
 import torch
@@ -19,8 +18,15 @@ FILE = "weights/fast_style.safetensors"
 
 
 class Layer(nn.Module):
-    """Convolution; then every channel gets mean 0 and deviation 1 over the picture, and the style's
-    own scale and shift.
+    """A convolution, normalised, and a style's own scale and shift of every channel.
+
+    Normalised, every channel has mean 0 and standard deviation 1 over the picture.
+
+    inputs, outputs: channels.
+    side, stride: of the filters, in pixels.
+    up: what comes in is first enlarged, to twice its side.
+    forward: maps (N, inputs, h, w), and the place of the style in STYLES -> maps
+        (N, outputs, …, …).
     """
 
     def __init__(
@@ -39,12 +45,19 @@ class Layer(nn.Module):
 
 
 class Painter(nn.Module):
-    """A photograph (N, 3, H, W) in [0, 1] and the name of a style -> the painting, as large, in
-    [0, 1].
+    """A network that paints photographs in a style, given by its name.
 
-    Down to a quarter of the size, four residual blocks there, up again (Johnson et al. 2016, §2;
-    they have five, and a third more channels). All that tells one style from another is a scale and
-    a shift a channel (Dumoulin et al. 2017, eq. 5).
+    Johnson et al. 2016, §2; Dumoulin et al. 2017, eq. 5.
+
+    Down to a quarter of the size, four residual blocks there, up again; Johnson et al. have five,
+    and a third more channels. All that tells one style from another is a scale and a shift a
+    channel.
+
+    width: channels at the photograph's own size.
+    seed: same seed, same weights.
+    forward: photographs (N, 3, H, W) in [0, 1] and the name of a style -> paintings, as large, in
+        [0, 1].
+    Raises ValueError, when it paints, for an unknown style and for pixels outside [0, 1].
     """
 
     def __init__(self, *, width: int = 24, seed: int = 0):
@@ -85,8 +98,13 @@ class Painter(nn.Module):
 def crops(
     generator: torch.Generator, *, photos: list[torch.Tensor], count: int, side: int
 ) -> torch.Tensor:
-    """Random squares of random photographs at random sizes, half of them mirrored:
-    (count, 3, side, side).
+    """Random squares of random photographs at random sizes, half of them mirrored.
+
+    generator: of all that is random.
+    photos: (1, 3, H, W) each, no side shorter than `side`.
+    count: how many.
+    side: of each, in pixels.
+    Returns (count, 3, side, side).
     """
 
     def at_most(n):
@@ -113,13 +131,18 @@ def train(
     lr: float = 2e-3,
     seed: int = 0,
 ) -> Painter:
-    """Teach a painter its styles by lowering the loss of `style.paint` on crops of photographs; in
-    place, back in eval mode.
+    """Teach a painter its styles, by lowering the loss of `style.paint` on crops of photographs.
 
-    Photographs: the course's, all but HELD_OUT; a step takes one style and `batch_size` squares of
-    `side` pixels.
-    ratio, tv_weight: as in `style.paint`.
-    lr: Adam's step, falling to 0 as a cosine. Same seed and threads, same painter.
+    It learns in place and comes back in eval mode. The photographs are the course's, all but
+    HELD_OUT; a step takes one style and `batch_size` squares of `side` pixels.
+
+    painter: as `Painter` makes it.
+    steps: how many.
+    batch_size, side: of a step.
+    ratio: as in `style.paint`.
+    tv_weight: as in `style.paint`, but of the roughness summed over the batch, not averaged.
+    lr: Adam's step, falling to 0 as a cosine.
+    seed: same seed and threads, same painter.
     """
     net = style.vgg()
     generator = torch.Generator().manual_seed(seed)
@@ -142,9 +165,8 @@ def train(
             style.style_loss([style.gram(a[[one]]) for a in now], wanted[place])
             for one in range(batch_size)
         ]
-        loss = (
-            ratio * style.content_loss(here, content) + sum(losses)
-        ) / batch_size + tv_weight * style.total_variation(painted)
+        weighed = ratio * style.content_loss(here, content) + sum(losses)
+        loss = weighed / batch_size + tv_weight * style.total_variation(painted)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -1,5 +1,4 @@
-"""Looking at weights and activations: what a filter, a unit and a weight matrix hold, and what
-chance would put there.
+"""Looking at weights and activations: what they hold, and what chance would put there.
 
 Activations are what `activations.read` returns, (N, C, H, W): a *unit* is one of the C channels,
 seen at every place of a picture.
@@ -21,21 +20,21 @@ from trickkit import activations
 
 
 def untrained(model: nn.Module, *, seed: int = 0) -> nn.Module:
-    """A copy of a model as it may have been before training: weights normal with variance 2 /
-    fan-in.
+    """A copy of a model as it may have been before training.
 
-    (He et al. 2015, arXiv:1502.01852, eq. 10.) All that is no matrix or filter becomes 0: biases,
-    and BatchNorm's gains too, so fold those first, as this course's models do. What the copy shows
-    as well as the model does, training did not put there. Same seed, same copy.
+    He et al. 2015, arXiv:1502.01852, eq. 10.
+
+    Its weights are normal with variance 2 / fan-in. All that is no matrix or filter becomes 0:
+    biases, and BatchNorm's gains too, so fold those first, as this course's models do. What the
+    copy shows as well as the model does, training did not put there. Same seed, same copy.
     """
     generator = torch.Generator().manual_seed(seed)
     model = copy.deepcopy(model)
     with torch.no_grad():
         for weight in model.parameters():
             if weight.dim() > 1:
-                weight.copy_(
-                    torch.randn(weight.shape, generator=generator) * (2 / weight[0].numel()) ** 0.5
-                )
+                std = (2 / weight[0].numel()) ** 0.5
+                weight.copy_(torch.randn(weight.shape, generator=generator) * std)
             else:
                 weight.zero_()
     return model
@@ -45,23 +44,28 @@ def untrained(model: nn.Module, *, seed: int = 0) -> nn.Module:
 
 
 def sheet(filters: torch.Tensor, *, columns: int = 8) -> torch.Tensor:
-    """Filters side by side as one image in [0, 1], each at its own scale: grey is 0, its largest
-    weight black or white.
+    """Filters side by side as one image in [0, 1], each at its own scale.
 
-    filters: (N, 3, k, k) or (N, 1, k, k) -> (1, 3, …, …), a dot of white between them.
+    Grey is 0, a filter's largest weight black or white; a dot of white lies between filters.
+
+    filters: (N, 3, k, k) or (N, 1, k, k).
+    columns: how many filters a row.
+    Returns (1, 3, …, …).
     """
     scaled = 0.5 + filters / (2 * filters.abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-12))
     return make_grid(scaled.detach().cpu(), columns, padding=1, pad_value=1.0)[None]
 
 
 def toeplitz(kernel: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """The matrix of a convolution: M with M @ image.flatten() == F.conv2d(image, kernel).flatten(),
-    no padding.
+    """The matrix of a convolution without padding.
 
-    Its column j is what the convolution makes of the image that is 1 at pixel j and 0 elsewhere.
-    kernel: (k, l) -> matrix of (height - k + 1) · (width - l + 1) rows and height · width columns;
-        on every diagonal of a block one number stands again and again, which is what Toeplitz
-        means.
+    It is the M with M @ image.flatten() == F.conv2d(image, kernel).flatten(). Its column j is what
+    the convolution makes of the image that is 1 at pixel j and 0 elsewhere. On every diagonal of a
+    block one number stands again and again, which is what Toeplitz means.
+
+    kernel: (k, l).
+    height, width: of the image.
+    Returns (height - k + 1) · (width - l + 1) rows and height · width columns.
     Raises ValueError for a kernel larger than the image.
     """
     if kernel.dim() != 2 or kernel.shape[0] > height or kernel.shape[1] > width:
@@ -74,31 +78,40 @@ def toeplitz(kernel: torch.Tensor, height: int, width: int) -> torch.Tensor:
 
 
 def energy(weights: torch.Tensor) -> torch.Tensor:
-    """The share of a matrix's energy Σ W² in its first k singular values, for k = 1, 2, …:
-    (min(m, n),), rising to 1.
+    """The share of a matrix's energy Σ W² in its first k singular values, for k = 1, 2, ….
 
-    The matrix of rank k nearest to W has just this share (Eckart, Young 1936).
+    Eckart, Young 1936.
+
+    The matrix of rank k nearest to W has just this share.
+
     weights: (m, n).
+    Returns (min(m, n),), rising to 1.
     """
     squares = torch.linalg.svdvals(weights).square()
     return squares.cumsum(0) / squares.sum()
 
 
 def low_rank(weights: torch.Tensor, *, k: int) -> torch.Tensor:
-    """The matrix of rank k nearest to W: its first k singular values and vectors. weights and the
-    result: (m, n).
+    """The matrix of rank k nearest to W: its first k singular values and vectors.
+
+    weights: W, (m, n).
+    k: the rank.
+    Returns (m, n).
     """
     u, s, v = torch.linalg.svd(weights, full_matrices=False)
     return u[:, :k] * s[:k] @ v[:k]
 
 
 def bulk_edges(weights: torch.Tensor) -> tuple[float, float]:
-    """Between which bounds nearly all singular values lie if the entries are independent, of this
-    mean square and mean 0.
+    """Between which bounds nearly all singular values lie, if chance filled the matrix.
 
-    σ |√m - √n| and σ (√m + √n) (Marchenko, Pastur 1967; Martin, Mahoney 2018, arXiv:1810.01075,
-    §3).
+    Marchenko, Pastur 1967; Martin, Mahoney 2018, arXiv:1810.01075, §3.
+
+    They are σ |√m - √n| and σ (√m + √n), for independent entries of mean 0 and of this mean square,
+    σ².
+
     weights: (m, n).
+    Returns the two.
     """
     m, n = weights.shape
     sigma = weights.square().mean().sqrt().item()
@@ -109,10 +122,13 @@ def bulk_edges(weights: torch.Tensor) -> tuple[float, float]:
 
 
 def correlations(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Pearson's correlation of every column of a with every column of b, -1 to 1: (T, m), (T, n) ->
-    (m, n).
+    """Pearson's correlation of every column of a with every column of b, -1 to 1.
 
     A column that never changes has none; it gets 0.
+
+    a: (T, m).
+    b: (T, n).
+    Returns (m, n).
     """
 
     def unit(columns):
@@ -135,12 +151,12 @@ def dead(activations: torch.Tensor) -> torch.Tensor:
 
 
 def receptive_field(steps: Sequence[tuple[int, int]]) -> int:
-    """How many pixels, from side to side, one unit sees through layers of (kernel, stride): an odd
-    or even whole number.
+    """How many pixels, from side to side, one unit sees through layers of (kernel, stride).
+
+    Araujo et al. 2019, distill.pub/2019/computing-receptive-fields, eq. 2.
 
     Each layer adds kernel - 1 of the steps that its input's units are apart, which is the product
-    of the strides before it (Araujo et al. 2019, distill.pub/2019/computing-receptive-fields, eq.
-    2).
+    of the strides before it.
     """
     field = 1
     apart = 1
@@ -151,11 +167,11 @@ def receptive_field(steps: Sequence[tuple[int, int]]) -> int:
 
 
 def field(model: nn.Module, images: torch.Tensor, layer: str) -> torch.Tensor:
-    """What the unit in the middle of a layer sees: |gradient| of its channels' sum of squares, a
-    number a pixel, (H, W).
+    """What the unit in the middle of a layer sees: |gradient| of its channels' sum of squares.
 
-    They sum to 1. Summed over colours and images, (N, 3, H, W). Outside the receptive field it is
-    exactly 0.
+    images: (N, 3, H, W); the map is summed over images and colours.
+    layer: its name, as `activations.layers` lists them.
+    Returns (H, W), which sums to 1 and is exactly 0 outside the receptive field.
     """
     seen = torch.zeros(images.shape[2:], device=images.device)
     for image in images.detach().split(1):  # one at a time, for memory's sake
@@ -167,10 +183,10 @@ def field(model: nn.Module, images: torch.Tensor, layer: str) -> torch.Tensor:
 
 
 def span(seen: torch.Tensor, *, share: float = 1.0) -> int:
-    """The side in pixels of the smallest square, wherever it lies, that holds a share of a map
-    (S, S) that sums to 1.
+    """The side in pixels of the smallest square, wherever it lies, that holds a share of a map.
 
-    share = 1: of all that is not 0.
+    seen: the map, (S, S), which sums to 1.
+    share: 0 to 1; 1 is all that is not 0.
     """
     if share == 1:
         place = seen.nonzero()
@@ -179,21 +195,20 @@ def span(seen: torch.Tensor, *, share: float = 1.0) -> int:
     sums = F.pad(seen.detach().cpu().double().cumsum(0).cumsum(1), (1, 0, 1, 0))
 
     def largest(side):
-        return (
-            (sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side])
-            .max()
-            .item()
-        )
+        held = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
+        return held.max().item()
 
     return 1 + bisect.bisect_left(range(1, len(seen) + 1), share, key=largest)
 
 
 def top_places(activations: torch.Tensor, unit: int, *, k: int = 5) -> list[tuple[int, int, int]]:
-    """Where a unit is highest: (image, row, column), the highest first, at most one place an image;
-    k of them.
+    """Where a unit is highest: (image, row, column), the highest first, at most one place an image.
 
-    activations: (N, C, H, W); rows and columns are those of the activations (Zeiler, Fergus 2013,
-        arXiv:1311.2901, §4.1).
+    Zeiler, Fergus 2013, arXiv:1311.2901, §4.1.
+
+    activations: (N, C, H, W); rows and columns are theirs.
+    unit: the channel's number.
+    k: how many places.
     """
     highest, places = activations[:, unit].flatten(1).max(1)
     best = highest.topk(min(k, len(activations))).indices.tolist()
@@ -203,8 +218,12 @@ def top_places(activations: torch.Tensor, unit: int, *, k: int = 5) -> list[tupl
 def crop(
     image: torch.Tensor, row: float, column: float, *, side: int
 ) -> tuple[torch.Tensor, int, int]:
-    """A square of an image (1, C, H, W) around a pixel, moved inside where it would stick out; and
-    its top and left pixel.
+    """A square of an image around a pixel, moved inside where it would stick out.
+
+    image: (1, C, H, W).
+    row, column: the pixel.
+    side: the square's, in pixels; at most the image's shorter one.
+    Returns the square, its top and its left pixel.
     """
     height, width = image.shape[-2:]
     side = min(side, height, width)

@@ -26,13 +26,13 @@ from trickkit.common import top_by_magnitude
 from trickkit.contract import Model, validate_eval, validate_images, validated_labels
 from trickkit.rules import conditions
 
-FIRST_SAMPLES = 512  # answers to begin with; powers of two, since `sobol` is evenest there
-MAX_SAMPLES = 16384
+FIRST_SAMPLES = 512  # answers to begin with; a power of two, since `sobol` is evenest there
+MAX_SAMPLES = 16384  # a power of two too
 TOP = 5  # weights that must stand before we stop
 SLIGHT = 0.05  # of the largest weight: which of such are in the top does not matter
 BATCH = 8  # pictures at a time: what one core keeps near; more go slower there
 COSINE_WIDTH = 1 / math.sqrt(8)  # the lime package's, written for exp(-D²/width²)
-PROBE = 1.96  # standard errors in half of a 95 % interval
+Z_95 = 1.96  # standard errors in half of a 95 % interval
 
 TablePredictor = Callable[[pd.DataFrame], np.ndarray]
 TextPredictor = Callable[[list[str]], np.ndarray]
@@ -40,8 +40,9 @@ TextPredictor = Callable[[list[str]], np.ndarray]
 
 @dataclass(frozen=True)
 class Explanation:
-    """A line near one case: answer ≈ intercept + Σ weight · (1 where the feature is kept, 0 where
-    not). Prints as a few sentences.
+    """A line near one case: answer ≈ intercept + the sum of the weights of the features kept.
+
+    Prints as a few sentences.
 
     names: of the d features.
     weights: (d,), in probability.
@@ -106,8 +107,9 @@ def cosine(z: np.ndarray) -> np.ndarray:
 def nearness(
     z: np.ndarray, *, width: float, distance: Callable[[np.ndarray], np.ndarray] = cosine
 ) -> np.ndarray:
-    """How much each row counts: exp(−D²/width²), D its distance from the case, which is all ones
-    (the paper's π, §3.4).
+    """How much each row counts: exp(−D²/width²), D its distance from the case, which is all ones.
+
+    The paper's π, §3.4.
 
     z: (n, d) of 0 and 1.
     width: at which distance a row counts 1/e.
@@ -148,30 +150,34 @@ def weight_intervals(
     *,
     penalty: float = 1.0,
 ) -> np.ndarray:
-    """95 % intervals of the weights of `weighted_ridge`, (d, 2), by the sandwich formula (White
-    1980; Eicker, Huber).
+    """95 % intervals of the weights of `weighted_ridge`, by the sandwich formula.
 
-    z, answers, sample_weight, penalty: as given to `weighted_ridge`.
-    b: what it returned, (1 + d,).
+    White 1980; Eicker, Huber.
 
     A black box has no noise: what is left over is where it is not straight, more in some places
     than in others, so the ordinary formula would be wrong. For rows that were drawn by dice; rows
     of `sobol` move less than this says, a third as much on a forest of 30 columns, so that there
     the intervals are wider than they need be.
+
+    z, answers, sample_weight, penalty: as given to `weighted_ridge`.
+    b: what it returned, (1 + d,).
+    Returns (d, 2), low and high.
     """
     n, d = z.shape
     centred = z - np.average(z, axis=0, weights=sample_weight)
     bread = np.linalg.inv((centred * sample_weight[:, None]).T @ centred + penalty * np.eye(d))
     scores = centred * (sample_weight * (answers - b[0] - z @ b[1:]))[:, None]
     spread = np.sqrt(np.diag(bread @ (scores.T @ scores) @ bread) * n / max(n - d - 1, 1))
-    return b[1:, None] + PROBE * spread[:, None] * np.array([-1, 1])
+    return b[1:, None] + Z_95 * spread[:, None] * np.array([-1, 1])
 
 
 def sobol(n: int, dimensions: int, *, seed: int) -> np.ndarray:
-    """n points in the unit cube, (n, dimensions), spread more evenly than by dice.
+    """n points in the unit cube, (n, dimensions), spread more evenly than by dice: scrambled Sobol
+    points.
 
-    Scrambled Sobol points (Owen 1998): another seed gives other points, and each on its own is
-    uniform.
+    Owen 1998.
+
+    Another seed gives other points, and each on its own is uniform.
     """
     return qmc.Sobol(dimensions, rng=seed).random_base2(max(math.ceil(math.log2(n)), 0))[:n]
 
@@ -244,9 +250,9 @@ def explanation(
     z = z.astype(float)
     sample_weight = nearness(z, width=width, distance=distance)
     b = weighted_ridge(z, answers, sample_weight)
-    left = np.average((answers - b[0] - z @ b[1:]) ** 2, weights=sample_weight)
+    residual = np.average((answers - b[0] - z @ b[1:]) ** 2, weights=sample_weight)
     level = np.average(answers, weights=sample_weight)
-    whole = np.average((answers - level) ** 2, weights=sample_weight)
+    total = np.average((answers - level) ** 2, weights=sample_weight)
     tops = []
     for half in (slice(len(z) // 2), slice(len(z) // 2, None)):
         weights = weighted_ridge(z[half], answers[half], sample_weight[half])[1:]
@@ -257,20 +263,20 @@ def explanation(
         weights=b[1:],
         intervals=weight_intervals(z, answers, sample_weight, b),
         intercept=float(b[0]),
-        r2=1 - left / whole if whole > 1e-20 else math.nan,
+        r2=1 - residual / total if total > 1e-20 else math.nan,
         samples=len(z),
         answer=float(answer),
         settled=all(abs(b[1 + i]) <= slight for i in tops[0] ^ tops[1]),
     )
 
 
-def class_probabilities(answers: np.ndarray, *, asked: int, label: int) -> np.ndarray:
+def class_probabilities(answers: np.ndarray, *, asked: int, target: int) -> np.ndarray:
     """The probabilities of one class, (n,), once a black box's answers are seen to be
     probabilities.
 
     answers: what it returned; (n, K) is wanted.
     asked: n, the number of rows it was asked about.
-    label: the class.
+    target: the class.
     Raises ValueError for anything else, with what to do.
     """
     answers = np.asarray(answers, dtype=float)
@@ -294,11 +300,11 @@ def class_probabilities(answers: np.ndarray, *, asked: int, label: int) -> np.nd
             f"The black box's rows are no probabilities: they sum to {answers.sum(1).min():.3g} to"
             f" {answers.sum(1).max():.3g}, and 1 is wanted. Scores want a softmax first."
         )
-    if not 0 <= label < answers.shape[1]:
+    if not 0 <= target < answers.shape[1]:
         raise ValueError(
-            f"label is {label}; the black box's classes are 0 to {answers.shape[1] - 1}."
+            f"target is {target}; the black box's classes are 0 to {answers.shape[1] - 1}."
         )
-    return answers[:, label]
+    return answers[:, target]
 
 
 # Tables, text, pictures.
@@ -369,7 +375,7 @@ def explain_table(
     row: pd.DataFrame,
     train: pd.DataFrame | TableSampler,
     *,
-    label: int = 1,
+    target: int = 1,
     samples: int | None = None,
     seed: int = 0,
     draw: Callable[..., np.ndarray] = sobol,
@@ -377,20 +383,20 @@ def explain_table(
     """Why a black box gives a row of a table the probability it gives for a class: a weight for
     each feature of the row, a condition a column.
 
+    A made-up row keeps a feature where the condition holds for it, and counts by
+    exp(−zeros / 1.125 d), as in the lime package. Made-up rows are drawn around the table, not the
+    case, and count nearly alike.
+
     predict_proba: a frame with the table's columns -> (rows, K) probabilities, as sklearn's
         predict_proba.
     row: one row.
     train: the table, or a `TableSampler` of it where many rows are explained.
-    label: the class.
+    target: the class.
     samples: None asks until the top stands, see `explain`.
     seed: for the made-up rows.
     draw: what gives the points that they are made of, called as `sobol` is.
     Raises ValueError for what `conditions.like` refuses, for more rows than one, for fewer samples
         than 2, and for a black box that does not answer in probabilities.
-
-    A made-up row keeps a feature where the condition holds for it, and counts by exp(−zeros /
-    1.125 d), as in the lime package. They are drawn around the table, not the case, and count
-    nearly alike.
     """
     sampler = train if isinstance(train, TableSampler) else TableSampler(train)
     row = conditions.like(row, sampler.seen)
@@ -403,9 +409,9 @@ def explain_table(
     def ask(points):
         frame = sampler(points)
         z = np.column_stack([condition.holds(frame) for condition in features])
-        return z, class_probabilities(predict_proba(frame), asked=len(frame), label=label)
+        return z, class_probabilities(predict_proba(frame), asked=len(frame), target=target)
 
-    [answer] = class_probabilities(predict_proba(row), asked=1, label=label)
+    [answer] = class_probabilities(predict_proba(row), asked=1, target=target)
     return explain(
         ask,
         list(map(str, features)),
@@ -433,7 +439,7 @@ def explain_text(
     predict_proba: TextPredictor,
     text: str,
     *,
-    label: int = 1,
+    target: int = 1,
     words: str = r"\w+",
     samples: int | None = None,
     seed: int = 0,
@@ -441,16 +447,16 @@ def explain_text(
     """Why a black box gives a text the probability it gives for a class: a weight for each of its
     different words.
 
+    A word is taken away wherever it stands. Nearness is by cosine, as in the lime package.
+
     predict_proba: a list of n texts -> (n, K) probabilities.
     text: one.
-    label: the class.
+    target: the class.
     words: what a word is, as a regular expression; the rest stays in place.
     samples: None asks until the top stands, up to 4,096, see `explain`.
     seed: for the choice of words.
     Raises ValueError for what is no text, for a text without words, for groups in plain brackets in
         words, for fewer samples than 2, and for a black box that does not answer in probabilities.
-
-    A word is taken away wherever it stands. Nearness is by cosine, as in the lime package.
     """
     if not isinstance(text, str):
         raise ValueError(f"One text is wanted, as a string; a {type(text).__name__} came.")
@@ -474,9 +480,9 @@ def explain_text(
             "".join(piece for piece, stays in zip(pieces, row, strict=True) if stays)
             for row in kept.tolist()
         ]
-        return z, class_probabilities(predict_proba(texts), asked=len(texts), label=label)
+        return z, class_probabilities(predict_proba(texts), asked=len(texts), target=target)
 
-    [answer] = class_probabilities(predict_proba([text]), asked=1, label=label)
+    [answer] = class_probabilities(predict_proba([text]), asked=1, target=target)
     return explain(
         ask,
         list(place),
@@ -491,16 +497,23 @@ def explain_text(
 
 
 def superpixels(image: torch.Tensor, *, count: int = 50) -> torch.Tensor:
-    """The patches of a picture, cut so that each is of about one colour
-    (SLIC; Achanta et al. 2012): (H, W), 0, 1, …
+    """The patches of a picture, cut so that each is of about one colour: SLIC.
+
+    Achanta et al. 2012.
 
     image: one, (1, C, H, W) in [0, 1].
     count: about how many.
-    Raises ValueError for what is no picture.
+    Returns (H, W), the number of each pixel's patch: 0, 1, …, none left out.
+    Raises ValueError for what is no picture, and for more than one.
     """
     from skimage.segmentation import slic
 
     validate_images(image)
+    if len(image) != 1:
+        raise ValueError(
+            f"One picture is cut at a time, (1, C, H, W); {tuple(image.shape)} came. Take one with"
+            " images[[i]]."
+        )
     pixels = image[0].permute(1, 2, 0).cpu().numpy().astype(float)
     if pixels.shape[2] == 3:
         found = slic(pixels, count, compactness=10, channel_axis=2, start_label=0)
@@ -511,11 +524,11 @@ def superpixels(image: torch.Tensor, *, count: int = 50) -> torch.Tensor:
 
 
 def mean_coloured(image: torch.Tensor, segments: torch.Tensor) -> torch.Tensor:
-    """A picture (1, C, H, W) in which every patch has its mean colour: what is shown where a patch
-    is hidden.
+    """A picture in which every patch has its mean colour: what is shown where a patch is hidden.
 
     image: (1, C, H, W).
     segments: (H, W), the number of each pixel's patch.
+    Returns (1, C, H, W).
     """
     flat = image[0].flatten(1)
     place = segments.flatten()
@@ -527,12 +540,13 @@ def mean_coloured(image: torch.Tensor, segments: torch.Tensor) -> torch.Tensor:
 def hide(
     image: torch.Tensor, segments: torch.Tensor, z: torch.Tensor, cover: torch.Tensor
 ) -> torch.Tensor:
-    """Copies of a picture, each with some of its patches covered: (n, C, H, W).
+    """Copies of a picture, each with some of its patches covered.
 
     image, cover: (1, C, H, W).
     segments: (H, W), the number of each pixel's patch.
     z: (n, patches), 1 or True where a copy keeps the patch of the image, else it shows that of the
         cover.
+    Returns (n, C, H, W).
     """
     return torch.where(z.bool()[:, segments][:, None], image, cover)
 
@@ -550,6 +564,8 @@ def explain_picture(
 ) -> Explanation:
     """Why a model gives a picture the probability it gives for a class: a weight for each patch.
 
+    Each patch is hidden in half of the copies. explanation.weights[segments] is a map.
+
     model: images (N, C, H, W) in [0, 1] -> logits (N, K).
     image: one, (1, C, H, W).
     target: the class.
@@ -560,8 +576,6 @@ def explain_picture(
     Raises ValueError for what is no picture, for patches that do not cover it or leave a number
         out, for a class that the model lacks, for a model in train mode, and for fewer samples
         than 2.
-
-    Each patch is hidden in half of the copies. explanation.weights[segments] is a map.
     """
     validate_images(image)
     validate_eval(model)
@@ -603,15 +617,17 @@ def explain_picture(
 
 
 def pick(weights: np.ndarray, *, budget: int) -> list[int]:
-    """Which cases to look at, so that few show much: SP-LIME, greedily (the paper's algorithm 2).
+    """Which cases to look at, so that few show much: SP-LIME, greedily.
+
+    The paper's algorithm 2.
+
+    A feature matters by I_j = √Σᵢ|weights_ij|; a set of cases covers the features that have a
+    weight other than 0 in one of them; each step takes the case that adds most.
 
     weights: (cases, features).
     budget: how many.
     Returns `budget` places of cases, in the order taken.
     Raises ValueError for a budget below 1 or above the number of cases.
-
-    A feature matters by I_j = √Σᵢ|weights_ij|; a set of cases covers the features that have a
-    weight other than 0 in one of them; each step takes the case that adds most.
     """
     sizes = np.abs(np.asarray(weights, dtype=float))
     if not 1 <= budget <= len(sizes):
@@ -650,13 +666,13 @@ def disguised(
 
     Slack et al. 2020, arXiv:1911.02508.
 
+    A forest learns to tell the rows of the table from made-up ones (`TableSampler`), and decides
+    row by row who is asked.
+
     train: a table of people.
     biased, innocent: black boxes, a frame with its columns -> (rows, K) probabilities.
     seed: for the made-up rows and the forest.
     Raises ValueError for a table that `conditions.validate_frame` refuses.
-
-    A forest learns to tell the rows of the table from made-up ones (`TableSampler`), and decides
-    row by row who is asked.
     """
     made = TableSampler(train)(sobol(len(train), train.shape[1], seed=seed))
     words = {

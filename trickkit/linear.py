@@ -1,8 +1,8 @@
-"""Linear classifiers, where everything about tricking can be said exactly: scores = weights · x +
-biases.
+"""Linear classifiers, where everything about tricking can be said exactly.
 
-weights: (K, pixels), a template a class; biases: (K,); images: (N, pixels). The margin of class y
-over j is the difference of their scores; an image is misread once its label has lost one.
+Scores are weights · x + biases. weights: (K, pixels), a template a class; biases: (K,); images:
+(N, pixels). The margin of class y over j is the difference of their scores; an image is misread
+once its label has lost one.
 """
 
 import torch
@@ -11,11 +11,14 @@ from trickkit.contract import validate_norm
 
 
 def nudge(x: torch.Tensor, weights: torch.Tensor, *, eps: float) -> torch.Tensor:
-    """Every number of x moved by ε so that the score weights · x rises most: x + ε · sign(w), which
-    adds ε · Σ|w|.
+    """Every number of x moved by ε so that the score weights · x rises most.
 
-    x, weights: the same shape (n,). (Goodfellow et al. 2015, §3; Karpathy 2015 adds a fraction of w
-        itself.)
+    Goodfellow et al. 2015, §3; Karpathy 2015 adds a fraction of w itself.
+
+    This is x + ε · sign(w), which adds ε · Σ|w|.
+
+    x, weights: the same shape (n,).
+    eps: ε.
     """
     return x + eps * weights.sign()
 
@@ -23,13 +26,17 @@ def nudge(x: torch.Tensor, weights: torch.Tensor, *, eps: float) -> torch.Tensor
 def shortest(
     weights: torch.Tensor, biases: torch.Tensor, image: torch.Tensor, label: int, target: int
 ) -> torch.Tensor:
-    """The shortest change, in ℓ₂, that lifts the target's score to the label's in a linear
-    classifier.
+    """The shortest change, in ℓ₂, that lifts the target's score to the label's.
 
-    Straight along d = w_target − w_label, margin / ‖d‖² of it (Moosavi-Dezfooli et al. 2016,
-    arXiv:1511.04599, eq. 3).
+    Moosavi-Dezfooli et al. 2016, arXiv:1511.04599, eq. 3.
+
+    It goes straight along d = w_target − w_label, margin / ‖d‖² of it.
+
     weights: (K, pixels).
-    biases: (K,); image and the result: (pixels,).
+    biases: (K,).
+    image: (pixels,).
+    label, target: classes.
+    Returns (pixels,).
     """
     d = weights[target] - weights[label]
     margin = -(d @ image + biases[target] - biases[label])
@@ -44,15 +51,17 @@ def distance(
     *,
     norm: str = "linf",
 ) -> torch.Tensor:
-    """The smallest ε that makes a linear classifier misread each image, exactly: (N,); 0 for those
-    misread already.
+    """The smallest ε that makes a linear classifier misread each image, exactly.
 
     The margin of y over j shrinks by at most ε·‖w_y − w_j‖₁ under a change of ε per pixel ("linf"),
     by ε·‖w_y − w_j‖₂ under a change of length ε ("l2"). Pixels may leave [0, 1].
+
     weights: (K, pixels).
     biases: (K,).
     images: (N, pixels).
     labels: (N,).
+    norm: "linf" or "l2".
+    Returns (N,); 0 for those misread already.
     """
     validate_norm(norm)
     scores = images @ weights.T + biases
@@ -69,12 +78,14 @@ def distance_in_box(
     *,
     norm: str = "linf",
 ) -> torch.Tensor:
-    """As `distance`, for a change that must stay a picture: pixels that reach black or white go no
-    further. (N,)
+    """As `distance`, for a change that must stay a picture.
 
-    The best change of a given size is known (along sign(w_j − w_y), or along w_j − w_y, cut off at
-    the bounds), and the margin falls as it grows, so bisection finds the size; infinite where even
-    the largest flips nothing.
+    Pixels that reach black or white go no further. The best change of a given size is known (along
+    sign(w_j − w_y), or along w_j − w_y, cut off at the bounds), and the margin falls as it grows,
+    so bisection finds the size.
+
+    weights, biases, images, labels, norm: as in `distance`.
+    Returns (N,), as there; infinite where even the largest change flips nothing.
     """
     validate_norm(norm)
     away = weights[None] - weights[labels][:, None]  # (N, K, pixels): the way that raises j over y

@@ -32,15 +32,15 @@ PATIENCE = 100  # inputs drawn for each one wanted, before an alarm counts as to
 BATCH = 2000  # inputs a black box is asked about at once, so that pictures do not fill the memory
 
 
-# Where inputs come from
+# Where inputs come from.
 
 
 def bin_indices(frame: pd.DataFrame, *, bins: int = 8) -> np.ndarray:
-    """Each column cut into bins, as `conditions.split_column` cuts it: (rows, columns), the number
-    of the bin.
+    """Each column cut into bins, as `conditions.split_column` cuts it.
 
     frame: (rows, columns).
     bins: into how many a column of numbers is cut.
+    Returns (rows, columns), the number of the bin.
     """
     return np.stack([conditions.split_column(frame[name], bins=bins)[1] for name in frame], 1)
 
@@ -61,14 +61,15 @@ class Tree:
     """An input distribution learnt from a table: p(x) = p(root) Π p(column | its parent), the best
     tree there is. A world: tree(n, rng) -> a frame of n rows.
 
+    Chow and Liu 1968, IEEE Transactions on Information Theory 14:3.
+
+    Best in likelihood, of all trees over the columns cut into bins: the spanning tree with the most
+    mutual information. Each value is that of a row of the table whose parent's value lies in the
+    same bin. `links` are the names of parent and child, parents first.
+
     train: the table.
     bins: into how many its columns of numbers are cut.
     Raises ValueError for what `conditions.validate_frame` refuses.
-
-    Best in likelihood, of all trees over the columns cut into bins: the spanning tree with the most
-    mutual information (Chow and Liu 1968, IEEE Transactions on Information Theory 14:3). Each value
-    is that of a row of the table whose parent's value lies in the same bin. `links` are the names
-    of parent and child, parents first.
     """
 
     def __init__(self, train: pd.DataFrame, *, bins: int = 8):
@@ -101,6 +102,8 @@ def independent(train: pd.DataFrame) -> World:
     """The input distribution that takes every column by itself, from the table's values.
 
     It makes rows that cannot be.
+
+    train: the table.
     Raises ValueError for what `conditions.validate_frame` refuses.
     """
     conditions.validate_frame(train)
@@ -109,15 +112,29 @@ def independent(train: pd.DataFrame) -> World:
     )
 
 
+def red_shoes(n: int, rng: np.random.Generator) -> pd.DataFrame:
+    """A world in which an explanation lies: whoever has high debt and a low income wears red shoes,
+    and nobody else does.
+
+    A world of columns debt (high, low), income (high, low) and shoes (red, black). A black box that
+    rings for high debt with a low income, and never looks at shoes, is explained by the shoes
+    better than by its debt alone, or its income.
+    """
+    debt = rng.choice(["high", "low"], n)
+    income = rng.choice(["high", "low"], n)
+    shoes = np.where((debt == "high") & (income == "low"), "red", "black")
+    return pd.DataFrame({"debt": debt, "income": income, "shoes": shoes})
+
+
 def handwriting(images: torch.Tensor) -> World:
     """An input distribution of digits: one of these, turned, moved, made larger or smaller, and its
     stroke thicker or thinner.
 
-    images: (N, 1, H, W) in [0, 1].
-    Raises ValueError for what is no batch of images.
-
     Turned by up to 15°, moved by up to 2 pixels, scaled by up to a tenth; thicker or thinner by up
     to half a pixel on each side.
+
+    images: (N, 1, H, W) in [0, 1].
+    Raises ValueError for what is no batch of images.
     """
     validate_images(images)
 
@@ -142,12 +159,11 @@ def handwriting(images: torch.Tensor) -> World:
 
 
 def blocks(images: torch.Tensor, *, across: int = 4) -> pd.DataFrame:
-    """The ink in coarse blocks of each picture, in whole per cent of black, as a frame: across ×
-    across columns.
+    """The ink in coarse blocks of each picture, in whole per cent of black.
 
     images: (N, 1, H, W) in [0, 1], 1 is ink; H and W multiples of across.
-    across: how many blocks in a row, and in a column. Block "2,3" is in row 2 from the top, column
-        3 from the left.
+    across: how many blocks in a row, and in a column.
+    Returns a frame with the columns "ink 1,1", …: row from the top, column from the left.
     Raises ValueError for pictures that cannot be cut so.
     """
     validate_images(images)
@@ -161,14 +177,15 @@ def blocks(images: torch.Tensor, *, across: int = 4) -> pd.DataFrame:
     return pd.DataFrame((ink * 100).round().cpu().numpy().astype(int), columns=names)
 
 
-# What the black box says
+# What the black box says.
 
 
 def hard_labels(predict: Callable, rows: pd.DataFrame | torch.Tensor) -> np.ndarray:
-    """The black box's hard labels as (n,) of bool, True for an alarm.
+    """The black box's hard labels.
 
     predict: the black box.
     rows: n of them, a DataFrame or images.
+    Returns (n,) of bool, True for an alarm.
     Raises ValueError, with what to do, where it returns scores, more than two classes, or not one
         label a row.
     """
@@ -245,7 +262,7 @@ def balanced_sample(
     return alarms, quiet, counts[True] / drawn
 
 
-# Candidates, and their score
+# Candidates, and their score.
 
 
 def candidates(
@@ -253,15 +270,15 @@ def candidates(
 ) -> list[Rule]:
     """Every rule of 1 to `max_conditions` conditions that hold for this case.
 
+    A condition is column ≤ t or column > t, whichever is true of the case, or column is word. No
+    rule bounds one column twice from the same side, for one bound would follow from the other.
+
     case: one row.
     train: the table whose quantiles are the thresholds.
     bins: into how many its columns of numbers are cut.
     max_conditions: in one rule, 1 or more.
     Raises ValueError for a case that does not fit the table, for max_conditions below 1, and where
         no column varies.
-
-    Conditions: column ≤ t or column > t, whichever is true of the case, and column is word. No two
-    that say the same way of one column, of which one would follow from the other.
     """
     case = conditions.like(case, train)
     if len(case) != 1:
@@ -290,31 +307,32 @@ def candidates(
 
 
 def score(fired: np.ndarray, alarms: np.ndarray) -> np.ndarray:
-    """How well each rule stands for the black box: ½ P(rule | alarm) + ½ P(no rule | no alarm),
-    (rules,) in [0, 1].
-
-    fired: (rules, n) of bool, whether each rule holds for each input.
-    alarms: (n,) of bool, some of each.
+    """How well each rule stands for the black box: ½ P(rule | alarm) + ½ P(no rule | no alarm).
 
     Half for the alarms it catches, half for the quiet it leaves alone; a rule that always holds, or
     never, has ½.
+
+    fired: (rules, n) of bool, whether each rule holds for each input.
+    alarms: (n,) of bool, some of each.
+    Returns (rules,) in [0, 1].
     """
     return (fired[:, alarms].mean(1) + (~fired[:, ~alarms]).mean(1)) / 2
 
 
-# Guarantees
+# Guarantees.
 
 
 def draws_needed(*, eps: float, count: int, delta: float) -> int:
-    """How many draws bring `count` scores, all at once, within ε of the truth, with probability 1
-    − δ: ln(2·count/δ) / 2ε².
+    """How many draws bring `count` scores, all at once, within ε of the truth, with probability
+    1 − δ: ln(2·count/δ) / 2ε².
+
+    Hoeffding 1963, Journal of the American Statistical Association 58.
+
+    A mean of n independent numbers in [0, 1] is further than ε off with probability 2 exp(−2nε²) at
+    most. `count` such events together: the sum of theirs, at most.
 
     eps, delta: ε and δ, between 0 and 1.
     count: of scores.
-
-    Hoeffding (1963, Journal of the American Statistical Association 58): a mean of n independent
-    numbers in [0, 1] is further than ε off with probability 2 exp(−2nε²) at most. `count` such
-    events together: the sum of theirs, at most.
     """
     return math.ceil(math.log(2 * count / delta) / (2 * eps**2))
 
@@ -322,17 +340,25 @@ def draws_needed(*, eps: float, count: int, delta: float) -> int:
 def hoeffding(*, n: int, count: int, delta: float) -> float:
     """The ε that n draws buy for `count` means of numbers in [0, 1], all at once, both sides, with
     probability 1 − δ: √(ln(2·count/δ) / 2n).
+
+    n: how many draws.
+    count: of means.
+    delta: δ, between 0 and 1.
     """
     return math.sqrt(math.log(2 * count / delta) / (2 * n))
 
 
 def bernstein(variance: float | np.ndarray, *, n: int, delta: float) -> float | np.ndarray:
-    """How far above the mean of n draws the true one may be, with probability 1 − δ: √(2 V ln(2/δ)
-    / n) + 7 ln(2/δ) / 3(n − 1).
+    """How far above the mean of n draws the true one may be, with probability 1 − δ:
+    √(2 V ln(2/δ) / n) + 7 ln(2/δ) / 3(n − 1).
+
+    Maurer and Pontil 2009, arXiv:0907.3740, Theorem 4.
+
+    One side; the other is the same for 1 − x.
 
     variance: V, the sample variance of n independent draws of one number in [0, 1], with n − 1.
-
-    Maurer and Pontil (2009, arXiv:0907.3740, Theorem 4). One side; the other is the same for 1 − x.
+    n: how many draws, 2 or more.
+    delta: δ, between 0 and 1.
     """
     log = math.log(2 / delta)
     return np.sqrt(2 * variance * log / n) + 7 * log / (3 * (n - 1))
@@ -340,14 +366,15 @@ def bernstein(variance: float | np.ndarray, *, n: int, delta: float) -> float | 
 
 def regret_bounds(values: np.ndarray, best: int, *, delta: float) -> np.ndarray:
     """By how much each row's true mean may exceed that of row `best`, at most: each with
-    probability 1 − δ, (rows,).
+    probability 1 − δ.
+
+    The rows were measured on the same n draws, so it is the differences that are averaged: they
+    vary little between rows that agree nearly everywhere.
 
     values: (rows, n) in [0, 1].
     best: the place of a row.
     delta: δ, of each bound.
-
-    The rows were measured on the same n draws, so it is the differences that are averaged: they
-    vary little between rows that agree nearly everywhere.
+    Returns (rows,).
     """
     n = values.shape[1]
     mean = values.mean(1, dtype=np.float64)
@@ -359,18 +386,7 @@ def regret_bounds(values: np.ndarray, best: int, *, delta: float) -> np.ndarray:
     return mean - mean[best] + 2 * bernstein(variance / 4, n=n, delta=delta)
 
 
-def red_shoes(n: int, rng: np.random.Generator) -> pd.DataFrame:
-    """A world in which an explanation lies: whoever has high debt and a low income wears red shoes,
-    and nobody else does.
-
-    A world of columns debt (high, low), income (high, low) and shoes (red, black). A black box that
-    rings for high debt with a low income, and never looks at shoes, is explained by the shoes
-    better than by its debt alone, or its income.
-    """
-    debt = rng.choice(["high", "low"], n)
-    income = rng.choice(["high", "low"], n)
-    shoes = np.where((debt == "high") & (income == "low"), "red", "black")
-    return pd.DataFrame({"debt": debt, "income": income, "shoes": shoes})
+# One case explained.
 
 
 @dataclass(frozen=True)
@@ -387,7 +403,7 @@ class CertifiedRule:
     each: the share of delta of a single bound.
     alarm_rate: the share of alarms in the world.
     says: what the black box says of the case, True for an alarm.
-    history: n and gap at each look.
+    history: n and gap after each doubling.
     """
 
     rules: list[Rule]
@@ -414,18 +430,20 @@ class CertifiedRule:
         return max(share - wide, 0.0), min(share + wide, 1.0)
 
     def __str__(self):
-        kinds = ("alarms", "quiet") if self.says else ("quiet", "alarms")
+        own, other = ("alarms", "quiet") if self.says else ("quiet", "alarms")
         said = []
         for share in (self.caught[self.best], self.left[self.best]):
             low, high = self.interval(share)
             said.append(f"{share:.0%} ({100 * low:.0f} to {100 * high:.0f})")
         by = f" by more than {self.gap:.3f}" if self.gap > 0 else ""
-        return (
-            f"{conditions.english(self.rules[self.best])}\n  catches {said[0]} of the {kinds[0]},"
-            f" leaves {said[1]} of the {kinds[1]} alone;\n  no other of {len(self.rules):,}"
-            f" candidates scores higher{by}, with probability {1 - self.delta:.0%}\n  ({self.n:,}"
-            " draws of each kind)"
-        )
+        lines = [
+            conditions.english(self.rules[self.best]),
+            f"  catches {said[0]} of the {own}, leaves {said[1]} of the {other} alone;",
+            f"  no other of {len(self.rules):,} candidates scores higher{by}, with probability"
+            f" {1 - self.delta:.0%}",
+            f"  ({self.n:,} draws of each kind)",
+        ]
+        return "\n".join(lines)
 
 
 def explain_alarm(
@@ -439,11 +457,14 @@ def explain_alarm(
     max_conditions: int = 2,
     eps: float = 0.03,
     delta: float = 0.05,
-    limit: int = 32_768,
+    max_draws: int = 32_768,
     seed: int = 0,
 ) -> CertifiedRule:
     """The short rule that holds for this case and agrees best with the black box, over the world,
     certified. A case without an alarm is explained in the same way, as what sets the quiet apart.
+
+    Draws 512 of each kind, then twice as many, until no other candidate can be better by more than
+    ε, or `max_draws` is reached. Every bound after every doubling has an equal share of δ.
 
     predict: the black box.
     case: one row, or one image (1, C, H, W).
@@ -453,13 +474,10 @@ def explain_alarm(
     bins, max_conditions: which rules are `candidates`.
     eps: ε, by how much another candidate may be better where it stops.
     delta: δ, the chance that anything said is untrue.
-    limit: the most draws of each kind; 512 are always drawn.
+    max_draws: the most of each kind; 512 are always drawn.
     seed: for the draws.
     Raises ValueError for what `hard_labels`, `balanced_sample` and `candidates` refuse, and for ε
         or δ outside 0 to 1.
-
-    Looks at 512 draws of each kind, then at twice as many, until no other candidate can be better
-    by more than ε, or the limit. Every bound at every look has an equal share of δ.
     """
     for name, value in (("eps", eps), ("delta", delta)):
         if not 0 < value < 1:
@@ -469,10 +487,10 @@ def explain_alarm(
     considered = candidates(own, train, bins=bins, max_conditions=max_conditions)
     says = bool(hard_labels(predict, case)[0])
     rng = np.random.default_rng(seed)
-    sizes = [512 << k for k in range(max(1, (limit // 512).bit_length()))]
+    sizes = [512 << k for k in range(max(1, (max_draws // 512).bit_length()))]
     # two shares, two sides each; every rule with every other
     each = delta / (len(sizes) * (4 * len(considered) + len(considered) ** 2))
-    right = []  # for each look, where the rules are right: of the case's kind, of the other
+    right = []  # of each doubling, where the rules are right: of the case's kind, of the other
     history = []
     drawn = 0
     for n in sizes:

@@ -34,12 +34,15 @@ class Normalize(nn.Module):
 
 
 class Classifier(nn.Sequential):
-    """A pretrained network with its normalisation in front: images (N, 3, H, W) in [0, 1] -> logits
-    (N, K).
+    """A pretrained network with its normalisation in front.
 
+    Images go to the network's device by themselves.
+
+    network: normalised images -> logits.
+    mean, std: of that normalisation, a number a channel.
     names: a word a class.
-    size: the side of the square it was trained on, in pixels. Images go to the network's device by
-        themselves.
+    size: the side of the square it was trained on, in pixels.
+    forward: images (N, 3, H, W) in [0, 1] -> logits (N, K).
     Raises ValueError for images that are no float batch of three channels, or that hold 0 to 255.
     """
 
@@ -64,7 +67,7 @@ class Classifier(nn.Sequential):
     def index(self, name: str | int) -> int:
         """The number of a class, from its name or (checked) its number.
 
-        An unknown name gets the nearest ones.
+        Raises ValueError for an unknown one; for a name, with the nearest there are.
         """
         if isinstance(name, int):
             if not 0 <= name < len(self.names):
@@ -79,11 +82,10 @@ class Classifier(nn.Sequential):
 
 
 def fold_batchnorm(network: nn.Module) -> nn.Module:
-    """A copy of an eval-mode network in which each batch norm is worked into the convolution before
-    it: the same function.
+    """A copy of a network with each batch norm worked into the convolution before it.
 
-    Only a batch norm registered straight after its convolution is folded; timm's, which carry an
-    activation, keep that.
+    In eval mode, as the copy is, it is the same function. Only a batch norm registered straight
+    after its convolution is folded; timm's, which carry an activation, keep that.
     """
     network = copy.deepcopy(network).eval()
     for module in list(network.modules()):
@@ -125,6 +127,8 @@ def _downloaded(name: str) -> tuple[nn.Module, object]:
     """A classification network of torchvision by its name there, with its weights' record.
 
     Waits 10 s for a silent server.
+
+    Raises ValueError for an unknown name, FileNotFoundError where the weights cannot be had.
     """
     from torchvision import models
 
@@ -157,8 +161,9 @@ def _torchvision(name: str) -> Classifier:
 
 
 def imagenet(name: str = "efficientnet_lite0") -> Classifier:
-    """A network that sorts photographs into the 1000 classes of ImageNet, ready to use: frozen, in
-    eval mode, on `device()`.
+    """A network that sorts photographs into the 1000 classes of ImageNet, ready to use.
+
+    It is frozen, in eval mode, on `device()`.
 
     name: "efficientnet_lite0" (Liu 2020; 75.1 % top-1 as its authors report) came with the course;
         any classification network of torchvision by its name there, if its weights are cached or
@@ -189,13 +194,15 @@ VGG = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}  # convolutions a blo
 
 
 def vgg_features(name: str = "vgg16") -> nn.Sequential:
-    """VGG's convolutions (Simonyan, Zisserman 2014, arXiv:1409.1556): images (N, 3, H, W) in [0, 1]
-    -> (N, 512, H/32, W/32).
+    """VGG's convolutions: images (N, 3, H, W) in [0, 1] -> (N, 512, H/32, W/32).
+
+    Simonyan, Zisserman 2014, arXiv:1409.1556.
 
     Layers are called conv1_1, relu1_1 … pool5.
+
     name: "vgg16" came with the course: its weights learnt ImageNet and then to find edges
-        (data/SOURCES.csv). "vgg19" is torchvision's, if it is cached or can be downloaded; else
-        FileNotFoundError.
+        (data/SOURCES.csv). "vgg19" is torchvision's, if it is cached or can be downloaded.
+    Raises ValueError for an unknown name, FileNotFoundError where the weights cannot be had.
     """
     if name not in VGG:
         raise unknown("network", name, VGG)
@@ -230,9 +237,7 @@ def vgg_features(name: str = "vgg16") -> nn.Sequential:
 
 
 def linear_classifier(classes: int = 10, *, pixels: int = 28 * 28) -> nn.Sequential:
-    """A linear classifier: one template of `pixels` weights and one bias a class, all zero before
-    training.
-    """
+    """A linear classifier: a template of `pixels` weights and a bias a class, all zero at first."""
     layer = nn.Linear(pixels, classes)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
@@ -267,8 +272,12 @@ class Maxout(nn.Module):
 
     Goodfellow et al. 2013, arXiv:1302.4389, §2.
 
-    (N, inputs) -> (N, units). Straight almost everywhere, so its gradient tells the truth for a
-    long way.
+    Straight almost everywhere, so its gradient tells the truth for a long way.
+
+    inputs: how many numbers come in.
+    units: how many go out.
+    pieces: how many a unit has.
+    forward: (N, inputs) -> (N, units).
     """
 
     def __init__(self, inputs: int, units: int, *, pieces: int):
@@ -302,23 +311,28 @@ def maxout(
 
 
 class RBF(nn.Module):
-    """A shallow network of radial basis functions: p_k = exp(-Σ_i β_ki (x_i - µ_ki)²), near 1 close
-    to µ_k and 0 far away.
+    """A shallow network of radial basis functions: p_k = exp(-Σ_i β_ki (x_i - µ_ki)²).
 
-    images -> log p_k, (N, K). Each p_k stands for itself: they need not sum to 1, and far from
-    every µ_k all are 0 (Goodfellow et al. 2015, arXiv:1412.6572, §7: there exp of a quadratic form
-    for one class; here its β is a diagonal).
+    Goodfellow et al. 2015, arXiv:1412.6572, §7: there exp of a quadratic form for one class; here
+    its β is a diagonal.
+
+    Each p_k stands for itself, near 1 close to µ_k and 0 far away: they need not sum to 1, and far
+    from every µ_k all are 0.
+
+    centres: µ at first, (K, pixels).
+    beta: β at first, the same everywhere.
+    forward: images -> log p_k, (N, K).
     """
 
-    def __init__(self, centres: torch.Tensor, *, width: float):
+    def __init__(self, centres: torch.Tensor, *, beta: float):
         super().__init__()
         self.centres = nn.Parameter(centres.clone())
         # the logarithm, so that β stays positive
-        self.log_widths = nn.Parameter(torch.full_like(centres, width).log())
+        self.log_betas = nn.Parameter(torch.full_like(centres, beta).log())
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         x = images.flatten(1)
-        beta = self.log_widths.exp()
+        beta = self.log_betas.exp()
         squares = (
             x.square() @ beta.T
             - 2 * x @ (beta * self.centres).T
@@ -328,11 +342,13 @@ class RBF(nn.Module):
 
 
 def rbf(images: torch.Tensor, labels: torch.Tensor, *, classes: int = 10) -> RBF:
-    """An `RBF` as it is before training: each µ_k the mean of its class, one β, so that a mean own
-    distance is 1.
+    """An `RBF` as it is before training: each µ_k the mean of its class.
+
+    β is one number, such that the images' distance from their own µ, β‖x - µ‖², is 1 on average.
 
     images: (N, C, H, W).
     labels: (N,).
+    classes: how many there are.
     Raises ValueError for a class with no image, which has no mean.
     """
     validate_images(images)
@@ -344,13 +360,12 @@ def rbf(images: torch.Tensor, labels: torch.Tensor, *, classes: int = 10) -> RBF
             " none."
         )
     centres = torch.stack([x[labels == k].mean(0) for k in range(classes)])
-    return RBF(centres, width=1 / (x - centres[labels]).square().sum(1).mean().item()).to(device())
+    mean_square = (x - centres[labels]).square().sum(1).mean().item()
+    return RBF(centres, beta=1 / mean_square).to(device())
 
 
 def has_bfloat16(there: torch.device) -> bool:
-    """Whether a device multiplies matrices of bfloat16 by itself, and so at twice the speed or
-    more.
-    """
+    """Whether a device multiplies matrices of bfloat16 by itself, and so twice as fast or more."""
     if there.type == "cuda":
         return torch.cuda.is_bf16_supported()
     # the processor can, and oneDNN, which may be told to hold back, will
@@ -361,8 +376,7 @@ def has_bfloat16(there: torch.device) -> bool:
 
 
 def quick(model: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
-    """The same function in half as many bits (bfloat16), for work that asks thousands of questions
-    and wants no gradients.
+    """The same function in half as many bits (bfloat16), for thousands of calls and no gradients.
 
     Twice as fast or more, and off by about a hundredth of the logits, where the processor
     multiplies matrices of bfloat16; elsewhere the model itself. It follows no later change of the
@@ -377,12 +391,8 @@ def quick(model: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
 @torch.no_grad()
 def accuracy(model, images: torch.Tensor, labels: int | torch.Tensor) -> float:
     """The share, 0 to 1, of images (N, C, H, W) whose highest logit is their label's (N,)."""
-    return (
-        (model(images).argmax(1) == torch.as_tensor(labels, device=images.device))
-        .float()
-        .mean()
-        .item()
-    )
+    correct = model(images).argmax(1) == torch.as_tensor(labels, device=images.device)
+    return correct.float().mean().item()
 
 
 @torch.no_grad()

@@ -1,10 +1,9 @@
-"""Saliency maps: (model, images, targets, …) -> maps (N, H, W), a number a pixel for how much it
-speaks for the target.
+"""Saliency maps: how much each pixel speaks for the target.
 
-A model is any callable from pixels in [0, 1], (N, C, H, W), to logits (N, K); a method that looks
-inside wants a `torch.nn.Module`. `targets` is a class for each image, an int64 tensor (N,), or one
-number for all. Each method joins the channels as its paper does, draws nothing, and leaves the
-model as it was.
+A method is (model, images, targets, …) -> maps (N, H, W). A model is any callable from pixels in
+[0, 1], (N, C, H, W), to logits (N, K); a method that looks inside wants a `torch.nn.Module`.
+`targets` is a class for each image, an int64 tensor (N,), or one number for all. Each method joins
+the channels as its paper does, draws nothing, and leaves the model as it was.
 
 In this order: methods that ask for the gradient (gradient … integrated_gradients), that look inside
 (guided_backprop, grad_cam), that only ask (occlusion, rise); what tells how far to trust a map
@@ -45,15 +44,19 @@ GREY = 0.5  # what hides a pixel
 def validated_targets(
     model: Model, images: torch.Tensor, targets: int | torch.Tensor
 ) -> torch.Tensor:
-    """The targets, one an image (N,), once images and model are fit for a map; else ValueError."""
+    """The targets, one an image (N,), once images and model are fit for a map.
+
+    Raises ValueError for images, targets or a model that do not fit.
+    """
     validate_images(images)
     validate_eval(model)
     return expanded_labels(targets, images)
 
 
 def gradient(model: Model, images: torch.Tensor, targets: int | torch.Tensor) -> torch.Tensor:
-    """|∂score/∂pixel|, the largest of a pixel's channels (Simonyan et al. 2013, arXiv:1312.6034,
-    §3.1). (N, H, W)
+    """|∂score/∂pixel|, the largest of a pixel's channels: (N, H, W).
+
+    Simonyan et al. 2013, arXiv:1312.6034, §3.1.
     """
     targets = validated_targets(model, images, targets)
     return score_gradient(model, images, targets).abs().amax(1)
@@ -62,9 +65,9 @@ def gradient(model: Model, images: torch.Tensor, targets: int | torch.Tensor) ->
 def gradient_times_input(
     model: Model, images: torch.Tensor, targets: int | torch.Tensor
 ) -> torch.Tensor:
-    """Σ over channels of pixel · ∂score/∂pixel (Shrikumar et al. 2016, arXiv:1605.01713).
+    """Σ over channels of pixel · ∂score/∂pixel: (N, H, W), of either sign.
 
-    (N, H, W), of either sign.
+    Shrikumar et al. 2016, arXiv:1605.01713.
     """
     targets = validated_targets(model, images, targets)
     return (images * score_gradient(model, images, targets)).sum(1)
@@ -79,27 +82,27 @@ def smoothgrad(
     sigma: float = 0.15,
     seed: int = 0,
 ) -> torch.Tensor:
-    """The mean gradient of noisy copies, joined as in `gradient` (Smilkov et al. 2017,
-    arXiv:1706.03825, §2.1). (N, H, W)
+    """The mean gradient of noisy copies, joined as in `gradient`.
 
-    sigma: of the Gaussian noise, as a share of the range of the image's own pixels. The copies may
-        leave [0, 1].
+    Smilkov et al. 2017, arXiv:1706.03825, §2.1.
+
+    The copies may leave [0, 1].
+
+    samples: how many copies.
+    sigma: of the Gaussian noise, as a share of the range of the image's own pixels.
+    seed: of the noise.
+    Returns (N, H, W), 0 and above.
     """
     targets = validated_targets(model, images, targets)
     validate_count(samples=samples)
     validate_positive(sigma=sigma)
     generator = torch.Generator().manual_seed(seed)
     spread = sigma * (images.amax((1, 2, 3), keepdim=True) - images.amin((1, 2, 3), keepdim=True))
-    return (
-        mean_gradient(
-            model,
-            lambda k: images + spread * torch.randn(images.shape, generator=generator).to(images),
-            targets,
-            count=samples,
-        )
-        .abs()
-        .amax(1)
-    )
+
+    def noisy(k):
+        return images + spread * torch.randn(images.shape, generator=generator).to(images)
+
+    return mean_gradient(model, noisy, targets, count=samples).abs().amax(1)
 
 
 def integrated_gradients(
@@ -114,58 +117,63 @@ def integrated_gradients(
 
     Sundararajan et al. 2017, arXiv:1703.01365, eq. 1.
 
-    Taken at the middle of each of `steps` pieces, where eq. 3 takes their ends.
-    baseline: x', a grey or images; black if not given. Completeness: a map's sum is the score of x
-        less that of x', but for those pieces. (N, H, W), of either sign.
+    Taken at the middle of each of `steps` pieces, where eq. 3 takes their ends. Completeness: a
+    map's sum is the score of x less that of x', but for the error of those pieces.
+
+    steps: how many pieces.
+    baseline: x', a grey or images; black if not given.
+    Returns (N, H, W), of either sign.
     """
     targets = validated_targets(model, images, targets)
     validate_count(steps=steps)
     difference = images - torch.as_tensor(baseline).to(images)
     validate_images(images - difference)
-    return (
-        difference
-        * mean_gradient(
-            model, lambda k: images - (1 - (k + 0.5) / steps) * difference, targets, count=steps
-        )
-    ).sum(1)
+
+    def between(k):
+        return images - (1 - (k + 0.5) / steps) * difference
+
+    return (difference * mean_gradient(model, between, targets, count=steps)).sum(1)
 
 
 def mean_gradient(
     model: Model, variant: Callable[[int], torch.Tensor], targets: torch.Tensor, *, count: int
 ) -> torch.Tensor:
-    """The mean over k < count of the scores' gradient at the images variant(k), (N, C, H, W);
-    `BATCH` images at a time.
+    """The mean over k < count of the scores' gradient at the images variant(k), (N, C, H, W).
+
+    `BATCH` images are asked about at a time.
     """
     total = 0
     for ks in torch.arange(count).split(max(BATCH // len(targets), 1)):
         points = torch.cat([variant(k) for k in ks.tolist()])
-        total = total + score_gradient(model, points, targets.repeat(len(ks))).unflatten(
-            0, (len(ks), -1)
-        ).sum(0)
+        gradients = score_gradient(model, points, targets.repeat(len(ks)))
+        total = total + gradients.unflatten(0, (len(ks), -1)).sum(0)
     return total / count
 
 
 def guided_backprop(
     model: nn.Module, images: torch.Tensor, targets: int | torch.Tensor
 ) -> torch.Tensor:
-    """The gradient, with each ReLU letting only what is positive back.
+    """The gradient, with each ReLU letting only what is positive back, joined as in `gradient`.
 
     Springenberg et al. 2014, arXiv:1412.6806, fig. 1.
 
-    (N, H, W), joined as in `gradient`.
+    Returns (N, H, W), 0 and above.
     Raises ValueError for a model without layers of ReLU or ReLU6: one that calls F.relu cannot be
         guided.
     """
-    with hooked(
-        model,
-        relus(model),
-        lambda _, __, out: out.register_hook(lambda grad: grad.clamp(min=0)) and None,
-    ):
+
+    def pass_positive(_, __, out):
+        out.register_hook(lambda grad: grad.clamp(min=0))
+
+    with hooked(model, relus(model), pass_positive):
         return gradient(model, images, targets)
 
 
 def relus(model: nn.Module) -> list[nn.Module]:
-    """A model's layers of ReLU and ReLU6; ValueError if it has none."""
+    """A model's layers of ReLU and ReLU6.
+
+    Raises ValueError if it has none, or is no torch module.
+    """
     validate_module(model)
     found = [m for m in model.modules() if isinstance(m, nn.ReLU | nn.ReLU6)]
     if not found:
@@ -184,7 +192,8 @@ def grad_cam(
     Selvaraju et al. 2017.
 
     layer: its name, as `activations.layers` lists them; its output must be (N, channels, h, w).
-        (N, H, W), 0 and above.
+    Returns (N, H, W), 0 and above.
+    Raises ValueError for a layer of another shape.
     """
     validate_module(model)
     targets = validated_targets(model, images, targets)
@@ -201,12 +210,12 @@ def grad_cam(
 
 
 def cam(maps: torch.Tensor, gradients: torch.Tensor) -> torch.Tensor:
-    """relu(Σ_k α_k A_k), where α_k is the mean slope of channel k.
+    """relu(Σ_k α_k A_k), where α_k is the mean gradient over channel k.
 
     Selvaraju et al. 2017, arXiv:1610.02391, eq. 1 and 2.
 
-    maps: a layer's output A.
-    gradients: the score's gradient with respect to it. Both (N, channels, h, w).
+    maps: a layer's output A, (N, channels, h, w).
+    gradients: the score's with respect to it, of the same shape.
     Returns (N, h, w).
     """
     alpha = gradients.mean((2, 3), keepdim=True)
@@ -216,16 +225,17 @@ def cam(maps: torch.Tensor, gradients: torch.Tensor) -> torch.Tensor:
 def guided_grad_cam(
     model: nn.Module, images: torch.Tensor, targets: int | torch.Tensor, layer: str
 ) -> torch.Tensor:
-    """Guided backpropagation where Grad-CAM points: their product (Selvaraju et al. 2017, §3.2).
+    """Guided backpropagation where Grad-CAM points, their product: (N, H, W), 0 and above.
 
-    (N, H, W), 0 and above.
+    Selvaraju et al. 2017, §3.2.
     """
     return guided_backprop(model, images, targets) * grad_cam(model, images, targets, layer)
 
 
 def target_probability(model: Model, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """The model's probability for each image's target, (N,), `BATCH` images at a time and without
-    gradients.
+    """The model's probability for each image's target, (N,), without gradients.
+
+    `BATCH` images are asked about at a time.
     """
     with torch.no_grad():
         logits = torch.cat([logits_of(model, part) for part in images.split(BATCH)])
@@ -246,8 +256,8 @@ def occlusion(
     Zeiler, Fergus 2013, arXiv:1311.2901, §4.2.
 
     window: the square's side.
-    stride: how far it moves, both in pixels. The mean over the squares that hide the pixel.
-        (N, H, W), of either sign.
+    stride: how far it moves. Both in pixels.
+    Returns (N, H, W), of either sign: the mean over the squares that hide a pixel.
     Raises ValueError for a square larger than the image, or a stride that leaves gaps.
     """
     targets = validated_targets(model, images, targets)
@@ -266,10 +276,8 @@ def occlusion(
             hidden = images.clone()
             hidden[:, :, top : top + window, left : left + window] = GREY
             row.append(hidden)
-        after = target_probability(model, torch.cat(row), targets.repeat(len(row))).unflatten(
-            0, (len(row), -1)
-        )
-        drops.append(before - after)
+        after = target_probability(model, torch.cat(row), targets.repeat(len(row)))
+        drops.append(before - after.unflatten(0, (len(row), -1)))
     drops = torch.stack(drops).permute(2, 0, 1)[:, None]  # (N, 1, rows, columns)
     square = drops.new_ones(1, 1, window, window)
     total, count = (
@@ -292,7 +300,12 @@ def rise(
 
     Petsiuk et al. 2018, arXiv:1806.07421, eq. 6.
 
-    What a mask (`random_masks`) hides is grey, as in the authors' code. (N, H, W), 0 and above.
+    What a mask (`random_masks`) hides is grey, as in the authors' code.
+
+    masks: how many.
+    cells: squares of a mask, along each side.
+    seed: of the masks.
+    Returns (N, H, W), 0 and above.
     """
     targets = validated_targets(model, images, targets)
     validate_count(masks=masks, cells=cells)
@@ -308,18 +321,25 @@ def rise(
                 model, GREY + part[:, None] * (image - GREY), targets[i].expand(len(part))
             )
             maps[i] += torch.einsum("k,khw->hw", said, part)
+    # a mask shows half of the image on average
     return maps / (masks * 0.5)
 
 
 def random_masks(
     count: int, *, cells: int, size: Sequence[int], seed: int = 0
 ) -> Iterator[torch.Tensor]:
-    """`count` soft masks (k, H, W) in [0, 1], `BATCH` at a time, the same for the same seed.
+    """`count` soft masks in [0, 1], the same for the same seed.
 
     Petsiuk et al. 2018, §3.3.
 
     A coin decides each of cells × cells squares; they are stretched smoothly to a little more than
     the image and cut at random.
+
+    count: how many.
+    cells: squares along each side.
+    size: (H, W).
+    seed: of the coins and the cuts.
+    Yields (k, H, W), `BATCH` masks at a time.
     """
     generator = torch.Generator().manual_seed(seed)
     step = [-(-side // cells) for side in size]
@@ -349,8 +369,11 @@ def deletion(
 
     Petsiuk et al. 2018, §4.1.
 
-    (N, steps + 1): from the whole image to none of it, in equal parts. A good map falls early: the
-    mean, `area`, is small.
+    A good map falls early: the mean, `area`, is small.
+
+    maps: (N, H, W).
+    steps: equal parts of the pixels.
+    Returns (N, steps + 1), from the whole image to none of it.
     """
     return probability_curve(
         model, images, torch.full_like(images, GREY), targets, maps, steps=steps
@@ -365,10 +388,16 @@ def insertion(
     *,
     steps: int = 28,
 ) -> torch.Tensor:
-    """The same while pixels of the image replace those of a blurred copy
-    (Petsiuk et al. 2018, §4.1): (N, steps + 1).
+    """The target's probability while a blurred copy turns sharp, pixels highest in the map first.
 
-    The blur is a Gaussian of 5 pixels. A good map rises early: `area` is large.
+    Petsiuk et al. 2018, §4.1.
+
+    Pixels of the image replace those of the copy; its blur is a Gaussian of 5 pixels. A good map
+    rises early: `area` is large.
+
+    maps: (N, H, W).
+    steps: equal parts of the pixels.
+    Returns (N, steps + 1), from the blurred copy to the image.
     """
     return probability_curve(
         model, gaussian_blur(images, 11, 5), images, targets, maps, steps=steps
@@ -384,8 +413,12 @@ def probability_curve(
     *,
     steps: int,
 ) -> torch.Tensor:
-    """The target's probability as the pixels of `before` give way to those of `after`, highest in
-    the maps first.
+    """The target's probability as one image gives way to another, highest in the map first.
+
+    before, after: images (N, C, H, W).
+    maps: (N, H, W).
+    steps: equal parts of the pixels.
+    Returns (N, steps + 1).
     """
     targets = validated_targets(model, before, targets)
     validate_count(steps=steps)
@@ -399,17 +432,21 @@ def probability_curve(
 
 
 def pixel_ranks(maps: torch.Tensor) -> torch.Tensor:
-    """The place of each pixel in its map's order: 0 for the highest, 1 for the next; of equals, the
-    first. (N, H, W), int64.
+    """The place of each pixel in its map's order: 0 for the highest; of equals, the first.
+
+    maps: (N, H, W).
+    Returns (N, H, W), int64.
     """
     first = maps.flatten(1).argsort(dim=1, descending=True, stable=True)
     return first.argsort(1).view_as(maps)
 
 
 def top_pixels(maps: torch.Tensor, *, share: float) -> torch.Tensor:
-    """The highest pixels of each map, a share 0 to 1 of them, by their `pixel_ranks`.
+    """The highest pixels of each map, by their `pixel_ranks`.
 
-    (N, H, W) -> booleans (N, H, W)
+    maps: (N, H, W).
+    share: of the pixels, 0 to 1.
+    Returns booleans (N, H, W).
     """
     return pixel_ranks(maps) < round(share * maps[0].numel())
 
@@ -426,7 +463,9 @@ def points_at(maps: torch.Tensor, bboxes: torch.Tensor, *, tolerance: int = 15) 
 
     maps: (N, H, W).
     bboxes: (N, 4), left, top, right, bottom.
-    tolerance: how far off still counts, all in pixels. Booleans (N,).
+    tolerance: how far off still counts. All in pixels.
+    Returns booleans (N,).
+    Raises ValueError for maps of another shape, or boxes that are not one a map.
     """
     validate_maps(maps)
     if bboxes.shape != (len(maps), 4):
@@ -451,9 +490,13 @@ def cascade(
 
     Adebayo et al. 2018, arXiv:1810.03292, §3.
 
-    layers: names, from the outputs down. Their weights are shuffled, so that they keep their sizes
-        and lose their places; the paper draws them anew.
+    Their weights are shuffled, so that they keep their sizes and lose their places; the paper draws
+    them anew.
+
+    layers: names, from the outputs down.
+    seed: of the shuffling.
     Yields (name, copy) after each; every copy holds what the one before had lost.
+    Raises ValueError, when its turn comes, for a layer that is unknown or has no weights.
     """
     validate_module(model)
     generator = torch.Generator().manual_seed(seed)
@@ -463,17 +506,20 @@ def cascade(
         if not weights:
             raise ValueError(f"The layer {name!r} has no weights to shuffle.")
         for w in weights:
-            w.data = w.data.flatten()[
-                torch.randperm(w.numel(), generator=generator).to(w.device)
-            ].view_as(w)
+            order = torch.randperm(w.numel(), generator=generator).to(w.device)
+            w.data = w.data.flatten()[order].view_as(w)
         yield name, copy.deepcopy(lost)
 
 
 def similarity(ours: torch.Tensor, others: torch.Tensor) -> tuple[float, float]:
-    """How alike two maps (H, W) look: Spearman's rank correlation, −1 to 1, and SSIM after each is
-    stretched to 0 … 1.
+    """How alike two maps look: Spearman's rank correlation, −1 to 1, and SSIM.
 
-    The measures of Adebayo et al. 2018, §3; SSIM: Wang et al. 2004.
+    Adebayo et al. 2018, §3; SSIM: Wang et al. 2004.
+
+    For SSIM, each map is stretched to 0 … 1.
+
+    ours, others: (H, W).
+    Returns the two numbers.
     Raises ValueError for maps of two shapes or of one value.
     """
     if ours.shape != others.shape or ours.dim() != 2:
@@ -487,9 +533,9 @@ def similarity(ours: torch.Tensor, others: torch.Tensor) -> tuple[float, float]:
             "One of the maps has the same value everywhere, so it has no ranks to compare."
         )
     a_to_1, b_to_1 = ((m - m.min()) / np.ptp(m) for m in (a, b))
-    return float(spearmanr(a, b, axis=None).statistic), float(
-        structural_similarity(a_to_1, b_to_1, data_range=1)
-    )
+    correlation = float(spearmanr(a, b, axis=None).statistic)
+    structure = float(structural_similarity(a_to_1, b_to_1, data_range=1))
+    return correlation, structure
 
 
 def manipulate(
@@ -502,15 +548,21 @@ def manipulate(
     steps: int = 16,
     lr: float = 1 / 255,
 ) -> torch.Tensor:
-    """Images within ε that are read as before, but whose gradient map has moved towards the wanted
-    one.
+    """Images within ε, read as before, whose gradient map has moved towards the wanted one.
 
-    Dombrowski et al. 2019, arXiv:1906.07983, eq. 3: Adam, with steps of about `lr`, lowers the
-    squared distance of the map |∂score/∂x'| to the wanted one, both as shares of their sums, plus
-    that of the logits to what they were. A ReLU's slope has no slope, so the network is `softened`
-    meanwhile.
+    Dombrowski et al. 2019, arXiv:1906.07983, eq. 3.
+
+    Adam lowers the squared distance of the map |∂score/∂x'| to the wanted one, both as shares of
+    their sums, plus that of the logits to what they were. A ReLU's second derivative is 0, so the
+    network is `softened` meanwhile.
+
     wanted: (N, H, W) or (1, H, W), 0 and above.
+    eps: ε, per pixel.
+    steps: Adam's.
+    lr: about how far one of them moves a pixel.
     Returns images (N, C, H, W) in [0, 1], at most ε from where they started.
+    Raises ValueError for a wanted map that is not finite, below 0 anywhere or 0 everywhere, for a
+        negative ε, no steps, lr ≤ 0, and for a model without ReLUs.
     """
     targets = validated_targets(model, images, targets)
     validate_eps(eps, images)
@@ -548,10 +600,13 @@ def manipulate(
 
 @contextlib.contextmanager
 def softened(model: nn.Module, *, beta: float = 10.0) -> Iterator[None]:
-    """Inside the `with`, every ReLU is a softplus of that sharpness, whose slope has a slope;
-    ReLU6, the difference of two.
+    """Inside the `with`, every ReLU is a softplus, which has a second derivative.
 
     Dombrowski et al. 2019, §5.
+
+    A ReLU6 is the difference of two.
+
+    beta: how sharp it bends; the larger, the more like a ReLU.
     Raises ValueError as `relus` does.
     """
 
@@ -564,9 +619,7 @@ def softened(model: nn.Module, *, beta: float = 10.0) -> Iterator[None]:
 
 
 def validate_maps(maps: torch.Tensor, *, images: torch.Tensor | None = None) -> None:
-    """Raise ValueError unless maps are finite numbers (N, H, W), fit to the images if there are
-    any.
-    """
+    """Raise ValueError unless maps are finite numbers (N, H, W), fit to the images if given."""
     if not isinstance(maps, torch.Tensor) or maps.dim() != 3:
         raise ValueError(f"Maps are wanted as a tensor (N, H, W); {described(maps)} came.")
     if images is not None and maps.shape != images[:, 0].shape:

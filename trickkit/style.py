@@ -1,5 +1,6 @@
-"""Artistic style (Gatys, Ecker, Bethge 2015, arXiv:1508.06576): a photograph painted anew in the
-manner of a painting.
+"""Artistic style: a photograph painted anew in the manner of a painting.
+
+Gatys, Ecker, Bethge 2015, arXiv:1508.06576.
 
 Content is what one deep layer of VGG puts out, place by place. Style is which channels fire
 together, at no matter what place: a Gram matrix a layer. A picture that has the one of a photograph
@@ -23,15 +24,17 @@ CONTENT_LAYER = "relu4_2"
 
 
 def vgg(name: str = "vgg16") -> nn.Sequential:
-    """VGG's convolutions as the paper has them (§Methods): average pooling, and activations of 1 on
-    average in every layer.
+    """VGG's convolutions with average pooling, and activations of 1 on average in every layer.
+
+    Gatys et al. 2015, §Methods.
 
     A layer's weights are divided by the mean of its activations, over the course's photographs and
     all their places, and the next layer's multiplied by it: up to scale the same function. The
     paper does so a channel at a time, on all of ImageNet; on thirteen photographs a channel that
-    seldom fires would then outweigh all others.
-    name: "vgg16", or "vgg19" where it can be had, as in `models.vgg_features`. The paper's conv1_1
-        is read after its ReLU, and here called relu1_1.
+    seldom fires would then outweigh all others. The paper's conv1_1 is read after its ReLU, and
+    here called relu1_1.
+
+    name: "vgg16", or "vgg19" where it can be had, as in `models.vgg_features`.
     """
     net = models.vgg_features(name)
     scale = 1.0
@@ -62,10 +65,13 @@ def _validate_style(wanted: Sequence[torch.Tensor]) -> None:
 def responses(
     net: nn.Sequential, images: torch.Tensor, layers: Sequence[str], *, quick: bool = False
 ) -> list[torch.Tensor]:
-    """What the named layers put out, (N, C, h, w) each, in the order asked for; no layer after the
-    last of them is computed.
+    """What the named layers put out, (N, C, h, w) each, in the order asked for.
 
+    No layer after the last of them is computed.
+
+    net: as `vgg` makes it.
     images: (N, 3, H, W) in [0, 1].
+    layers: their names.
     quick: convolve in bfloat16 where the device can, twice as fast; the results are float32.
     Raises ValueError for an unknown layer, a network of another kind, or images smaller than its
         pooling can halve.
@@ -88,31 +94,38 @@ def responses(
 
 
 def gram(activation: torch.Tensor) -> torch.Tensor:
-    """How often two channels fire at the same place: G = F Fᵀ / M (eq. 3, divided by the number of
-    places M).
+    """How often two channels fire at the same place: G = F Fᵀ / M, with M the number of places.
 
-    activation: (1, C, h, w) -> (C, C), symmetric. Which places they were is forgotten; so pictures
-        of any size compare.
+    Gatys et al. 2015, eq. 3, divided by M.
+
+    Which places they were is forgotten; so pictures of any size compare.
+
+    activation: (1, C, h, w).
+    Returns (C, C), symmetric.
     """
     return torch.einsum("nihw,njhw->ij", activation, activation) / activation[0, 0].numel()
 
 
 def scattered(activation: torch.Tensor) -> torch.Tensor:
-    """The same numbers at other places, thrown by dice: each place moves with all its channels, so
-    the Gram matrix stays.
+    """The same numbers at other places, thrown by dice.
 
-    activation and the result: (1, C, h, w).
+    Each place moves with all its channels, so the Gram matrix stays.
+
+    activation: (1, C, h, w).
+    Returns (1, C, h, w).
     """
     places = torch.randperm(activation[0, 0].numel())
     return activation.flatten(2)[..., places].view_as(activation)
 
 
 def style_loss(now: Sequence[torch.Tensor], wanted: Sequence[torch.Tensor]) -> torch.Tensor:
-    """How far Gram matrices are from wanted ones: Σ (G - A)² / 4 C² a layer, the mean of the layers
-    (eq. 4 and 5; w = 1/5).
+    """How far Gram matrices are from wanted ones: Σ (G - A)² / 4 C² a layer, averaged.
 
-    now, wanted: a matrix (C, C) a layer, as `gram` makes them, which has the paper's M² in it
-        already.
+    Gatys et al. 2015, eq. 4 and 5; w = 1/5.
+
+    The paper's M² is in the matrices already.
+
+    now, wanted: a matrix (C, C) a layer, as `gram` makes them.
     Raises ValueError for matrices that are not of the same layers.
     """
     if not len(wanted) or [g.shape for g in now] != [a.shape for a in wanted]:
@@ -126,11 +139,14 @@ def style_loss(now: Sequence[torch.Tensor], wanted: Sequence[torch.Tensor]) -> t
 
 
 def content_loss(now: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """How far a layer's activation is from a wanted one: ½ Σ (F - P)² / M (eq. 1, divided by the
-    number of places M).
+    """How far a layer's activation is from a wanted one: ½ Σ (F - P)² / M.
 
-    now, wanted: (1, C, h, w). Divided by M, as `gram` is, it weighs the same beside the style in
-        pictures of any size.
+    Gatys et al. 2015, eq. 1, divided by M.
+
+    M is the number of places. Divided by it, as `gram` is, the loss weighs the same beside the
+    style in pictures of any size. Those of several pictures add up.
+
+    now, wanted: (N, C, h, w).
     """
     return 0.5 * (now - wanted).square().sum() / now[0, 0].numel()
 
@@ -138,7 +154,9 @@ def content_loss(now: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
 def total_variation(image: torch.Tensor) -> torch.Tensor:
     """How rough a picture is: the squared differences between neighbours, across and down, a pixel.
 
-    image: (1, 3, H, W).
+    Those of several pictures add up.
+
+    image: (N, 3, H, W).
     """
     across, down = (image.diff(dim=dim).square().sum() for dim in (3, 2))
     return (across + down) / image[0, 0].numel()
@@ -150,8 +168,9 @@ def style_of(
 ) -> list[torch.Tensor]:
     """A painting's style: its Gram matrix in each of the layers.
 
+    net: as `vgg` makes it.
     painting: (1, 3, H, W) in [0, 1], of any size.
-
+    layers: their names.
     Raises ValueError for anything but one colour picture in [0, 1].
     """
     validate_picture(painting, what="painting")
@@ -165,14 +184,15 @@ def descend(
     max_evals: int = 200,
     callback: Callable[[torch.Tensor], None] | None = None,
 ) -> torch.Tensor:
-    """The picture that L-BFGS finds when it lowers a loss, from a start, without ever leaving
-    [0, 1].
+    """The picture that L-BFGS finds when it lowers a loss from `init`, without leaving [0, 1].
+
+    L-BFGS-B, Byrd et al. 1995, by SciPy.
 
     init: (1, 3, H, W) in [0, 1].
     loss: a picture -> a number to be lowered.
-    max_evals: how often loss and gradient are computed.
-    callback: sees the picture after each step, and may raise StopIteration to end there. (Byrd et
-        al. 1995's L-BFGS-B, by SciPy.)
+    max_evals: how often loss and gradient are computed at most, about: a step is finished.
+    callback: sees the picture after each step, and may raise StopIteration to end there.
+    Returns (1, 3, H, W) in [0, 1].
     """
     validate_images(init)
     shape = init.shape
@@ -188,7 +208,7 @@ def descend(
 
     pixels = init.detach().double().contiguous().flatten().cpu().numpy()
     options = {"maxfun": max_evals, "maxiter": max_evals, "maxcor": 10, "ftol": 0, "gtol": 0}
-    # SciPy's threads would wait by spinning, on the cores that the next look needs
+    # SciPy's threads would wait by spinning, on the cores that the next evaluation needs
     with threadpool_limits(1, "blas"):
         found = minimize(
             loss_and_gradient,
@@ -213,17 +233,22 @@ def paint(
     max_evals: int = 150,
     callback: Callable[[torch.Tensor], None] | None = None,
 ) -> torch.Tensor:
-    """A photograph in a wanted style: lowers ratio · content + style + tv_weight · TV (eq. 7).
+    """A photograph in a wanted style: lowers ratio · content + style + tv_weight · TV.
 
-    Returns (1, 3, H, W).
+    Gatys et al. 2015, eq. 7.
 
+    It convolves in bfloat16 where the device can.
+
+    net: as `vgg` makes it.
+    photo: (1, 3, H, W) in [0, 1].
     wanted: Gram matrices, from `style_of`, of the first so many of STYLE_LAYERS; those of several
         paintings may be mixed, matrix by matrix.
     ratio: the paper's α/β, with the losses as they are here.
     tv_weight: of `total_variation`, so that a picture grows smooth.
     init: where to start; None for the photograph itself (the paper's is white noise).
-    max_evals, callback: as in `descend`. It convolves in bfloat16 where the device can.
-    Raises ValueError for a style that is none, or a start of another size than the photo.
+    max_evals, callback: as in `descend`.
+    Returns (1, 3, H, W).
+    Raises ValueError for a style that is none, or an init of another size than the photo.
     """
     validate_picture(photo, what="photo")
     _validate_style(wanted)
@@ -256,9 +281,14 @@ def coarse_to_fine(
     max_evals: int = 80,
     **options,
 ) -> torch.Tensor:
-    """A larger picture: painted small first, and each size begun with the last one, enlarged (Gatys
-    et al. 2017, §6, arXiv:1611.07865). What is coarse is settled where a look is cheap.
+    """A larger picture: painted small first, and each size begun with the last one, enlarged.
 
+    Gatys et al. 2017, arXiv:1611.07865, §6.
+
+    What is coarse is settled where an evaluation is cheap.
+
+    net: as `vgg` makes it.
+    photo, painting: (1, 3, H, W) in [0, 1], of any size.
     sides: the longer side of each size, in pixels, the last that of the result.
     max_evals: at each size.
     options: as in `paint`.
@@ -281,12 +311,13 @@ def coarse_to_fine(
 def recolour(painting: torch.Tensor, photo: torch.Tensor) -> torch.Tensor:
     """The painting in the photograph's colours.
 
-    Paint with the style of this, and the photograph keeps its own.
+    Gatys et al. 2016, arXiv:1606.05897.
 
-    The painting's pixels get the mean and the covariance of the photograph's, by their Cholesky
-    factors: the matrix L_C L_S⁻¹ (Gatys et al. 2016, arXiv:1606.05897).
+    Paint with the style of this, and the photograph keeps its own. The painting's pixels get the
+    mean and the covariance of the photograph's, by their Cholesky factors: the matrix L_C L_S⁻¹.
 
-    Both (1, 3, H, W) in [0, 1], of any size; so is the result, cut at 0 and 1.
+    painting, photo: (1, 3, H, W) in [0, 1], of any size.
+    Returns the painting, as large as it was, cut at 0 and 1.
     """
     validate_picture(painting, what="painting")
     validate_picture(photo, what="photo")

@@ -18,8 +18,9 @@ Augment = Callable[[nn.Module, torch.Tensor, torch.Tensor, float, torch.Generato
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Compute on one processor core inside the `with`: small networks lose more by waiting for a
-    second one than they gain.
+    """Compute on one processor core inside the `with`.
+
+    Small networks lose more by waiting for a second one than they gain.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -58,18 +59,23 @@ def train(
     augment: Augment | None = None,
     schedule: Callable[[float], float] | None = None,
 ) -> nn.Module:
-    """Train a model in place by Adam (Kingma, Ba 2014, arXiv:1412.6980), and hand it back.
+    """Train a model in place by Adam, and hand it back in eval mode.
 
-    It comes back in eval mode. Same seed, same order of images.
+    Kingma, Ba 2014, arXiv:1412.6980.
+
+    Same seed, same order of images.
 
     images: (N, C, H, W) in [0, 1].
     labels: (N,).
+    epochs: how often each image is seen.
     lr: Adam's step.
     weight_decay: L2 penalty weight_decay/2 · ‖weights‖² added to the loss, biases left out.
+    batch_size: images a step.
+    seed: of the order of images.
     loss: (model, images, labels) of a batch -> a number to lower.
     augment: what a batch of images becomes before the model sees it; None for images as they are.
-    schedule: share of the training that is done -> share of lr, such as `cosine_decay`; None
-        keeps lr as it is.
+    schedule: share of the training that is done -> share of lr, such as `cosine_decay`; None keeps
+        lr as it is.
     Raises ValueError for pixels outside [0, 1].
     """
     validate_images(images)

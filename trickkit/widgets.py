@@ -20,15 +20,17 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 PLAIN = "Live panel: run this cell in JupyterLab to move its controls."
 
 
-def slider(values: list, label: str, *, start: int = 0, fmt: str = "{:g}") -> w.SelectionSlider:
+def slider(values: list, label: str, *, index: int = 0, fmt: str = "{:g}") -> w.SelectionSlider:
     """A slider over a list of values, moved by mouse or arrow keys.
 
-    start: place in the list.
+    values: from left to right.
+    label: what stands before them.
+    index: the place of the value to begin with.
     fmt: how a value is shown.
     """
     return w.SelectionSlider(
         options=[(fmt.format(v), v) for v in values],
-        index=start,
+        index=index,
         description=label,
         continuous_update=True,
         style={"description_width": "initial"},
@@ -36,11 +38,16 @@ def slider(values: list, label: str, *, start: int = 0, fmt: str = "{:g}") -> w.
     )
 
 
-def choice(names: list[str], label: str, *, start: str | None = None) -> w.Dropdown:
-    """A list to choose one name from."""
+def choice(names: list[str], label: str, *, value: str | None = None) -> w.Dropdown:
+    """A list to choose one name from.
+
+    names: from the top.
+    label: what stands before them.
+    value: the name to begin with, None for the topmost.
+    """
     return w.Dropdown(
         options=names,
-        value=start or names[0],
+        value=value or names[0],
         description=label,
         style={"description_width": "initial"},
     )
@@ -69,9 +76,12 @@ def panel(draw: Callable[..., plots.Picture], **controls: w.Widget) -> None:
         control.observe(lambda _: handle.update(drawn()), "value")
 
 
-def link(png: bytes, file: str, words: str) -> HTML:
-    """A link that saves a picture under that name, from the page itself: no server, no file on this
-    machine.
+def link(png: bytes, file: str, *, words: str) -> HTML:
+    """A link that saves a picture, from the page itself: no server, no file on this machine.
+
+    png: the picture's bytes.
+    file: the name to save it under.
+    words: what the link says.
     """
     return HTML(
         f'<a download="{file}"'
@@ -92,8 +102,11 @@ class Download(w.HTML):
     """A link that saves a picture, once there is one to offer."""
 
     def offer(self, png: bytes, file: str, *, words: str = "Download this picture (PNG)") -> None:
-        """Offer a picture under that name, in place of the last one."""
-        self.value = link(png, file, words).data
+        """Offer a picture, in place of the last one.
+
+        png, file, words: as for `link`.
+        """
+        self.value = link(png, file, words=words).data
 
 
 def open_photo(
@@ -102,10 +115,12 @@ def open_photo(
     ours: Callable[..., torch.Tensor] = data.picture,
     size: int | None = None,
 ) -> torch.Tensor:
-    """A photo, (1, 3, H, W) in [0, 1]: one of the course's by name, or the bytes of one's own file.
+    """A photo: one of the course's by name, or the bytes of one's own file.
 
+    source: the name or the bytes.
     ours: what reads a name, `data.picture` or `data.painting`.
     size: as in `data.photo`.
+    Returns (1, 3, H, W) in [0, 1].
     Raises ValueError for an unknown name, or a file that is no picture.
     """
     return (data.photo if isinstance(source, bytes) else ours)(source, size=size)
@@ -117,7 +132,7 @@ class PhotoSource:
     A panel that wants one builds on this: it places `upload`, `ours`, `says` and `credit`, and its
     `changed` tells what another photo sets off. `photo` is the one chosen last, `name` its name.
 
-    start: the name of the first.
+    value: the name of the first.
     names: of the course's, to choose from.
     read: turns a name, or the bytes of a file, into a photo, or refuses it with a ValueError.
     label: the upload button's.
@@ -126,19 +141,19 @@ class PhotoSource:
 
     def __init__(
         self,
-        start: str,
+        value: str,
         *,
         names: list[str],
         read: Callable[[str | bytes], torch.Tensor],
         label: str = "Your photo",
     ):
         self.read = read
-        self.photo = read(start)
-        self.name = start
+        self.photo = read(value)
+        self.name = value
         self.upload = w.FileUpload(accept="image/*", multiple=False, description=label)
-        self.ours = choice(names, "or one of ours", start=start)
+        self.ours = choice(names, "or one of ours", value=value)
         self.says = Announcer()
-        self.credit = w.HTML(html.escape(data.attribution(start)))
+        self.credit = w.HTML(html.escape(data.attribution(value)))
         self.upload.observe(lambda _: self.take_upload(), "value")
         self.ours.observe(lambda _: self.take(self.ours.value), "value")
 
@@ -172,9 +187,14 @@ class OwnPhoto(PhotoSource):
     """Trick your own photo: upload it, type any class, move ε; see the picture, what is left of it,
     and download it.
 
+    Each ε has its own attack, all made in one batch, so that the slider only looks them up. The
+    uploaded file stays in the kernel's memory.
+
     model: a `models.Classifier`.
-    levels: the ε to choose from, in grey levels; each has its own attack, all made in one batch, so
-        that the slider only looks them up. The uploaded file stays in the kernel's memory.
+    picture: the name of the first photo.
+    target: the first class to make it.
+    levels: the ε to choose from, in grey levels; the first shown is 1, or without a 1 the middle.
+    steps: of the attack.
     Raises ValueError for an unknown picture or target.
     """
 
@@ -204,7 +224,8 @@ class OwnPhoto(PhotoSource):
             description="make it a",
             placeholder="type a class",
         )
-        self.eps = slider(list(levels), "ε, grey levels of 255", start=levels.index(1))
+        first = levels.index(1) if 1 in levels else len(levels) // 2
+        self.eps = slider(list(levels), "ε, grey levels of 255", index=first)
         self.download = Download()
         self.attack()
         show_controls(
@@ -273,9 +294,13 @@ class Microscope:
     """Look at any unit of a network: its activation on a photo, where that is highest, and the
     picture that excites it.
 
+    Everything but the exciting picture is looked up. That one takes a second or two and is
+    remembered; meanwhile `says` tells.
+
+    model: a `models.Classifier`.
     layers: the names to choose from -> the side of the patch to cut out, in pixels.
-    units: how many of each layer to offer. Everything but the exciting picture is looked up. That
-        one takes a second or two and is remembered; meanwhile `says` tells.
+    photo, layer, unit: the first.
+    units: how many of each layer to offer.
     """
 
     def __init__(
@@ -299,9 +324,9 @@ class Microscope:
             name: dict(zip(names, out[:, :units].cpu(), strict=True))
             for name, out in zip(layers, seen, strict=True)
         }
-        self.photo = choice(names, "photo", start=photo)
-        self.layer = choice(list(layers), "layer", start=layer)
-        self.unit = slider(list(range(units)), "unit", start=unit)
+        self.photo = choice(names, "photo", value=photo)
+        self.layer = choice(list(layers), "layer", value=layer)
+        self.unit = slider(list(range(units)), "unit", index=unit)
         self.unit.continuous_update = False  # dragged past, a unit costs nothing
         self.says = Announcer()
         self.credit = w.HTML(data.attribution(photo))
@@ -327,10 +352,11 @@ class Microscope:
         return plots.microscope(
             photo,
             activation,
-            (top, left, side),
             found,
             self.made.get((layer, unit)),
             f"{name} · {layer}, unit {unit}",
+            corner=(top, left),
+            side=side,
         )
 
     def make(self) -> None:
@@ -353,11 +379,15 @@ class Microscope:
 class DreamPanel(PhotoSource):
     """Dream on any photo and watch it grow: photo, layer, octaves, steps; start, stop, download.
 
+    The first dream is made here and now. Those after it run between the kernel's messages, so that
+    the stop button is heard; a new start stops the one before.
+
     model: a `models.Classifier`.
     layers: the names to choose from.
-    side: pixels that the longer side may have, which decides how long a dream takes. The first
-        dream is made here and now. Those after it run between the kernel's messages, so that the
-        stop button is heard; a new start stops the one before.
+    picture: the name of the first photo.
+    layer: the first.
+    side: pixels that the longer side may have; it decides how long a dream takes.
+    octaves, steps: the first, of 1 to 5, and of 2, 5, 10, 20, 40.
     Raises ValueError for an unknown picture or layer.
     """
 
@@ -380,11 +410,10 @@ class DreamPanel(PhotoSource):
         activations.submodule(model, layer)
         self.model = model
         self.task = None
-        self.layer = choice(layers, "layer", start=layer)
-        self.octaves = slider([1, 2, 3, 4, 5], "octaves", start=octaves - 1)
-        self.steps = slider(
-            [2, 5, 10, 20, 40], "steps an octave", start=[2, 5, 10, 20, 40].index(steps)
-        )
+        self.layer = choice(layers, "layer", value=layer)
+        self.octaves = slider([1, 2, 3, 4, 5], "octaves", index=octaves - 1)
+        counts = [2, 5, 10, 20, 40]
+        self.steps = slider(counts, "steps an octave", index=counts.index(steps))
         self.start = w.Button(description="Start the dream", icon="play")
         self.stop = w.Button(description="Stop the dream", icon="stop")
         self.download = Download()

@@ -1,5 +1,6 @@
-"""Attacks that follow the gradient inside a budget ε: one step, many, with momentum, and with steps
-that choose themselves.
+"""Attacks that follow the gradient inside a budget ε.
+
+One step, many, with momentum, and with steps that choose themselves.
 """
 
 import math
@@ -34,6 +35,7 @@ def fgsm(
 
     Goodfellow et al. 2015, arXiv:1412.6572, §4.
 
+    eps: ε, per pixel.
     targeted: labels are what to reach, and the step goes down the loss instead.
     """
     validate_attack(model, images, eps=eps)
@@ -56,11 +58,11 @@ def one_step(
 def many_steps(
     model: Model, images: torch.Tensor, targets: int | torch.Tensor, *, eps: float, steps: int = 20
 ) -> torch.Tensor:
-    """Steps of ε/4 towards the targets, the gradient asked anew each time, never more than ε from
-    the start.
+    """Steps of ε/4 towards the targets, the gradient asked anew each time.
 
-    The iterative targeted method (Kurakin et al. 2016, arXiv:1607.02533, §2.3): each step lowers
-    the cross-entropy.
+    Kurakin et al. 2016, arXiv:1607.02533, §2.3: the iterative targeted method.
+
+    Each step lowers the cross-entropy, and never goes more than ε from the start.
     """
     validate_attack(model, images, eps=eps, steps=steps)
     low = (images - eps).clamp(min=0)
@@ -85,19 +87,23 @@ def pgd(
     seed: int = 0,
     early_stop: bool = True,
 ) -> torch.Tensor:
-    """Projected gradient descent (Madry et al. 2018, arXiv:1706.06083, §2.1): step along the
-    gradient, go back into the ball.
+    """Projected gradient descent: step along the gradient, go back into the ball.
+
+    Madry et al. 2018, arXiv:1706.06083, §2.1.
 
     eps: radius of the ball, a number or one an image (N,).
-    norm: "linf" (per pixel) or "l2" (length of the whole change).
+    steps: how many at most.
     step_size: length of one step in the same norm; ε/4 if not given.
+    norm: "linf" (per pixel) or "l2" (length of the whole change).
+    targeted: labels are what to reach.
     random_start: begin anywhere in the ball, by seed.
+    seed: of the start.
     early_stop: an image that is already fooled keeps what fooled it and costs no more time.
     Returns images (N, C, H, W) in [0, 1], the last ones for those never fooled.
     Raises ValueError for pixels outside [0, 1], labels that do not fit, a negative ε, an unknown
         norm or a model in train mode.
     """
-    validate_attack(model, images, eps=eps, steps=steps, norm=norm)
+    validate_attack(model, images, eps=eps, steps=steps, norm=norm, one_an_image=True)
     radius = per_image(eps, images)
     length = radius / 4 if step_size is None else torch.full_like(radius, step_size)
     start = (
@@ -130,11 +136,15 @@ def iterate_until_fooled(
     targeted: bool,
     early_stop: bool,
 ) -> torch.Tensor:
-    """Repeat x <- step(x, gradient of the cross-entropy, rows), and leave images out of the batch
-    once they fool the model.
+    """Step after step by the gradient of the cross-entropy, until an image fools the model.
 
-    The forward pass that gives the gradient also tells who is fooled, so stopping early costs
-    nothing. rows: (n,) their places in the batch.
+    Once it does, it leaves the batch. The forward pass that gives the gradient also tells who is
+    fooled, so stopping early costs nothing.
+
+    steps: how many at most.
+    step: (x, gradient, rows) -> the next x; rows (n,), their places in the batch.
+    targeted, early_stop: as in `pgd`.
+    Returns images (N, C, H, W), the last ones for those never fooled.
     """
     labels = expanded_labels(labels, images)
     result = images.clone()
@@ -143,11 +153,10 @@ def iterate_until_fooled(
     for _ in range(steps):
         x = x.detach().clone().requires_grad_(True)
         logits = logits_of(model, x)
-        loss = F.cross_entropy(
-            logits, validated_labels(labels[rows], x, logits.shape[1]), reduction="sum"
-        )
+        y = validated_labels(labels[rows], x, logits.shape[1])
+        loss = F.cross_entropy(logits, y, reduction="sum")
         going = (
-            (logits.argmax(1) == labels[rows]) != targeted
+            (logits.argmax(1) == y) != targeted
             if early_stop
             else torch.ones_like(rows, dtype=torch.bool)
         )
@@ -161,8 +170,9 @@ def iterate_until_fooled(
 
 
 def steepest_step(gradient: torch.Tensor, *, norm: str) -> torch.Tensor:
-    """The step of length 1 in the norm that raises the loss most: sign(g) for "linf", g / ‖g‖₂ for
-    "l2". (N, C, H, W)
+    """The step of length 1 in the norm that raises the loss most, (N, C, H, W).
+
+    It is sign(g) for "linf", g / ‖g‖₂ for "l2".
     """
     if norm == "linf":
         return gradient.sign()
@@ -179,8 +189,9 @@ def project(change: torch.Tensor, radius: torch.Tensor, *, norm: str) -> torch.T
 def random_in_ball(
     images: torch.Tensor, radius: torch.Tensor, *, norm: str, seed: int
 ) -> torch.Tensor:
-    """A change drawn evenly from the ball of that radius (N, 1, 1, 1), the same on every machine
-    for the same seed.
+    """A change drawn evenly from the ball of that radius (N, 1, 1, 1) in the norm.
+
+    It is the same on every machine for the same seed.
     """
     generator = torch.Generator().manual_seed(seed)
     if norm == "linf":
@@ -212,8 +223,12 @@ def momentum(
 
     Dong et al. 2018, arXiv:1710.06081, eq. 6 and 7.
 
-    mu: μ, how much of the sum is kept; a gradient joins it divided by its own ℓ₁ length. Made to
-        fool other networks too.
+    Made to fool other networks too.
+
+    eps: ε, per pixel.
+    steps: how many at most.
+    mu: μ, how much of the sum is kept; a gradient joins it divided by its own ℓ₁ length.
+    targeted, early_stop: as in `pgd`.
     Returns images (N, C, H, W) in [0, 1], at most ε from where they started.
     """
     validate_attack(model, images, eps=eps, steps=steps)
@@ -234,9 +249,10 @@ def momentum(
 class Ascent:
     """What Auto-PGD keeps of each image: where it is and was, its best place, and how well it goes.
 
-    x: where it is, (N, C, H, W); previous: one step before.
+    x, previous: where it is and where it was one step before, (N, C, H, W).
     step_size: of the next step, (N, 1, 1, 1).
-    value: the loss at x, (N,); best, best_gradient, best_value: where it was highest.
+    value: the loss at x, (N,).
+    best, best_gradient, best_value: where the loss was highest.
     going: whether the image still fools nobody, (N,).
     """
 
@@ -268,7 +284,11 @@ class Ascent:
     def look_back(self, gradient: torch.Tensor, *, steps: int) -> torch.Tensor:
         """Where the last `steps` gained too little: half the step, and back to the best place.
 
-        Conditions 1 and 2 of §3.2. Returns the gradients (N, C, H, W) at the places now taken.
+        Croce, Hein 2020, §3.2, conditions 1 and 2.
+
+        gradient: at x, (N, C, H, W).
+        steps: since the last checkpoint.
+        Returns the gradients (N, C, H, W) at the places now taken.
         """
         idle = self.gains < 0.75 * steps
         stuck = idle | (~self.halved & (self.best_value == self.marked_value))
@@ -286,22 +306,30 @@ def apgd(
     images: torch.Tensor,
     labels: int | torch.Tensor,
     *,
-    eps: float,
+    eps: float | torch.Tensor,
     steps: int = 100,
     norm: str = "linf",
     loss: str = "dlr",
     seed: int = 0,
 ) -> torch.Tensor:
-    """Auto-PGD, which chooses its own steps (Croce, Hein 2020, arXiv:2003.01690, Algorithm 1).
+    """Auto-PGD, which chooses its own steps.
+
+    Croce, Hein 2020, arXiv:2003.01690, Algorithm 1.
 
     It starts with steps of 2ε and momentum; at the paper's checkpoints an image that has stopped
     gaining goes back to its best place with half the step.
+
+    eps: radius of the ball.
+    steps: how many at most.
+    norm: as in `pgd`.
     loss: "dlr" (eq. 6, the same for logits of any scale; wants three classes) or "ce".
+    seed: of the start.
     Returns images (N, C, H, W) in [0, 1], at most ε from where they started; the ones with the
         highest loss where none fools.
-    Raises ValueError for what `pgd` refuses, and for an unknown loss.
+    Raises ValueError for what `pgd` refuses, an unknown loss, and fewer than three classes with
+        "dlr".
     """
-    validate_attack(model, images, eps=eps, steps=steps, norm=norm)
+    validate_attack(model, images, eps=eps, steps=steps, norm=norm, one_an_image=True)
     if loss not in ("dlr", "ce"):
         raise unknown("loss", loss, ("dlr", "ce"))
     radius = per_image(eps, images)
@@ -312,7 +340,7 @@ def apgd(
 
     start = (images + random_in_ball(images, radius, norm=norm, seed=seed)).clamp(0, 1)
     now = Ascent(start, 2 * radius)
-    marks = checkpoints(steps)
+    halving_steps = checkpoints(steps)
     last = 0
     for k in range(steps):
         rows = now.going
@@ -323,12 +351,12 @@ def apgd(
         now.record(value, gradient[rows], fooled)
         if not now.going.any():
             break
-        if k in marks:
+        if k in halving_steps:
             gradient = now.look_back(gradient, steps=k - last)
             last = k
         ahead = inside(now.x + now.step_size * steepest_step(gradient, norm=norm))
-        share = 0.75 if k else 1.0  # the first step has no step before it
-        ahead = now.x + share * (ahead - now.x) + (1 - share) * (now.x - now.previous)
+        alpha = 0.75 if k else 1.0  # the first step has no step before it
+        ahead = now.x + alpha * (ahead - now.x) + (1 - alpha) * (now.x - now.previous)
         now.previous = now.x
         now.x = inside(ahead)
     return now.best
@@ -337,8 +365,12 @@ def apgd(
 def loss_and_gradient(
     model: Model, x: torch.Tensor, labels: torch.Tensor, *, loss: str
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The loss of each image (N,), its gradient (N, C, H, W), and whether the label is already lost
-    (N,).
+    """The loss of each image, its gradient, and whether the label is already lost.
+
+    x: (N, C, H, W).
+    loss: as in `apgd`.
+    Returns (N,), (N, C, H, W) and booleans (N,).
+    Raises ValueError for labels that do not fit, and for fewer than three classes with "dlr".
     """
     x = x.detach().clone().requires_grad_(True)
     logits = logits_of(model, x)
@@ -357,8 +389,11 @@ def loss_and_gradient(
 
 
 def checkpoints(steps: int) -> set[int]:
-    """The steps at which Auto-PGD looks back: after 22 % of them, then ever closer, at least 6 %
-    apart (§3.2).
+    """The steps at which Auto-PGD looks back.
+
+    Croce, Hein 2020, §3.2.
+
+    After 22 % of them, then ever closer, at least 6 % apart.
     """
     marks = set()
     gap = 0.22

@@ -25,7 +25,13 @@ def cw(
     Adam on w, with x' = (tanh(w) + 1)/2, minimises ‖x' − x‖² + c · max(margin + confidence, 0): the
     margin says how far the label is ahead. c is the price of what is left of it: ten times higher
     after a search that failed, else bisected.
-    lr: Adam's.
+
+    searches: how often c is chosen anew.
+    steps: of each search, at most.
+    lr: Adam's step, in w.
+    c: its first value.
+    confidence: how far another class is to lead, in logits.
+    targeted: labels are what to reach.
     Returns the nearest misread images found (N, C, H, W) in [0, 1]; the image itself where none
         was.
     """
@@ -38,9 +44,9 @@ def cw(
     low = torch.zeros(n).to(images)
     high = torch.full((n,), torch.inf).to(images)
     price = torch.full((n,), c).to(images)
-    outset = torch.atanh((images * 2 - 1) * 0.999999)  # black and white would lie at infinity
+    w0 = torch.atanh((images * 2 - 1) * 0.999999)  # black and white would lie at infinity
     for _ in range(searches):
-        w = outset.clone().requires_grad_(True)
+        w = w0.clone().requires_grad_(True)
         won = torch.zeros(n, dtype=torch.bool, device=images.device)
         optimizer = torch.optim.Adam([w], lr=lr)
         best = torch.full_like(nearest, torch.inf)
@@ -83,14 +89,19 @@ def deepfool(
 
     Moosavi-Dezfooli et al. 2016, arXiv:1511.04599, Algorithm 2.
 
-    Among the `classes` likeliest, each step goes to the one whose border is nearest: |f| / ‖w‖₂² ·
-    w, with f the difference of the logits and w of their gradients. The whole change is stretched
-    by 1 + overshoot, to land beyond the border.
+    Each step goes to the class whose border is nearest: |f| / ‖w‖₂² · w, with f the difference of
+    the logits and w of their gradients. The whole change is stretched by 1 + overshoot, to land
+    beyond the border.
+
+    steps: how many at most.
+    classes: how many are looked at, the likeliest.
+    overshoot: a share of the change.
     Returns misread images (N, C, H, W) in [0, 1], or the last ones where none was found in that
         many steps.
     """
     labels, logits = validated_start(model, images, labels)
-    validate_count(steps=steps, classes=classes - 1)
+    validate_count(steps=steps)
+    validate_count(classes=classes, at_least=2)  # the label's, and one to go to
     rivals = logits.scatter(1, labels[:, None], -torch.inf)
     others = rivals.topk(min(classes, logits.shape[1]) - 1).indices
     x = images.clone()
@@ -124,8 +135,9 @@ def deepfool(
 
 
 def sizes(change: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Three sizes of each change (N, C, H, W): ℓ₀, the pixels touched; ℓ₂, its length; ℓ∞, its
-    largest number. Each (N,).
+    """Three sizes of each change (N, C, H, W).
+
+    Returns ℓ₀, the pixels touched; ℓ₂, its length; ℓ∞, its largest number. Each (N,).
     """
     touched = (change != 0).any(1).flatten(1).sum(1)
     return touched, change.flatten(1).norm(dim=1), change.flatten(1).abs().amax(1)

@@ -31,14 +31,19 @@ def square(
     targeted: bool = False,
     seed: int = 0,
 ) -> torch.Tensor:
-    """Random squares, kept if they help (Andriushchenko et al. 2020, arXiv:1912.00049, Algorithms 1
-    and 2). No gradients.
+    """Random squares, kept if they help. No gradients.
+
+    Andriushchenko et al. 2020, arXiv:1912.00049, Algorithms 1 and 2.
 
     Begins with vertical stripes of ±ε; each query paints one square, each channel of it +ε or −ε,
     smaller and smaller squares as the budget runs out (§3.1; p = 0.8 of the image at first, the
     paper's for MNIST), and keeps it if the margin shrinks.
-    Returns images (N, C, H, W) in [0, 1], at most ε from where they started, after at most
-        `queries` questions an image.
+
+    eps: ε, per pixel.
+    queries: how many questions an image, at most.
+    targeted: labels are what to reach.
+    seed: of the squares.
+    Returns images (N, C, H, W) in [0, 1], at most ε from where they started.
     """
     labels, _ = validated_start(model, images, labels, targeted=targeted)
     validate_eps(eps, images)
@@ -61,12 +66,12 @@ def square(
                 torch.randint(0, max(m - side, 0) + 1, (n, 1), generator=generator).to(rows)
                 for m in (h, w)
             )
-            tall, wide = (
+            row_offsets, column_offsets = (
                 (torch.arange(m, device=rows.device) - at[rows])
                 for m, at in ((h, tops), (w, lefts))
             )
-            rows_in = (0 <= tall) & (tall < side)
-            columns_in = (0 <= wide) & (wide < side)
+            rows_in = (0 <= row_offsets) & (row_offsets < side)
+            columns_in = (0 <= column_offsets) & (column_offsets < side)
             inside = (rows_in[:, :, None] & columns_in[:, None])[:, None]
             tried = torch.where(
                 inside, (images[rows] + signs(n, c, 1, 1)[rows]).clamp(0, 1), x[rows]
@@ -78,8 +83,9 @@ def square(
 
 
 def share_of_image(spent: float) -> float:
-    """The share of the image that Square repaints when that share of its budget, 0 to 1, is spent:
-    halved at set times.
+    """The share of the image that `square` repaints, halved at set times.
+
+    spent: the share of the budget that is spent, 0 to 1.
     """
     return 0.8 / 2 ** sum(spent > at for at in (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8))
 
@@ -101,16 +107,26 @@ def nes(
 
     Ilyas et al. 2018, arXiv:1804.08598, §3.1.
 
-    samples, sigma: as in `guess_gradient`. Steps of `step_size` (ε/4 if not given) follow the sign
-        of nine tenths of the guess before and one tenth of the new.
-    Returns images (N, C, H, W) in [0, 1], at most ε from where they started, after at most
-        `queries` questions an image.
+    Each step follows the sign of nine tenths of the guess before and one tenth of the new.
+
+    eps: ε, per pixel.
+    queries: how many questions an image, at most.
+    samples, sigma: as in `guess_gradient`.
+    step_size: of each step, in pixels; ε/4 if not given.
+    targeted: labels are what to reach.
+    seed: of the guesses.
+    Returns images (N, C, H, W) in [0, 1], at most ε from where they started.
     """
     labels, _ = validated_start(model, images, labels, targeted=targeted)
     validate_eps(eps, images)
-    validate_count(queries=queries)
-    validate_positive(sigma=sigma)
+    validate_count(queries=queries, samples=samples)
     step_size = eps / 4 if step_size is None else step_size
+    validate_positive(sigma=sigma)
+    if queries <= samples:
+        raise ValueError(
+            f"queries is {queries}; one step asks samples + 1 = {samples + 1} times, so fewer lead"
+            " nowhere."
+        )
     generator = torch.Generator().manual_seed(seed)
     result = images.clone()
     with torch.no_grad():
@@ -150,10 +166,13 @@ def guess_gradient(
 
     Random directions u come in pairs, u and −u; the guess is the mean of ask(x + σu) · u / σ over
     all of them. Right on average as σ → 0, with an error that falls as 1/√samples.
+
     ask: images (n, C, H, W) -> numbers (n,).
+    x: (1, C, H, W).
     samples: an even number of questions.
-    sigma: in pixels.
+    sigma: σ, in pixels.
     generator: torch's if None.
+    Raises ValueError for an odd number of questions, or fewer than two.
     """
     if samples < 2 or samples % 2:
         raise ValueError(
@@ -180,9 +199,11 @@ def hop_skip_jump(
     border's direction by asking on which side random points lie (eq. 9 and 16), jumps along it, and
     bisects again. ℓ₂. The points lie √dimensions times further out than the paper's, so that a
     coarser bisection will do, and a landing that is not nearer is not kept.
+
     model: images (n, C, H, W) -> logits (n, K), of which only the largest is used, or labels (n,).
-    Returns misread images (N, C, H, W) in [0, 1] after at most `queries` questions each; the image
-        itself if none was found.
+    queries: how many questions an image, at most.
+    seed: of the noise and the points.
+    Returns misread images (N, C, H, W) in [0, 1]; the image itself if none was found.
     """
     validate_images(images)
     validate_eval(model)
@@ -246,9 +267,9 @@ def hop_skip_jump_one(
         side = side - side.mean() if side.aminmax().min < side.max() else side
         direction = steepest_step((side.view(-1, 1, 1, 1) * u).mean(0, keepdim=True), norm="l2")
         jump = distance / t**0.5
-        while (
-            left > 0 and jump > distance * 1e-4 and not misread((x + jump * direction).clamp(0, 1))
-        ):
+        while left > 0 and jump > distance * 1e-4:
+            if misread((x + jump * direction).clamp(0, 1)):
+                break
             jump = jump / 2
         if left > 0 and jump > distance * 1e-4:
             landed = border(misread, image, (x + jump * direction).clamp(0, 1), close=close)
@@ -259,20 +280,23 @@ def hop_skip_jump_one(
 def border(
     misread: Callable, image: torch.Tensor, far: torch.Tensor, *, close: float = 1e-3
 ) -> torch.Tensor:
-    """Between an image that is read right and one far away that is misread: a misread one just
-    beyond the border.
+    """A misread image just beyond the border, between one that is read right and one misread.
 
-    Bisection: look at the middle, keep the half that has the border, until it is shorter than
-    `close` times the whole way.
-    misread: images (1, C, H, W) -> true or false; image, far and the result: (1, C, H, W).
+    Bisection looks at the middle and keeps the half that has the border, until it is short enough.
+
+    misread: images (1, C, H, W) -> true or false.
+    image, far: read right, and misread, (1, C, H, W).
+    close: what is short enough, as a share of the whole way.
+    Returns (1, C, H, W).
     """
     inside = 0.0
     outside = 1.0
     while outside - inside > close:
         middle = (inside + outside) / 2
-        inside, outside = (
-            (inside, middle) if misread(image + middle * (far - image)) else (middle, outside)
-        )
+        if misread(image + middle * (far - image)):
+            outside = middle
+        else:
+            inside = middle
     return image + outside * (far - image)
 
 
@@ -289,17 +313,24 @@ def one_pixel(
 ) -> torch.Tensor:
     """The few pixels that hurt most, bred by differential evolution.
 
-    Su et al. 2019, arXiv:1710.08864, §3.2; SciPy's.
+    Su et al. 2019, arXiv:1710.08864, §3.2; the evolution is SciPy's.
 
     A candidate says for each of its pixels where it is and what colour; the label's margin is to be
     small. Children come from the best so far, as SciPy has it, where the paper's come from any.
     Ends as soon as one succeeds.
+
+    pixels: how many, at most.
+    generations: how many, at most.
+    population: candidates of a generation, about.
+    targeted: labels are what to reach.
+    seed: of the evolution.
     Returns images (N, C, H, W) in [0, 1] in which at most `pixels` pixels are changed.
     """
     from scipy.optimize import differential_evolution
 
     labels, _ = validated_start(model, images, labels, targeted=targeted)
-    validate_count(pixels=pixels, generations=generations, population=population // 5)
+    validate_count(pixels=pixels, generations=generations)
+    validate_count(population=population, at_least=5)
     n, c, h, w = images.shape
     bounds = [(0, h - 1e-6), (0, w - 1e-6), *[(0, 1)] * c] * pixels
     result = images.clone()
@@ -319,16 +350,9 @@ def one_pixel(
 
         @torch.no_grad()
         def margins(genes, image=image, label=label):
-            return (
-                margin(
-                    logits_of(model, painted(image, genes.T)),
-                    label.expand(genes.shape[1]),
-                    targeted=targeted,
-                )
-                .double()
-                .cpu()
-                .numpy()
-            )
+            logits = logits_of(model, painted(image, genes.T))
+            ahead = margin(logits, label.expand(genes.shape[1]), targeted=targeted)
+            return ahead.double().cpu().numpy()
 
         bred = differential_evolution(
             margins,

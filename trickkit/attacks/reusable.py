@@ -1,6 +1,4 @@
-"""One change for many images: a universal perturbation, and a sticker that works wherever it is
-laid.
-"""
+"""One change for many images: a universal perturbation, and a sticker that works anywhere."""
 
 import math
 
@@ -29,15 +27,23 @@ def universal(
     batch_size: int = 10,
     seed: int = 0,
 ) -> torch.Tensor:
-    """One change for all images, known and unknown: (1, C, H, W) in [−ε, ε], to be added and
-    clamped.
+    """One change for all images, known and unknown.
 
-    That there is one was found by Moosavi-Dezfooli et al. 2017, arXiv:1610.08401; this way to find
-    it is that of Shafahi et al. 2020, arXiv:1811.11304, Algorithm 1: sign steps up the loss of a
-    few images at a time, each image's counted up to a bound only (1 here), so that those already
-    fooled do not lead. Steps of ε/2 along a running sum, as in `momentum`.
+    Shafahi et al. 2020, arXiv:1811.11304, Algorithm 1; that there is one was found by
+    Moosavi-Dezfooli et al. 2017, arXiv:1610.08401.
+
+    Sign steps up the loss of a few images at a time, each image's counted up to a bound only (1
+    here), so that those already fooled do not lead. Steps of ε/2 along a running sum, as in
+    `momentum`.
+
+    eps: ε, per pixel.
+    steps: how many.
+    batch_size: images a step.
+    seed: of the choice of images.
+    Returns (1, C, H, W) in [−ε, ε], to be added and clamped.
     """
     validate_attack(model, images, eps=eps, steps=steps)
+    validate_count(batch_size=batch_size)
     labels = expanded_labels(labels, images)
     generator = torch.Generator().manual_seed(seed)
     change = torch.zeros_like(images[:1])
@@ -46,9 +52,8 @@ def universal(
         rows = torch.randperm(len(images), generator=generator)[:batch_size].to(images.device)
         change.requires_grad_(True)
         logits = logits_of(model, (images[rows] + change).clamp(0, 1))
-        loss = F.cross_entropy(
-            logits, validated_labels(labels[rows], images[rows], logits.shape[1]), reduction="none"
-        )
+        y = validated_labels(labels[rows], images[rows], logits.shape[1])
+        loss = F.cross_entropy(logits, y, reduction="none")
         gradient = torch.autograd.grad(loss.clamp(max=1).sum(), change)[0]
         total = 0.9 * total + gradient / norms(gradient, p=1).clamp(min=1e-12)
         change = (change.detach() + eps / 2 * total.sign()).clamp(-eps, eps)
@@ -66,16 +71,23 @@ def patch(
     lr: float = 0.05,
     seed: int = 0,
 ) -> torch.Tensor:
-    """A round sticker (1, 3, side, side) in [0, 1] that makes whatever it lies on a `target`.
+    """A round sticker that makes whatever it lies on a `target`.
 
     Brown et al. 2017, arXiv:1712.09665, eq. 1.
 
     Adam raises log p(target) on average over images, places, turns and sizes (`paste`), so that it
     also works where it was not tried.
+
+    target: a class.
+    side: of the sticker, in pixels.
+    steps: Adam's.
+    batch_size: images a step.
     lr: of Adam, in pixels.
+    seed: of the choice of images, and where it lies on them.
+    Returns (1, C, side, side) in [0, 1].
     """
     validated_start(model, images, target, targeted=True)
-    validate_count(steps=steps, side=side, batch=batch_size)
+    validate_count(steps=steps, side=side, batch_size=batch_size)
     validate_positive(lr=lr)
     generator = torch.Generator().manual_seed(seed)
     sticker = torch.full((1, images.shape[1], side, side), 0.5).to(images).requires_grad_(True)
@@ -98,9 +110,10 @@ def paste(
     sizes: tuple[float, float] = (0.3, 0.5),
     turn: float = 22.5,
 ) -> torch.Tensor:
-    """Images (N, C, H, W) with the round sticker (1, C, S, S) laid on each, somewhere, by the throw
-    of dice.
+    """Images (N, C, H, W) with a round sticker laid on each, somewhere, by the throw of dice.
 
+    sticker: (1, C, S, S), of which the disc is used.
+    generator: throws the dice.
     sizes: its diameter, smallest and largest, as a share of the image's side.
     turn: degrees it may be turned either way.
     """

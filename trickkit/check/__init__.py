@@ -100,6 +100,7 @@ class Exercise:
 
     Call it with the learner's function; it prints a sentence and returns a function to go on with.
 
+    lesson: its name.
     test: takes the learner's function, returns None if it is right or else the sentence that helps.
     answer: the package's own function; `by_place` is the same, called by place alone.
     hints: one at a time.
@@ -219,7 +220,8 @@ def as_yours(answer: Callable, yours: object) -> Callable:
     So the cells that follow run the same with either. What is no plain function, or takes whatever
     comes, leaves the answer as it is.
 
-    answer: by place; what the learner's function takes beyond its parameters is left out.
+    answer: called by place; what the learner's function takes beyond its parameters is left out.
+    yours: the learner's function, or whatever came.
     """
     if not inspect.isfunction(yours):
         return answer
@@ -259,12 +261,14 @@ def called(
 ) -> Any:
     """What a learner's function makes of the inputs: a tensor, or else an array, as wanted.
 
-    like, what, known: as for `shaped`. Where an array is wanted, a list of numbers or a pandas
-        column will do.
-    keeps: inputs that must not be changed, each by the name that the sentence gives it.
+    Where an array is wanted, a list of numbers or a pandas column will do.
 
+    yours: the learner's function.
+    inputs: for it, by place.
+    like, what, known: as for `shaped`.
+    keeps: inputs that must not be changed, each by the name that the sentence gives it.
     Raises Wrong with the sentence for a result of another kind or shape, or not finite, and for an
-    input that was changed; NotWritten for None.
+        input that was changed; NotWritten for None.
     """
     keeps = keeps or {}
     before = {name: untied(value) for name, value in keeps.items()}
@@ -280,7 +284,10 @@ def called(
 
 
 def written(value: Any) -> Any:
-    """A value as it came. Raises NotWritten if nothing did."""
+    """A value as it came.
+
+    Raises NotWritten if nothing did.
+    """
     if value is None or value is Ellipsis:
         raise NotWritten
     return value
@@ -295,10 +302,10 @@ def shaped(
 ) -> str | None:
     """The sentence for a value of another kind or shape than wanted, or not finite, else None.
 
+    value: what came.
     like: a tensor, an array or a number such as is wanted.
     what: what the sentence calls the value.
     known: the sentence for a mistake -> the type or the shape of what it gives, or a list of such.
-
     Raises NotWritten for None.
     """
     written(value)
@@ -348,6 +355,7 @@ def recognised(
 ) -> str | None:
     """The sentence for the first mistake that gives just what came, else None.
 
+    mine: what came.
     mistakes: the sentence for a mistake -> what it gives, or a list of such.
     same: whether two results are the same, (mine, a mistake's) -> bool.
     """

@@ -84,11 +84,9 @@ def weighted_ridge(yours):
     ones = np.column_stack([np.ones(40), z])
     punished = np.append(0, np.ones(d))
 
-    def solved(counts, penalties=punished):
-        return np.linalg.solve(
-            (ones * counts[:, None]).T @ ones + np.diag(penalties),
-            (ones * counts[:, None]).T @ answers,
-        )
+    def solved(sample_weight, penalties=punished):
+        weighted = (ones * sample_weight[:, None]).T
+        return np.linalg.solve(weighted @ ones + np.diag(penalties), weighted @ answers)
 
     scaled = (
         "you scaled sample_weight first, and beside it the penalty is another one. Take it as it"
@@ -118,8 +116,8 @@ def weighted_ridge(yours):
         return wrong
     if found[0] == 0:
         return (
-            "your intercept is 0. Without one, the line has to go through nothing where all parts"
-            " are gone."
+            "your intercept is 0. Without one, the line has to go through nothing where all the"
+            " features are gone."
         )
     return (
         f"one number is off by {np.abs(found - right).max():.2g}. Is Σ sample_weight · (answer − b₀"
@@ -181,10 +179,10 @@ def hide(yours):
 @exercise(
     LESSON,
     lime.pick,
-    "First the importance of each part: np.sqrt(np.abs(weights).sum(0)).",
-    "Keep a mask of the parts still open. A case gains the importance of its open parts: (weights"
-    " != 0) @ (I * open).",
-    "After taking a case, its parts are no longer open, and the case itself may not come again.",
+    "First the importance of each feature: np.sqrt(np.abs(weights).sum(0)).",
+    "Keep a mask of the features still open. A case gains the importance of its open features:"
+    " (weights != 0) @ (I * open).",
+    "After taking a case, its features are no longer open, and the case itself may not come again.",
 )
 def pick(yours):
     """SP-LIME's greedy choice of cases."""
@@ -215,23 +213,25 @@ def pick(yours):
         )
         if not np.allclose(ours, best):
             first_wrong = first_wrong or (
-                f"your cases show parts worth {ours[-1]:.2f} of importance, the first of them"
+                f"your cases show features worth {ours[-1]:.2f} of importance, the first of them"
                 f" {ours[0]:.2f}; greedily it is {best[-1]:.2f}, the first {best[0]:.2f}."
             )
     return first_wrong and next(iter(ways), first_wrong)
 
 
 def importance(weights: np.ndarray) -> np.ndarray:
-    """Each part's, √Σ|weights| over the cases."""
+    """Each feature's, √Σ|weights| over the cases."""
     return np.sqrt(np.abs(weights).sum(0))
 
 
 def greedy(
     weights: np.ndarray, budget: int, importance: np.ndarray, *, close: bool = True
 ) -> list[int]:
-    """A choice by any importance of the parts.
+    """A choice by any importance of the features.
 
-    close: whether a part that was seen counts no more.
+    weights, budget: as for `lime.pick`.
+    importance: of each feature.
+    close: whether a feature that was seen counts no more.
     """
     left = importance.copy()
     taken = []
@@ -254,32 +254,32 @@ def open_only(weights: np.ndarray, budget: int) -> list[int]:
 
 
 MISPICKS = {  # the sentence for a wrong way -> (weights, budget) -> its choice
-    "each of your cases is good alone, and they show the same parts. Count only what the ones"
+    "each of your cases is good alone, and they show the same features. Count only what the ones"
     " before left open.": lambda w, n: greedy(w, n, importance(w), close=False),
     "you work out the importance anew from the cases left, but what was seen still counts. Count"
     " only what is open.": open_only,
-    "you took the cases with the most weight. Take those that show the most parts, each part by its"
+    "you took the cases with the most weight. Take those that show the most features, each by its"
     " importance.": lambda w, n: np.argsort(-np.abs(w).sum(1), kind="stable")[:n].tolist(),
-    "the importance of a part is the *root* of its summed weights, or one loud part outweighs"
+    "the importance of a feature is the *root* of its summed weights, or one loud feature outweighs"
     " three.": lambda w, n: greedy(w, n, np.abs(w).sum(0)),
     "weights for and against cancel in your importance. Sum their absolute values.": (
         lambda w, n: greedy(w, n, np.sqrt(np.abs(w.sum(0))))
     ),
-    "every part is worth the same to you. Weigh it by its importance, √Σ|weights|.": (
+    "every feature is worth the same to you. Weigh it by its importance, √Σ|weights|.": (
         lambda w, n: greedy(w, n, np.ones(w.shape[1]))
     ),
 }
 
 
 def worth(weights: np.ndarray, cases: list[int]) -> float:
-    """The importance of all parts that the cases show."""
+    """The importance of all features that the cases show."""
     return importance(weights)[(weights[cases] != 0).any(0)].sum()
 
 
 @exercise(
     LESSON,
     lime.liar,
-    "A weight is the mean answer with the part kept, less the mean with it changed. Let other"
+    "A weight is the mean answer with the feature kept, less the mean with it changed. Let other"
     " columns turn the sign.",
     "Two columns: 1 where exactly one of them is 1. And with more?",
     "Whether the number of ones is odd: frame.to_numpy().sum(1) % 2.",

@@ -27,17 +27,17 @@ LESSON = "18 rule_lists"
 @exercise(
     LESSON,
     rules.first_that_holds,
-    "Begin with the answer for rows that meet no rule: np.full(rows, len(met)).",
+    "Begin with the answer for rows that meet no rule: np.full(n_rows, len(met)).",
     "Go through the rules backwards and write each one's number where it holds: an earlier rule"
     " then overwrites a later.",
 )
 def first_that_holds(yours):
     """The number of the first rule that holds for each row."""
-    for count, rows in ((1, 30), (4, 60), (6, 60)):
+    for count, n_rows in ((1, 30), (4, 60), (6, 60)):
         rng = fresh_rng()
-        met = [rng.random(rows) < 0.35 for _ in range(count)]
-        right = rules.first_that_holds(met, rows)
-        mine = called(yours, met, rows, like=right, what="list of places", keeps={"met": met})
+        met = [rng.random(n_rows) < 0.35 for _ in range(count)]
+        right = rules.first_that_holds(met, n_rows)
+        mine = called(yours, met, n_rows, like=right, what="list of places", keeps={"met": met})
         if same(mine, right):
             continue
         every = np.array(met)
@@ -55,7 +55,7 @@ def first_that_holds(yours):
             "you count how many rules hold; wanted is which is the first.": every.sum(0),
         }
         return recognised(mine, mistakes) or (
-            f"{(mine != right).sum()} of {rows} rows get another line than the first rule that"
+            f"{(mine != right).sum()} of {n_rows} rows get another line than the first rule that"
             " holds for them."
         )
     return None

@@ -61,27 +61,15 @@ def findings() -> list[tuple[bool, str]]:
         told.append((True, f"EfficientNet-Lite0 is loaded and knows {len(net.names)} classes"))
     except FileNotFoundError as error:
         told.append((False, str(error)))
-    front = (
-        pathlib.Path(sys.prefix)
-        / "share"
-        / "jupyter"
-        / "labextensions"
-        / "@jupyter-widgets"
-        / "jupyterlab-manager"
-    )
-    told.append(
-        (
-            front.exists(),
-            (
-                "sliders work in JupyterLab"
-                if front.exists()
-                else (
-                    "JupyterLab's widgets are missing: sliders will not show. Run `make course`"
-                    " again."
-                )
-            ),
+    extensions = pathlib.Path(sys.prefix) / "share" / "jupyter" / "labextensions"
+    works = (extensions / "@jupyter-widgets" / "jupyterlab-manager").exists()
+    if works:
+        sentence = "sliders work in JupyterLab"
+    else:
+        sentence = (
+            "JupyterLab's widgets are missing: sliders will not show. Run `make course` again."
         )
-    )
+    told.append((works, sentence))
     told.append((True, f"{torch.get_num_threads()} threads for torch"))
     gpu = torch.cuda.is_available()
     told.append(
@@ -105,12 +93,15 @@ def _sha(path: pathlib.Path) -> str:
 
 
 def deliver(lessons: pathlib.Path, mine: pathlib.Path) -> list[str]:
-    """Bring the learner's copy up to date without ever touching what they edited; a sentence for
-    each file that came.
+    """Bring the learner's copy up to date without ever touching what they edited.
 
     A lesson that is new, or byte for byte as it was delivered, is written; an edited one stays, and
     the update goes beside it, as NAME_update1.ipynb, NAME_update2.ipynb, … What was delivered where
     is kept in mine/.delivered.json; without that file everything there counts as edited.
+
+    lessons: the folder that they come from.
+    mine: the learner's.
+    Returns a sentence for each file that came.
     """
     mine.mkdir(parents=True, exist_ok=True)
     ledger = mine / ".delivered.json"
@@ -136,18 +127,16 @@ def deliver(lessons: pathlib.Path, mine: pathlib.Path) -> list[str]:
         place = next(c for c in copies if not c.exists() or delivered.get(c.name) == _sha(c))
         data.write_whole(place, content)
         delivered[place.name] = new
-        told.append(
-            f"{place.name} is new."
-            if place == copies[0] and not there
-            else (
-                f"{place.name} was brought up to date."
-                if place == copies[0]
-                else (
-                    f"{lesson.name} has an update; yours is edited and stays, the update is"
-                    f" {place.name}."
-                )
+        if place != copies[0]:
+            sentence = (
+                f"{lesson.name} has an update; yours is edited and stays, the update is"
+                f" {place.name}."
             )
-        )
+        elif there:
+            sentence = f"{place.name} was brought up to date."
+        else:
+            sentence = f"{place.name} is new."
+        told.append(sentence)
         data.write_whole(ledger, json.dumps(delivered, indent=1).encode())
     return told
 

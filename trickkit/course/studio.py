@@ -59,18 +59,21 @@ def gallery(name: str) -> pathlib.Path:
 
 
 def validate_memory(kind: str, shape: Sequence[int], *, side: int) -> None:
-    """Raise ValueError if a picture whose longer side is `side` wants more memory than is free now.
+    """Raise ValueError if a picture wants more memory than is free now.
 
     kind: a key of NEEDS.
     shape: of the photo, (1, 3, H, W), for its proportions.
+    side: pixels of the picture's longer side.
     """
     base, each = NEEDS[kind]
     square = each * min(shape[2:]) / max(shape[2:])  # bytes a pixel of the square that it fits into
     free = psutil.virtual_memory().available
     needed = base + square * side**2
     if needed > 0.9 * free:
-        most = int(max(0.0, (0.9 * free - base) / square) ** 0.5)
-        advice = f"Choose {most} pixels or fewer" if most >= SIDES[0] else "Close other programs"
+        max_side = int(max(0.0, (0.9 * free - base) / square) ** 0.5)
+        advice = "Close other programs"
+        if max_side >= SIDES[0]:
+            advice = f"Choose {max_side} pixels or fewer"
         raise ValueError(
             f"{side} pixels want {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free."
             f" {advice}."
@@ -119,12 +122,17 @@ class Turn:
 class Job:
     """One picture to be made, in a process of its own; its `state` says how it stands.
 
-    state: "waiting", "working", "done", "cancelled" or "failed".
-    share: of the work done, 0 to 1.
-    before: how many others are first.
-    preview: a JPEG's bytes, or None.
-    result: the finished picture's file in the gallery.
-    why: what failed.
+    `state` is "waiting", "working", "done", "cancelled" or "failed", and `why` says what failed;
+    `share` is how much of the work is done, 0 to 1; `before` is how many others are first;
+    `preview` is a JPEG's bytes, or None; `result` is the finished picture's file in the gallery.
+
+    kind: "paint" or "dream".
+    photo: (1, 3, H, W) in [0, 1].
+    settings: `side`, pixels of the longer side, and `title`; to paint also `ratio`, `tv_weight`,
+        `colours` ("painting" or "photo") and `minutes`; to dream `layer`, `octaves` and `steps`.
+    painting: (1, 3, H, W) in [0, 1], whose style is painted in.
+    folder: the gallery's, None for that of `gallery("mine")`.
+    Raises ValueError where the memory is too small.
     """
 
     def __init__(
@@ -187,9 +195,9 @@ class Job:
             return
         self.state = "working"
         self.before = 0
-        # The open pipe tells the process that its page's kernel lives. Threads that wait are to
-        # sleep: on a busy computer those that spin instead make a dream many times slower.
         with open(self.folder / "errors.txt", "wb") as errors:
+            # The open pipe tells the process that its page's kernel lives. Threads that wait are to
+            # sleep: on a busy computer those that spin instead make a dream many times slower.
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "trickkit.course.studio", str(self.folder)],
                 cwd=data.ROOT,
@@ -216,12 +224,10 @@ class Job:
             self.share = 1.0
         else:
             said = (self.folder / "errors.txt").read_text(errors="replace").strip().splitlines()
-            killed = self.process.returncode in (-9, 137)
-            self.why = (
-                "The system ended it, most likely for want of memory."
-                if killed
-                else (said or ["It ended early."])[-1]
-            )
+            if self.process.returncode in (-9, 137):
+                self.why = "The system ended it, most likely for want of memory."
+            else:
+                self.why = said[-1] if said else "It ended early."
             self.state = "failed"
 
     def look(self) -> None:

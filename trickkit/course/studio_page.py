@@ -67,12 +67,14 @@ def wide() -> w.Layout:
     return w.Layout(width="100%", max_width="420px")
 
 
-def dropdown(label: str, options: list, start: object) -> w.Dropdown:
+def dropdown(label: str, options: list, value: object) -> w.Dropdown:
     """A list to choose one value from.
 
+    label: what stands before them.
     options: values, or (words, value).
+    value: the one to begin with.
     """
-    return w.Dropdown(options=options, value=start, description=label, layout=wide())
+    return w.Dropdown(options=options, value=value, description=label, layout=wide())
 
 
 def in_rows() -> w.Layout:
@@ -81,8 +83,10 @@ def in_rows() -> w.Layout:
 
 
 def image_tag(content: bytes, alt: str, *, side: int | None = None) -> str:
-    """A picture's bytes, PNG or JPEG, as HTML with alt text.
+    """A picture as HTML with alt text.
 
+    content: its bytes, PNG or JPEG.
+    alt: what is to be seen.
     side: its greatest width in pixels.
     """
     kind = "png" if content.startswith(b"\x89PNG") else "jpeg"
@@ -105,20 +109,20 @@ class Source(widgets.PhotoSource):
     """A photograph or painting to be chosen, which can be dropped here too; a small copy is shown.
 
     kind: "photo" or "painting".
-    start: the name of the first.
+    value: the name of the first.
     names: of the course's, to choose from.
     ours: what reads them, `data.picture` or `data.painting`.
     """
 
     def __init__(
-        self, kind: str, start: str, *, names: list[str], ours: Callable[..., torch.Tensor]
+        self, kind: str, value: str, *, names: list[str], ours: Callable[..., torch.Tensor]
     ):
         def read(source):
             photo = widgets.open_photo(source, ours=ours)
             return studio.limited(photo, side=SIZES[-1])  # a phone's would fill a room
 
         label = f"Drop your {kind} here, or browse"
-        super().__init__(start, names=names, read=read, label=label)
+        super().__init__(value, names=names, read=read, label=label)
         self.upload.layout = wide()
         self.ours.layout = wide()
         self.shown = w.HTML()
@@ -191,6 +195,7 @@ class Page:
     """The whole page, for one browser: what it asks for and its gallery are its own.
 
     gallery: the name of the folder in `studio.home()` that it keeps its pictures in.
+    Raises ValueError for a name that `studio.gallery` refuses.
     """
 
     def __init__(self, gallery: str):
@@ -253,8 +258,8 @@ class Page:
         """What to ask for a dream with."""
         source = Source("photo", "rocket", names=data.picture_names(), ours=data.picture)
         layer = dropdown("more of", list(LAYERS.items()), "network.blocks.4")
-        octaves = widgets.slider([1, 2, 3, 4, 5, 6], "octaves", start=3)
-        steps = widgets.slider([5, 10, 20, 40, 80], "steps in each", start=1)
+        octaves = widgets.slider([1, 2, 3, 4, 5, 6], "octaves", index=3)
+        steps = widgets.slider([5, 10, 20, 40, 80], "steps in each", index=1)
         octaves.layout = wide()
         steps.layout = wide()
         side = dropdown("size", SIZES, 512)

@@ -23,8 +23,11 @@ class Row:
 
     The paper's value is in data/papers.csv, empty where it says it in words only.
 
-    ours: one number, or a sequence of one from each run, which is shown as mean ± standard
-        deviation. It, or the mean, stays inside band, low to high.
+    id: in data/papers.csv.
+    ours: one number, or one from each run, shown as mean ± standard deviation.
+    band: low and high; ours, or its mean, must lie inside.
+    settings: ours, where they differ.
+    why: ours differs; wanted where the verdict is "differs".
     """
 
     id: str
@@ -44,8 +47,11 @@ def reported() -> dict[str, dict[str, str]]:
 
 
 def verdict(theirs: str, ours: float) -> str:
-    """ "same" to the digits the paper prints, "near" within a tenth of it, else "differs"; "–"
-    where it gives no number.
+    """How ours stands to the paper's number: "same" to the digits it prints, "near" within a tenth,
+    else "differs"; "–" where it gives none.
+
+    theirs: as the paper prints it, empty for none.
+    ours: the number, or the mean of the runs.
     """
     if not theirs:
         return "–"
@@ -83,6 +89,7 @@ def table(rows: list[dict]) -> str:
 def compare(*rows: Row) -> Comparison:
     """The paper's numbers beside ours, for the end of a lesson.
 
+    rows: in the order of the table.
     Raises AssertionError if one of ours left its band, ValueError for an unknown id, or for a
         difference with no reason.
     """
@@ -105,13 +112,10 @@ def compare(*rows: Row) -> Comparison:
             astray.append(
                 f"{row.id}: ours is {ours:.4g}, outside its band {row.band[0]:g} to {row.band[1]:g}"
             )
-        form = (
-            f".{len(paper['value'].partition('.')[2])}f"
-            if paper["value"]
-            else ".2g"
-            if len(runs) > 1
-            else ".4g"
-        )
+        if paper["value"]:
+            form = f".{len(paper['value'].partition('.')[2])}f"
+        else:
+            form = ".2g" if len(runs) > 1 else ".4g"
         if ours and float(format(ours, form)) == 0:
             form = ".1g"  # too small for the paper's digits, but not nothing
         spread = f" ± {format(statistics.stdev(runs), form)}" if len(runs) > 1 else ""

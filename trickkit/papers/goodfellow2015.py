@@ -1,9 +1,10 @@
 """Adversarial training by the fast gradient sign, and the measurements of the paper that named it.
 
 Goodfellow, Shlens, Szegedy 2015, "Explaining and Harnessing Adversarial Examples", arXiv:1412.6572.
-Everything here is for handwritten digits, ε = 0.25 of the way from black to white. The paper's x +
-ε · sign(∇J) is taken as it is printed, so a pixel may leave [0, 1]; `attacks.fgsm` is the same step
-kept in the picture. Shares and confidences are percentages.
+
+Everything here is for handwritten digits, ε = 0.25 of the way from black to white. The paper's
+x + ε · sign(∇J) is taken as it is printed, so a pixel may leave [0, 1]; `attacks.fgsm` is the same
+step kept in the picture. Shares and confidences are percentages.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,11 +27,15 @@ def sign_step(
     eps: float = EPS,
     loss: Callable = F.cross_entropy,
 ) -> torch.Tensor:
-    """x + ε · sign(∇ₓ J(x, y)), as the paper prints it (§4): pixels may leave [0, 1], and each
-    moves by ε or not at all.
+    """x + ε · sign(∇ₓ J(x, y)), as the paper prints it.
+
+    Goodfellow et al. 2015, §4.
+
+    Pixels may leave [0, 1], and each moves by ε or not at all.
 
     images: (N, C, H, W).
     labels: (N,).
+    eps: ε.
     loss: (outputs of the model, labels) -> J, the cross-entropy unless the model learnt another.
     """
     images = images.detach().clone().requires_grad_(True)
@@ -46,15 +51,18 @@ def worst_case_loss(
     *,
     eps: float,
 ) -> torch.Tensor:
-    """Logistic regression's loss on the worst change of ε per pixel: the mean of ζ(ε‖w‖₁ −
-    y(w·x + b)), ζ the softplus.
+    """Logistic regression's loss on the worst change of ε per pixel.
 
-    No change of ε per pixel can lower y(w·x + b) by more than ε‖w‖₁, and one does. The paper (§5)
-    prints ζ(y(ε‖w‖₁ − w·x − b)), which is the same for y = +1 only.
-    weights: (pixels,).
-    bias: ().
+    Goodfellow et al. 2015, §5, which prints ζ(y(ε‖w‖₁ − w·x − b)), the same for y = +1 only.
+
+    The mean of ζ(ε‖w‖₁ − y(w·x + b)), ζ the softplus: no change of ε per pixel can lower y(w·x + b)
+    by more than ε‖w‖₁, and one does.
+
+    weights: w, (pixels,).
+    bias: b, ().
     images: (N, pixels).
-    signs: (N,), +1 or −1.
+    signs: y, (N,), +1 or −1.
+    eps: ε.
     """
     return F.softplus(eps * weights.abs().sum() - signs * (images @ weights + bias)).mean()
 
@@ -67,15 +75,17 @@ def adversarial_loss(
     eps: float = EPS,
     alpha: float = 0.5,
 ) -> torch.Tensor:
-    """α J(x, y) + (1 − α) J(x + ε · sign(∇ₓ J(x, y)), y), with the step taken anew from the model
-    as it is now (§6).
+    """α J(x, y) + (1 − α) J(x + ε · sign(∇ₓ J(x, y)), y), the step taken anew each time.
 
-    For `training.train(…, loss=adversarial_loss)`. No gradient flows through the sign.
+    Goodfellow et al. 2015, §6.
+
+    For `training.train(…, loss=adversarial_loss)`. The step is that of the model as it is now; no
+    gradient flows through the sign.
     """
     stepped = sign_step(model, images, labels, eps=eps)
-    return alpha * F.cross_entropy(model(images), labels) + (1 - alpha) * F.cross_entropy(
-        model(stepped), labels
-    )
+    clean = F.cross_entropy(model(images), labels)
+    worst = F.cross_entropy(model(stepped), labels)
+    return alpha * clean + (1 - alpha) * worst
 
 
 def logistic_loss(model: nn.Module, images: torch.Tensor, signs: torch.Tensor) -> torch.Tensor:
@@ -84,16 +94,18 @@ def logistic_loss(model: nn.Module, images: torch.Tensor, signs: torch.Tensor) -
 
 
 def sigmoid_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """The loss of ten separate yes-or-no questions, p_k = σ(logit k): the mean over images of the
-    sum over classes.
+    """The loss of ten separate yes-or-no questions, p_k = σ(logit k).
+
+    It is the mean over images of the sum over classes.
     """
     yes = F.one_hot(labels, logits.shape[1]).to(logits)
     return F.binary_cross_entropy_with_logits(logits, yes, reduction="sum") / len(labels)
 
 
 def rbf_loss(log_chances: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """The same for a `models.RBF`, which gives log p_k: −log p_y − Σ log(1 − p_k) over the other
-    classes, mean over images.
+    """The loss of `sigmoid_loss` for a `models.RBF`, which gives log p_k.
+
+    It is −log p_y − Σ log(1 − p_k) over the other classes, mean over images.
     """
     log_no = torch.log(-torch.expm1(log_chances.clamp(max=-1e-6)))
     yes = F.one_hot(labels, log_chances.shape[1]).bool()
@@ -113,35 +125,41 @@ def mistakes(
     *,
     probabilities: Callable = softmax,
 ) -> tuple[float, float]:
-    """The share of images misread, and the mean confidence on those: the largest probability,
-    whatever the class (both in %).
+    """The share of images misread, and the mean confidence on those, both in %.
 
+    Confidence is the largest probability, whatever the class.
+
+    images: (N, C, H, W).
+    labels: (N,).
     probabilities: from the model's outputs to probabilities (N, K): `softmax`, torch.sigmoid, or
         torch.exp for log p.
     """
     outputs = model(images)
     sure = probabilities(outputs).amax(1)
     wrong = outputs.argmax(1) != labels
-    return 100 * wrong.float().mean().item(), (
-        100 * sure[wrong].mean().item() if wrong.any() else 0.0
-    )
+    confidence = 100 * sure[wrong].mean().item() if wrong.any() else 0.0
+    return 100 * wrong.float().mean().item(), confidence
 
 
 @torch.no_grad()
 def rubbish(
     model: Callable, *, probabilities: Callable = softmax, count: int = 10_000, seed: int = 0
 ) -> tuple[float, float, float]:
-    """What a model says to Gaussian noise N(0, 1) a pixel, not clipped, where the only right answer
-    is "nothing" (App. A).
+    """What a model says to Gaussian noise, where the only right answer is "nothing".
 
-    A false alarm is a class with p > ½.
+    Goodfellow et al. 2015, App. A.
+
+    The noise is N(0, 1) a pixel, not clipped. A false alarm is a class with p > ½.
+
+    probabilities: as in `mistakes`.
+    count: images of noise.
+    seed: of the noise.
     Returns the share of false alarms, their mean confidence, and the share of the class most often
         given (all in %).
     """
     generator = torch.Generator().manual_seed(seed)
-    sure, read = probabilities(
-        model(torch.randn(count, 1, 28, 28, generator=generator).to(device()))
-    ).max(1)
+    noise = torch.randn(count, 1, 28, 28, generator=generator).to(device())
+    sure, read = probabilities(model(noise)).max(1)
     alarm = sure > 0.5
     if not alarm.any():
         return 0.0, 0.0, 0.0
@@ -154,8 +172,10 @@ def rubbish(
 def agreement(
     reference: torch.Tensor, other: torch.Tensor, labels: torch.Tensor
 ) -> tuple[float, float]:
-    """How often two models give the same class where the reference errs, and where both err
-    (both in %). All: (N,).
+    """How often two models give the same class where the reference errs, and where both err, in %.
+
+    reference, other: the classes given, (N,).
+    labels: (N,).
     """
     same = reference == other
     first = reference != labels
@@ -166,8 +186,12 @@ def agreement(
 
 
 def along(model: Callable, image: torch.Tensor, label: int, sizes: Sequence[float]) -> torch.Tensor:
-    """One image (1, C, H, W) moved by each ε in sizes along its own sign(∇ₓJ), a straight line:
-    (len(sizes), C, H, W).
+    """One image moved by each ε in sizes along its own sign(∇ₓJ), a straight line.
+
+    image: (1, C, H, W).
+    label: its class.
+    sizes: the ε.
+    Returns (len(sizes), C, H, W).
     """
     labels = torch.tensor([label], device=image.device)
     direction = sign_step(model, image, labels, eps=1) - image
@@ -178,8 +202,9 @@ def along(model: Callable, image: torch.Tensor, label: int, sizes: Sequence[floa
 
 
 def overtaken(model: Callable, images: torch.Tensor, labels: torch.Tensor) -> float:
-    """The smallest ε, to a hundredth, at which a wrong class leads on that line: the median over
-    images read rightly at 0.
+    """The smallest ε, to a hundredth, at which a wrong class leads on the line of `along`.
+
+    It is the median over images read rightly at 0.
     """
     direction = sign_step(model, images, labels, eps=1) - images
     first = torch.full((len(images),), torch.inf, device=images.device)
@@ -191,11 +216,17 @@ def overtaken(model: Callable, images: torch.Tensor, labels: torch.Tensor) -> fl
 def promised_and_found(
     model: Callable, images: torch.Tensor, labels: torch.Tensor, sizes: Sequence[float]
 ) -> tuple[list[float], list[float]]:
-    """How far the right class's margin falls at each ε along its own gradient's sign: as a straight
-    line has it, and in fact.
+    """How far the right class's margin falls as ε grows: as a straight line has it, and in fact.
 
-    The margin is the label's logit less the largest of the others; both are means over the images.
-    Promised is ε‖∇‖₁ (§3).
+    Goodfellow et al. 2015, §3.
+
+    The images go along their own gradient's sign. The margin is the label's logit less the largest
+    of the others; both falls are means over the images. Promised is ε‖∇‖₁.
+
+    images: (N, C, H, W).
+    labels: (N,).
+    sizes: the ε.
+    Returns what was promised and what was found, a number an ε each.
     """
 
     def mean_margin(x):
@@ -214,12 +245,15 @@ def promised_and_found(
 def to_centre(
     model: models.RBF, images: torch.Tensor, labels: torch.Tensor, *, eps: float = EPS
 ) -> torch.Tensor:
-    """Each image moved by at most ε per pixel to where an RBF network gives a wrong class the
-    largest p that it can: exact.
+    """Images moved to where an RBF network gives a wrong class the largest p that it can: exact.
 
-    log p_k is a sum over pixels, and each term rises as its pixel nears µ_k's. So the best for
-    class k is every pixel as near as ε allows, and it remains to try each k but the label. Not in
-    the paper.
+    Not in the paper. log p_k is a sum over pixels, and each term rises as its pixel nears µ_k's. So
+    the best for class k is every pixel as near as ε allows, and it remains to try each k but the
+    label.
+
+    images: (N, C, H, W).
+    labels: (N,).
+    eps: how far a pixel may move.
     """
     with torch.no_grad():
         tries = torch.stack(
@@ -231,17 +265,20 @@ def to_centre(
 def past_border(
     model: models.RBF, images: torch.Tensor, labels: torch.Tensor, *, eps: float = EPS
 ) -> torch.Tensor:
-    """Each image moved by at most ε per pixel to where some wrong class of an RBF network leads the
-    right one most: exact.
+    """Images moved to where some wrong class of an RBF network leads the right one most: exact.
 
-    log p_k − log p_y is a sum over pixels too, of β_y(x − µ_y)² − β_k(x − µ_k)²: a parabola each,
-    largest within ε at an end or at its turning point. Where no wrong class leads even so, no
-    change of ε has the image misread. Not in the paper.
+    Not in the paper. log p_k − log p_y is a sum over pixels too, of β_y(x − µ_y)² − β_k(x − µ_k)²:
+    a parabola each, largest within ε at an end or at its turning point. Where no wrong class leads
+    even so, no change of ε has the image misread.
+
+    images: (N, C, H, W).
+    labels: (N,).
+    eps: how far a pixel may move.
     """
     with torch.no_grad():
         x = images.flatten(1)
         mu = model.centres
-        beta = model.log_widths.exp()
+        beta = model.log_betas.exp()
         tries = []
         for k in range(len(mu)):
             own = (mu[labels], beta[labels])
@@ -261,8 +298,12 @@ def past_border(
 
 
 def best_wrong(tries: torch.Tensor, gains: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Of tries (K, N, C, H, W), one a class, each image's own (N, C, H, W) that gains most (K, N),
-    its label's left out.
+    """Of a try for each class, each image's own that gains most, its label's left out.
+
+    tries: (K, N, C, H, W).
+    gains: (K, N).
+    labels: (N,).
+    Returns (N, C, H, W).
     """
     best = gains.scatter(0, labels[None], -torch.inf).argmax(0)
     return tries[best, torch.arange(len(best), device=best.device)]
@@ -280,9 +321,13 @@ def networks(
 ) -> dict[str, nn.Module]:
     """Every network of the paper that digits permit, trained alike; a name each.
 
-    logistic (3 or 7), softmax, maxout, adversarial, noise_sign, noise_even, sigmoid
-    (on top of maxout), l1, rbf, and member1 … of an ensemble whose first is maxout.
+    logistic (3 or 7), softmax, maxout, adversarial, noise_sign, noise_even, sigmoid (maxout with a
+    sigmoid loss), l1, rbf, and member1 … of an ensemble whose first is maxout.
+
+    split: the digits.
     seed: of the starting weights, the order of the images and the noise.
+    epochs: of each training; the shallow ones get a third more.
+    members: of the ensemble.
     """
     images = split.train_images
     labels = split.train_labels
@@ -334,8 +379,11 @@ def networks(
 
 
 def measure(nets: dict[str, nn.Module], split: data.Split) -> dict[str, float]:
-    """The paper's numbers for the networks of one seed, in %, by the names that data/papers.csv has
-    after "goodfellow2015/".
+    """The paper's numbers for the networks of one seed, in %.
+
+    nets: as `networks` makes them.
+    split: the digits.
+    Returns a number a name; the names are those of data/papers.csv after "goodfellow2015/".
     """
     x = split.test_images
     y = split.test_labels
@@ -418,8 +466,12 @@ def measure(nets: dict[str, nn.Module], split: data.Split) -> dict[str, float]:
 def experiment(
     split: data.Split, *, seeds: Sequence[int] = (0, 1, 2), epochs: int = 15
 ) -> tuple[list, dict[str, list[float]]]:
-    """`networks` and `measure` for each seed: the networks, a dict a seed, and a list of numbers,
-    one a seed, for each name.
+    """`networks` and `measure` for each seed.
+
+    split: the digits.
+    seeds: one a run.
+    epochs: as in `networks`.
+    Returns the networks, a dict a seed, and for each name a list of numbers, one a seed.
     """
     nets = [networks(split, seed=seed, epochs=epochs) for seed in seeds]
     runs = [measure(n, split) for n in nets]

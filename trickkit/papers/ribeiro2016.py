@@ -3,10 +3,10 @@ for bags of words.
 
 Which words a black box used, and whether an explainer finds them (§5.2); which of its predictions
 deserve trust (§5.3); which of two boxes is better than its score (§5.4); and a shop whose pictures
-give the answer away, as snow did for the wolves (§6.4). A *bag* is a sparse row of 0 and 1, a black
-box, or box for short, answers bags (n, words) with probabilities (n, 2), and an explainer speaks of
-the words that a document holds by their places among `row.indices`. Before that, how steady a
-table's explanations are.
+give the answer away, as snow did for the wolves (§6.4). *Bags* are a sparse (n, words) of 0 and 1,
+a document a row. A black box, or box for short, answers bags with probabilities (n, 2), and an
+explainer speaks of the words that a document holds by their places among `row.indices`. Before
+that, how steady a table's explanations are.
 """
 
 from collections.abc import Callable, Sequence
@@ -96,20 +96,21 @@ def shared(tops: Sequence[Sequence[Sequence[object]]]) -> tuple[float, float]:
     return float(np.mean(both)), float(np.mean(either))
 
 
-# Does it find what the black box used? (§5.2).
+# Does it find what the black box used? (§5.2)
 
 
 def bags(
     texts: Sequence[str], labels: np.ndarray, *, glue: int, seed: int = 0, **options
 ) -> tuple[csr_array, np.ndarray]:
-    """Documents of `glue` sentences of one class each, as rows of 0 and 1, shuffled:
-    (documents, words), and their classes: (documents,).
+    """Documents of some sentences of one class each, as bags, shuffled, and their classes.
 
     texts: (n,), sentences.
     labels: (n,), 0 or 1.
+    glue: how many sentences make a document; what is left over is dropped.
     seed: for the order.
     options: for sklearn's CountVectorizer, such as min_df, the fewest documents that a word is in.
         Documents without any such word are left out.
+    Returns (documents, words) and (documents,).
     """
     texts = np.asarray(texts, dtype=object)
     labels = np.asarray(labels)
@@ -127,16 +128,17 @@ def bags(
     return csr_array(counted.astype(float))[order], np.array(classes)[order]
 
 
-def documents(bag: csr_array) -> list[csr_array]:
-    """The rows of a bag, each (1, words)."""
-    return [bag[[i]] for i in range(bag.shape[0])]
+def documents(bags: csr_array) -> list[csr_array]:
+    """The rows of bags, each (1, words)."""
+    return [bags[[i]] for i in range(bags.shape[0])]
 
 
 def asking(predict_proba: Predictor, row: csr_array) -> Callable[[np.ndarray], np.ndarray]:
-    """What a black box says of class 1 when words of a document are deleted: z (n, words of the
-    row), True where kept -> (n,).
+    """What a black box says of class 1 when words of a document are deleted.
 
+    predict_proba: the black box.
     row: the document, (1, words).
+    Returns a function of z, (n, words of the row), True where a word is kept, to (n,).
     """
 
     def ask(z):
@@ -153,6 +155,7 @@ def explain_document(
 ) -> lime.Explanation:
     """LIME for one document, as `lime.explain_text` asks: some words deleted, nearness by cosine.
 
+    predict_proba: the black box.
     row: the document, (1, words).
     samples: how often the black box is asked.
     """
@@ -176,10 +179,11 @@ def explain_document(
 
 
 def greedy(predict_proba: Predictor, row: csr_array, *, k: int = K) -> tuple[list[int], bool]:
-    """Delete the word whose loss moves the answer most towards the other class, again and again.
+    """Delete the word whose removal moves the answer most towards the other class, again and again.
 
     Martens, Provost 2014.
 
+    predict_proba: the black box.
     row: the document, (1, words).
     k: the most words to delete.
     Returns the places of the words deleted, and whether the answer flipped; it stops there.
@@ -202,35 +206,37 @@ def greedy(predict_proba: Predictor, row: csr_array, *, k: int = K) -> tuple[lis
 
 
 def parzen(
-    bag: csr_array, said: np.ndarray, row: csr_array, *, width: float = 2
+    bags: csr_array, said: np.ndarray, row: csr_array, *, width: float = 2
 ) -> tuple[float, np.ndarray]:
-    """A smooth stand-in for a black box, and its gradient, at one document (Baehrens et al. 2010).
+    """A smooth stand-in for a black box, and its gradient, at one document.
 
-    bag: the documents known, (n, words).
+    Baehrens et al. 2010.
+
+    Document j, to which the box said p_j, speaks up with kernel k_j = exp(−D²/2 width²), D² the
+    number of words that differ: p = Σ k_j p_j / Σ k_j.
+
+    bags: the documents known, (n, words).
     said: (n,), what the box said to them.
     row: the document, (1, words).
     width: of the kernel, in words.
     Returns p, and ∂p/∂x for each word of the row: (words of the row,).
-
-    Document j, to which the box said p_j, speaks up with kernel k_j = exp(−D²/2 width²), D² the
-    number of words that differ: p = Σ k_j p_j / Σ k_j.
     """
-    both = (bag @ row.T).toarray().ravel()
-    k = np.exp(-(bag.sum(1) + row.sum() - 2 * both) / (2 * width**2))
+    both = (bags @ row.T).toarray().ravel()
+    k = np.exp(-(bags.sum(1) + row.sum() - 2 * both) / (2 * width**2))
     smooth = k @ said / k.sum()
-    towards = bag[:, row.indices].toarray() - 1  # x_j − x
+    towards = bags[:, row.indices].toarray() - 1  # x_j − x
     return float(smooth), k * (said - smooth) @ towards / k.sum() / width**2
 
 
-def used_places(bag: csr_array, used: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """The places, in each document of a bag, of the words that a black box used for it.
+def used_places(bags: csr_array, used: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The places, in each document, of the words that a black box used for it.
 
-    bag: (n, words).
+    bags: (n, words).
     used: for each document, the columns of the words.
     """
     return [
         np.flatnonzero(np.isin(row.indices, words))
-        for row, words in zip(documents(bag), used, strict=True)
+        for row, words in zip(documents(bags), used, strict=True)
     ]
 
 
@@ -256,8 +262,11 @@ def recalls(
     *,
     seed: int = 0,
 ) -> dict[str, float]:
-    """The `recall` of four explainers that name ten words each (figure 6).
+    """The `recall` of four explainers that name ten words each.
 
+    Figure 6.
+
+    predict_proba: the black box.
     known, new: bags, the documents that parzen knows and those to explain.
     gold: what `used_places` gives for new.
     seed: for the words named at random.
@@ -318,16 +327,20 @@ def trusts(
     runs: int = 100,
     seed: int = 0,
 ) -> tuple[dict[str, float], float]:
-    """The F1 of four users who decide which predictions to trust (table 1), and how many deserve
-    distrust, mean over runs.
+    """The F1 of four users who decide which predictions to trust, and how many deserve distrust,
+    mean over runs.
 
-    known, new: bags, the documents that parzen knows and those to predict.
-    share: in each run this share of all words is untrustworthy; a prediction deserves trust if it
-        stays when those are deleted.
-    seed: for the choice of words.
+    Table 1.
 
     With LIME and parzen a user trusts if the line `stays`; with greedy if no bad word is shown; the
     last trusts all.
+
+    predict_proba: the black box.
+    known, new: bags, the documents that parzen knows and those to predict.
+    share: in each run this share of all words is untrustworthy; a prediction deserves trust if it
+        stays when those are deleted.
+    runs: how often words are chosen anew.
+    seed: for the choice of words.
     """
     rows = documents(new)
     rng = np.random.default_rng(seed)
@@ -336,7 +349,9 @@ def trusts(
     told = [explain_document(predict_proba, row) for row in rows]
     lines = {
         "LIME": [(e.line, shown(e.weights)) for e in told],
-        "parzen": [(p, shown(slope)) for p, slope in (parzen(known, said, row) for row in rows)],
+        "parzen": [
+            (p, shown(gradient)) for p, gradient in (parzen(known, said, row) for row in rows)
+        ],
     }
     gone = [greedy(predict_proba, row)[0] for row in rows]
     scores = []
@@ -356,15 +371,16 @@ def trusts(
     return dict(zip(users, np.mean(scores, 0).tolist(), strict=True)), float(np.mean(doubts))
 
 
-# Which of two black boxes? (§5.4).
+# Which of two black boxes? (§5.4)
 
 
 def common_words(texts: Sequence[str], *, skip: int = 200, count: int = 200) -> np.ndarray:
-    """Which of the commonest words each text holds: (n, count) of 0 and 1.
+    """Which of the commonest words each text holds.
 
     texts: n of them.
     skip: how many of the very commonest to leave out.
     count: how many of the next to take.
+    Returns (n, count) of 0 and 1.
     """
     held = CountVectorizer(binary=True, max_features=skip + count).fit_transform(texts).tocsc()
     return held[:, np.argsort(-np.ravel(held.sum(0)), kind="stable")[skip:]].toarray()
@@ -389,6 +405,10 @@ def pair(
 ) -> tuple[float, list[Predictor], np.ndarray]:
     """Two forests that are right equally often today, and not later.
 
+    Ten noise words are added (§5.4): in the rows to learn from and in today's a noise word is in
+    20 % of one class and 10 % of the other, in those of later in 10 % of both. The paper trains
+    forests until such a pair turns up; here each is `half_blind`, so that they turn up sooner.
+
     words: (texts, words) of 0 and 1.
     labels: (texts,), 0 or 1.
     seed: for the rows, the noise and the forests.
@@ -397,10 +417,6 @@ def pair(
     Returns the points between them later, the two forests, the better first, and today's rows: of
         all pairs within 0.1 points today the one that is farthest apart later; (0, [], …) where
         there is none.
-
-    Ten noise words are added (§5.4): in the rows to learn from and in today's a noise word is in
-    20 % of one class and 10 % of the other, in those of later in 10 % of both. The paper trains
-    forests until such a pair turns up; here each is `half_blind`, so that they turn up sooner.
     """
     rng = np.random.default_rng(seed)
     chosen = rng.permutation(len(words))[: 2 * n + 1000]
@@ -426,12 +442,13 @@ def pair(
 def stories(
     predict_proba: Predictor, rows: np.ndarray, *, samples: int = 256
 ) -> tuple[np.ndarray, np.ndarray]:
-    """LIME for many rows at once: the weights that a user sees of each, (n, words), 0 elsewhere;
-    and what each line says, (n,).
+    """LIME for many rows at once: the weights that a user sees of each, and what each line says.
 
+    predict_proba: the black box.
     rows: (n, words) of 0 and 1.
     samples: for each row; the black box is asked about all of them at once, and once about each
         that is different.
+    Returns (n, words), 0 where a weight is not seen, and (n,).
     Raises ValueError for a row without a word.
     """
     if not rows.any(1).all():
@@ -463,10 +480,10 @@ def doubtful(table: np.ndarray, lines: np.ndarray, cases: Sequence[int]) -> int:
     """How many predictions hang on noise words, to a user who saw the explanations of some cases
     and marked the noise in them.
 
+    A prediction hangs on the marked words if its line changes sides of ½ without them.
+
     table, lines: as `stories` gives them; the last words are noise.
     cases: their places.
-
-    A prediction hangs on the marked words if its line changes sides of ½ without them.
     """
     noise = table[:, -NOISE:]
     marked = (noise[list(cases)] != 0).any(0)
@@ -477,10 +494,11 @@ def chance_right(
     told: Sequence[tuple[np.ndarray, np.ndarray]], chosen: Sequence[Sequence[Sequence[np.ndarray]]]
 ) -> np.ndarray:
     """The chance that a user takes the better of two forests, the one with fewer doubtful
-    predictions, and at a tie by the toss of a coin: (budgets,).
+    predictions, and at a tie by the toss of a coin.
 
     told: `stories` of the better forest and of the worse.
     chosen: for each of the two, for each budget, choices of cases, as likely, and as many for each.
+    Returns (budgets,).
     """
     better, worse = (
         np.array([[doubtful(*story, cases) for cases in choices] for choices in budgets])
@@ -495,29 +513,30 @@ def right_choices(
     *,
     seeds: Sequence[int],
     budgets: Sequence[int],
-    apart: float = 5,
+    min_gap: float = 5,
     count: int = 60,
     pick: Callable = lime.pick,
 ) -> tuple[list[float], dict[str, np.ndarray]]:
-    """How often a user who sees few explanations of each of two forests takes the better one
-    (figure 8).
+    """How often a user who sees few explanations of each of two forests takes the better one.
+
+    Figure 8.
+
+    Cases are chosen by SP-LIME; or are the longest, the same for both forests; or at random, ten
+    times.
 
     words, labels: as in `pair`.
     seeds: a pair each.
     budgets: how many explanations the user sees, each in turn.
-    apart: only pairs as many points apart later, or more, are taken.
+    min_gap: only pairs as many points apart later, or more, are taken.
     count: how many predictions the user judges the forests by.
     pick: chooses the cases for SP-LIME, called as `lime.pick` is.
     Returns the gaps, and for each way (pairs, budgets), the chance to be right.
-
-    Cases are chosen by SP-LIME; or are the longest, the same for both forests; or at random, ten
-    times.
     """
     gaps = []
     rights = {"SP-LIME": [], "longest": [], "random": []}
     for seed in seeds:
         gap, forests, rows = pair(words, labels, seed=seed)
-        if gap < apart:
+        if gap < min_gap:
             continue
         gaps.append(gap)
         rows = rows[rows.any(1)][:count]
@@ -547,6 +566,7 @@ def shop(
     labels: (N,).
     tagged: the kind that gets a white tag of 2 × 2 pixels sewn in the lower right corner,
         "pullover" or "coat"; None for a shop without tags.
+    Returns images (n, 1, 28, 28) and (n,), 0 or 1.
     Raises ValueError for another kind.
     """
     if tagged not in (None, "pullover", "coat"):

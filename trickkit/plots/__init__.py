@@ -1,7 +1,8 @@
 """Every figure of the course: each function returns a `Picture`, which a notebook shows when a cell
-ends with it.
+ends with it; and `magnified`, which makes a change of pixels visible.
 
-Figures for panels are quick enough to follow a slider.
+Everywhere `title` is the finding, and `alt`, where it can be given, what is to be seen; without one
+the figure says its own numbers. Figures for panels are quick enough to follow a slider.
 """
 
 from trickkit.plots.charts import curves, histograms, intervals, matrix, region, ticks, weights

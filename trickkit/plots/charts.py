@@ -19,6 +19,10 @@ from trickkit.plots.picture import (
     panel_figure,
 )
 
+# As many of each as COLOURS.
+MARKERS = "os^Dv*"
+HATCHES = ("", "//", "..", "xx", "\\\\", "++")
+
 
 def curves(
     x: Sequence[float],
@@ -35,10 +39,12 @@ def curves(
     x: (n,).
     lines: name -> (n,).
     log: "x", "y" or "xy".
+    Raises ValueError for more lines than there are colours.
     """
+    validate_colours(lines=lines)
     figure, axes = grid_figure(6.4, 3.6)
     ax = axes[0, 0]
-    for (name, y), colour, marker in zip(lines.items(), COLOURS, "os^Dv*", strict=False):
+    for (name, y), colour, marker in zip(lines.items(), COLOURS, MARKERS, strict=False):
         ax.plot(x, y, color=colour, marker=marker, markersize=5, label=name)
     for axis in log:
         getattr(ax, f"set_{axis}scale")("log")
@@ -53,19 +59,20 @@ def curves(
 
 
 def histograms(
-    groups: dict[str, torch.Tensor], title: str, xlabel: str, *, bins: int = 40, alt: str = ""
+    groups: dict[str, torch.Tensor], title: str, *, xlabel: str, bins: int = 40, alt: str = ""
 ) -> Picture:
     """Histograms over each other, each with its median as a dashed line.
 
-    groups: name -> (n,) finite numbers.
+    groups: name -> (n,) numbers of 0 and above; the axis ends at the largest 99 % quantile.
+    bins: as many, from 0 to there.
+    Raises ValueError for more groups than there are colours.
     """
+    validate_colours(groups=groups)
     figure, axes = grid_figure(6.4, 3.4)
     ax = axes[0, 0]
     groups = {name: as_pixels(values) for name, values in groups.items()}
     edges = np.linspace(0, max(np.quantile(v, 0.99) for v in groups.values()), bins + 1)
-    for (name, values), colour, hatch in zip(
-        groups.items(), COLOURS, ("", "//", "..", "xx"), strict=False
-    ):
+    for (name, values), colour, hatch in zip(groups.items(), COLOURS, HATCHES, strict=False):
         median = float(np.median(values))
         ax.hist(
             values,
@@ -86,6 +93,16 @@ def histograms(
         + "; ".join(f"{name} {np.median(v):.3f}" for name, v in groups.items())
         + ".",
     )
+
+
+def validate_colours(**drawn: dict[str, object]) -> None:
+    """Raise ValueError for more of a kind than there are colours to tell them apart."""
+    for kind, named in drawn.items():
+        if len(named) > len(COLOURS):
+            raise ValueError(
+                f"{len(named)} {kind} came; at most {len(COLOURS)} can be told apart by colour."
+                " Draw the others in a figure of their own."
+            )
 
 
 def ticks(

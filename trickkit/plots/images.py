@@ -60,7 +60,7 @@ def pictures(
     return Picture(
         figure,
         alt or f"{title}. " + "; ".join(c.replace("\n", ", ") for c in captions) + ".",
-        photo=images[0].shape[-1] >= 100,
+        jpeg=images[0].shape[-1] >= 100,
     )
 
 
@@ -151,7 +151,7 @@ def maps(
     return Picture(
         figure,
         alt or f"{title}. Maps: " + "; ".join(c.replace("\n", ", ") for c in captions) + ".",
-        photo=True,
+        jpeg=True,
     )
 
 

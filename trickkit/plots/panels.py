@@ -10,7 +10,7 @@ from trickkit import data
 from trickkit.plots.images import magnified
 from trickkit.plots.picture import (
     COLOURS,
-    DOTS,
+    DPI,
     ORANGE,
     SIGNED,
     Picture,
@@ -42,7 +42,7 @@ def probabilities(
     right = figure.add_axes((0.5, 0.03, 0.47, 0.85))
     show_image(left, image)
     said = draw_bars(right, names, probabilities, mark=mark)
-    return Picture(figure, f"{title}. Probabilities: {said}.", photo=True)
+    return Picture(figure, f"{title}. Probabilities: {said}.", jpeg=True)
 
 
 def attacked(
@@ -69,7 +69,7 @@ def attacked(
         show_image(ax, picture)
         draw_caption(ax, caption)
     said = draw_bars(figure.add_axes((0.66, 0.15, 0.33, 0.75)), names, probabilities)
-    return Picture(figure, f"{title}. Probabilities: {said}.{note}", photo=True)
+    return Picture(figure, f"{title}. Probabilities: {said}.{note}", jpeg=True)
 
 
 def products(
@@ -78,14 +78,16 @@ def products(
     """Matrix products as boxes whose sides are their dimensions; one that does not fit says which
     two sides do not meet.
 
-    lines: each (name, rows, columns), (name, rows, columns), name of the result. Sides of one
-        number have one colour, and are as long as its 0.35th power, or 784 would dwarf 5.
+    Sides of one number have one colour, and are as long as its 0.35th power, or 784 would dwarf 5.
+
+    lines: each (name, rows, columns), (name, rows, columns), name of the result.
     """
     numbers = list(
         dict.fromkeys(n for first, second, _ in lines for n in (*first[1:], *second[1:]))
     )
     colours = {n: COLOURS[i % len(COLOURS)] for i, n in enumerate(numbers)}
-    boxes = []  # these and the words with their x and the y of their middle
+    # boxes and words, each with its x and the y of its middle
+    boxes = []
     words = []
     said = []
     top = 0.0
@@ -195,7 +197,10 @@ def coloured_text(text: str, values: torch.Tensor, title: str, *, alt: str = "")
     """A text whose every character stands on a colour: orange where its value is high, blue where
     low, white at 0.
 
-    values: a number a character, (T,); the largest size is full colour. Line ends take no colour.
+    Line ends take no colour.
+
+    text: T characters.
+    values: (T,), a number a character; the largest size is full colour.
     alt: what is to be seen.
     Raises ValueError where there are more or fewer values than characters.
     """
@@ -212,16 +217,14 @@ def coloured_text(text: str, values: torch.Tensor, title: str, *, alt: str = "")
         grid[row, : len(line)] = shades[place : place + len(line)]
         place += len(line) + 1
     advance = 8  # dots from one character to the next, a whole number, as type is drawn
-    margin = 0.15  # inches
-    size = advance / 0.602 * 72 / DOTS  # points: a character of this face is 0.602 of that wide
-    inner_width = across * advance / DOTS
+    pad = 0.15  # inches
+    size = advance / 0.602 * 72 / DPI  # points: a character of this face is 0.602 of that wide
+    inner_width = across * advance / DPI
     inner_height = len(lines) * size * 1.5 / 72
-    width = inner_width + 2 * margin
-    height = inner_height + margin + 0.4
+    width = inner_width + 2 * pad
+    height = inner_height + pad + 0.4
     figure = panel_figure(width, height, title, size=11)
-    ax = figure.add_axes(
-        (margin / width, margin / height, inner_width / width, inner_height / height)
-    )
+    ax = figure.add_axes((pad / width, pad / height, inner_width / width, inner_height / height))
     ax.imshow(
         grid, cmap=SIGNED, vmin=-1.25, vmax=1.25, aspect="auto", extent=(0, across, len(lines), 0)
     )
@@ -246,19 +249,22 @@ def coloured_text(text: str, values: torch.Tensor, title: str, *, alt: str = "")
 def microscope(
     photo: torch.Tensor,
     activation: torch.Tensor,
-    bbox: tuple[float, float, float],
     patch: torch.Tensor,
     excites: torch.Tensor | None,
     title: str,
+    *,
+    corner: tuple[float, float],
+    side: float,
 ) -> Picture:
     """A unit under the microscope: its activation, that over the photo, the patch it likes best,
     and what excites it.
 
     photo: (1, 3, S, S) in [0, 1].
     activation: (h, w), any range.
-    bbox: the patch's top, left and side, in pixels of the photo.
-    patch: what lies in it, (1, 3, side, side).
+    patch: a square of the photo, (1, 3, side, side).
     excites: (1, 3, s, s), or None while it is being made.
+    corner: the patch's top and left, in pixels of the photo.
+    side: the patch's, in pixels.
     """
     values = as_pixels(activation)
     size = photo.shape[-1]
@@ -271,7 +277,7 @@ def microscope(
         torch.as_tensor(strength)[None, None], (size, size), mode="bilinear"
     )
     axes[1].imshow(data.to_bytes(photo.cpu() * (0.25 + 0.75 * light.clamp(0, 1))))
-    top, left, side = bbox
+    top, left = corner
     axes[1].add_patch(
         Rectangle((left - 0.5, top - 0.5), side, side, fill=False, edgecolor=ORANGE, linewidth=2)
     )
@@ -291,5 +297,5 @@ def microscope(
         figure,
         f"{title}. Four pictures: {', '.join(captions)}. Activations go from {values.min():.2g} to "
         f"{values.max():.2g}.",
-        photo=True,
+        jpeg=True,
     )

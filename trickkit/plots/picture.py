@@ -25,7 +25,7 @@ YELLOW = "#F0E442"
 RED = "#D55E00"
 COLOURS = (BLUE, ORANGE, GREEN, PINK, SKY, RED)
 SIGNED = LinearSegmentedColormap.from_list("signed", [BLUE, "white", RED])
-DOTS = 100  # dots an inch
+DPI = 100  # dots an inch
 
 
 class Picture:
@@ -34,15 +34,15 @@ class Picture:
 
     figure: drawn and then let go.
     alt: what is to be seen, in words and numbers.
-    photo: keep as JPEG, a tenth of the size.
+    jpeg: keep as JPEG, a tenth of the size, for what is mostly photographs; else as PNG.
     """
 
-    def __init__(self, figure: Figure, alt: str, *, photo: bool = False):
+    def __init__(self, figure: Figure, alt: str, *, jpeg: bool = False):
         file = io.BytesIO()
-        self.kind = "jpeg" if photo else "png"
+        self.kind = "jpeg" if jpeg else "png"
         self.alt = " ".join(alt.split())
-        options = {"pil_kwargs": {"quality": 88}} if photo else {}
-        figure.savefig(file, format=self.kind, dpi=DOTS, facecolor="white", **options)
+        options = {"pil_kwargs": {"quality": 88}} if jpeg else {}
+        figure.savefig(file, format=self.kind, dpi=DPI, facecolor="white", **options)
         self.bytes = file.getvalue()
 
     def _repr_mimebundle_(self, include=None, exclude=None):
@@ -83,6 +83,9 @@ def panel_figure(width: float, height: float, title: str, *, size: float = 12, *
     """A figure of so many inches with a title, and no axes yet: quick enough for a panel.
 
     Its axes are laid out by hand, for finding a layout takes as long as drawing it.
+
+    width, height: in inches.
+    title: above all axes.
     size: of the title's type, in points.
     place: of the title, as in `Figure.suptitle`.
     """
@@ -125,9 +128,11 @@ def draw_squares(
     columns: Sequence[str],
     form: Callable[[float], str],
 ) -> None:
-    """A table as squares from blue to yellow, 0 to 1, form(value) in each.
+    """A table as squares from blue to yellow, 0 to 1, a value's words in each.
 
     values: (rows, columns).
+    rows, columns: their names.
+    form: a value -> its words.
     """
     ax.imshow(values, cmap="cividis", vmin=0, vmax=1, aspect="auto")
     ax.set(
@@ -150,6 +155,8 @@ def draw_bars(
 ) -> str:
     """A bar a class, the marked one in its own colour with an arrow.
 
+    names, probabilities: one a class, in the order to draw.
+    mark: the name of the marked one.
     Returns them as words, for the alt text.
     """
     # Of many classes the name stands in the bar, of few above it.

@@ -22,10 +22,12 @@ from trickkit.rules.conditions import (
     holds,
     is_number,
     like,
+    split_column,
     validate_frame,
+    words,
 )
-from trickkit.rules.optimal import CertifiedList, corels, unavoidable_errors
-from trickkit.rules.rule_list import RuleList, evidence, first_that_holds, fit_list
+from trickkit.rules.optimal import corels, unavoidable_errors
+from trickkit.rules.rule_list import evidence, first_that_holds, fit_list
 
 
 def __getattr__(name: str):

@@ -39,7 +39,7 @@ def mine(
     Raises ValueError for a frame or labels that cannot be used, or if none is frequent enough.
     """
     conditions.validate_frame(frame)
-    _, y = conditions.encode_labels(labels, rows=len(frame))
+    _, y = conditions.encode_labels(labels, n_rows=len(frame))
     facts = frequent_conditions(frame, y, support=support, bins=bins)
     return frequent_rules(facts, y, support=support, max_conditions=max_conditions)
 
@@ -47,12 +47,12 @@ def mine(
 def frequent_conditions(
     frame: pd.DataFrame, y: np.ndarray, *, support: float, bins: int
 ) -> dict[Condition, np.ndarray]:
-    """The conditions that hold for a share `support` of the rows of some class, each with the rows
-    for which it does: (rows,) of bool.
+    """The conditions that hold for a share `support` of the rows of some class.
 
     frame: (rows, columns).
     y: (rows,), the places of the classes.
     support, bins: as in `mine`.
+    Returns for each the rows for which it holds: (rows,) of bool.
     """
     sizes = np.bincount(y)
     facts = {}
@@ -98,6 +98,10 @@ class Posterior:
     """The log posterior of a rule list, given antecedents and labelled rows: up to a constant that
     all lists share.
 
+    A list is a tuple of the antecedents' places, such as (3, 17, 0). A set of rows is one whole
+    number, a bit a row: `&` intersects two sets and `bit_count` counts one, both at the speed of
+    memory. What was asked once is remembered: a walk keeps coming back.
+
     antecedents: A of them.
     frame: (rows, columns).
     labels: (rows,), any values.
@@ -105,10 +109,6 @@ class Posterior:
         each.
     Raises ValueError for λ or η that is not above 0, and for what `conditions.encode_labels`
         refuses.
-
-    A list is a tuple of the antecedents' places, such as (3, 17, 0). A set of rows is one whole
-    number, a bit a row: `&` intersects two sets and `bit_count` counts one, both at the speed of
-    memory. What was asked once is remembered: a walk keeps coming back.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Posterior:
         length: float = 3,
         width: float = 1,
     ):
-        classes, y = conditions.encode_labels(labels, rows=len(frame))
+        classes, y = conditions.encode_labels(labels, n_rows=len(frame))
         facts = conditions.evaluate(antecedents, frame)
         self._begin(antecedents, facts, classes, y, length=length, width=width)
 
@@ -137,8 +137,11 @@ class Posterior:
     ) -> "Posterior":
         """The same, where it is known for which rows each condition holds.
 
-        facts: for each condition, (rows,) of bool.
+        antecedents: A of them.
+        facts: for each condition in them, (rows,) of bool.
         classes, y: as `conditions.encode_labels` gives them.
+        length, width: λ and η.
+        Raises ValueError for λ or η that is not above 0.
         """
         posterior = cls.__new__(cls)
         posterior._begin(antecedents, facts, classes, y, length=length, width=width)
@@ -152,11 +155,11 @@ class Posterior:
         self.width = width
         self.classes = classes
         sets = {condition: bit_set(rows) for condition, rows in facts.items()}
+        self.everyone = (1 << len(y)) - 1
         self.holds = [
-            functools.reduce(operator.and_, (sets[condition] for condition in rule))
+            functools.reduce(operator.and_, (sets[condition] for condition in rule), self.everyone)
             for rule in antecedents
         ]
-        self.everyone = (1 << len(y)) - 1
         self.of_class = [bit_set(y == k) for k in range(len(classes))]
         self.others = self.of_class[:-1]  # the last class is what these leave
         self.sizes = [len(rule) for rule in antecedents]
@@ -197,11 +200,12 @@ class Posterior:
         return log_p + factorial[left] + factorial[len(self.others)]
 
     def prior(self, sizes: tuple[int, ...]) -> float:
-        """log p(list), which asks only for the sizes of its m rules, in order: the log of p(m) ·
-        ∏ p(size | sizes still to be had) · 1 / (antecedents of that size still to be had), the
-        first two Poisson.
+        """log p(list), which asks only for the sizes of its m rules, in order.
 
         Letham 2015, Section 2.
+
+        The log of p(m), and for each rule of p(size | sizes still to be had), both Poisson, and of
+        1 / (antecedents of that size still to be had).
         """
         unused = collections.Counter(self.sizes)
         poisson = {size: self.width**size / math.factorial(size) for size in unused}
@@ -250,20 +254,22 @@ def bit_set(rows: np.ndarray) -> int:
 def metropolis(
     posterior: Posterior, *, steps: int, init: tuple[int, ...] = (), seed: int = 0
 ) -> Iterator[tuple[int, ...]]:
-    """Metropolis-Hastings over rule lists: the list after each step (Letham 2015, Section 2).
+    """Metropolis-Hastings over rule lists: the list after each step.
+
+    Letham 2015, Section 2.
+
+    One of three moves is proposed, each as likely: a rule goes to another place, one is added, one
+    is removed. The paper adds one of the unused antecedents; we propose any and stay where we are
+    if it is used, which has the same limit.
 
     posterior: of the lists.
     steps: how many.
     init: the list to begin with, places of the posterior's antecedents.
     seed: for the moves.
-
-    One of three moves is proposed, each as likely: a rule goes to another place, one is added, one
-    is removed. The paper adds one of the unused antecedents; we propose any and stay where we are
-    if it is used, which has the same limit.
     """
     rng = np.random.default_rng(seed)
-    every = len(posterior.antecedents)
-    log_every = math.log(every)
+    n_antecedents = len(posterior.antecedents)
+    log_n = math.log(n_antecedents)
     now = tuple(init)
     score = posterior(now)
     for first in range(0, steps, 10_000):
@@ -277,16 +283,16 @@ def metropolis(
             proposed = now
             ratio = 0.0
             if move == 0:
-                # as likely back: 1/every · 1/(m + 1) to add there, 1/(m + 1) to remove it again
-                new = int(which * every)
+                new = int(which * n_antecedents)
                 there = int(where * (m + 1))
                 if new not in now:
                     proposed = now[:there] + (new,) + now[there:]
-                    ratio = log_every
+                    # as likely back: to add it there, 1/n · 1/(m + 1); to remove it, 1/(m + 1)
+                    ratio = log_n
             elif m and move == 1:
                 old = int(which * m)
                 proposed = now[:old] + now[old + 1 :]
-                ratio = -log_every
+                ratio = -log_n
             elif m > 1:
                 old = int(which * m)
                 there = int(where * m)
@@ -309,8 +315,9 @@ def r_hat(chains: Sequence[Sequence[float]]) -> float:
 
     Gelman et al. 2013, Bayesian Data Analysis, Section 11.4.
 
-    chains: each (steps,), of one number such as the log posterior; each is split in two. Chains
-        that stand still on one value count as mixed.
+    Each chain is split in two. Chains that stand still on one value count as mixed.
+
+    chains: each (steps,), of one number such as the log posterior.
     Raises ValueError if they differ in length or have fewer than 4 steps.
     """
     values = np.array(chains, dtype=float)

@@ -26,20 +26,20 @@ MIXED = 1.05  # R-hat of walks that agree
 
 
 class BayesianRuleList(ClassifierMixin, BaseEstimator):
-    """Bayesian Rule Lists (Letham, Rudin, McCormick, Madigan 2015) as a scikit-learn classifier:
-    print it, it speaks English.
+    """Bayesian Rule Lists as a scikit-learn classifier: print it, it speaks English.
 
-    Takes a DataFrame of words and numbers, or an array of numbers, and two classes or more.
+    Letham, Rudin, McCormick, Madigan 2015, arXiv:1511.01644.
+
+    Takes a DataFrame of words and numbers, or an array of numbers, and two classes or more. Has,
+    once fitted, `list_` (the `RuleList` of BRL-point), `best_` and `log_posterior_` (the best list
+    visited, as places in `posterior_.antecedents`, and its log posterior), `visits_` (all lists
+    sampled), `r_hat_` and `mixed_` (whether that is below 1.05), `classes_`.
 
     length, width: λ and η of the prior, the rules and the conditions in each that it expects.
     support, max_conditions, bins: what antecedents are mined, as in `mine`.
     chains, steps: how many walks of how many steps, of which the first half is dropped.
     average: predict by the mean over all sampled lists (BRL-post) and not by one list (BRL-point).
     random_state: an int or a numpy RandomState.
-
-    After fit: `list_` (the `RuleList` of BRL-point), `best_` and `log_posterior_` (the best list
-    visited, as places in `posterior_.antecedents`, and its log posterior), `visits_` (all lists
-    sampled), `r_hat_` and `mixed_` (whether that is below 1.05), `classes_`.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class BayesianRuleList(ClassifierMixin, BaseEstimator):
         else:
             X, labels = validate_data(self, X, y)
             X = pd.DataFrame(X, columns=[f"x{i}" for i in range(X.shape[1])])
-        self.classes_, y = conditions.encode_labels(labels, rows=len(X))
+        self.classes_, y = conditions.encode_labels(labels, n_rows=len(X))
         check_classification_targets(labels)
         if len(self.classes_) < 2:
             raise ValueError(
@@ -98,7 +98,7 @@ class BayesianRuleList(ClassifierMixin, BaseEstimator):
         self.seen_ = conditions.brief(X)
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
         chains = []
-        for _ in progress_bar(range(self.chains), "walking", total=self.chains):
+        for _ in progress_bar(range(self.chains), "walking"):
             walk = metropolis(
                 self.posterior_,
                 steps=self.steps,

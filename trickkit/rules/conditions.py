@@ -20,11 +20,11 @@ class Condition:
     """Something that is true or false of each row: column == value for words, low < column ≤ high
     for numbers.
 
+    Prints as English: "sex is male", "age > 42", "12 < duration ≤ 18".
+
     column: its name.
     value: the word; None for numbers.
     low, high: the bounds of numbers, infinite where there is none.
-
-    Prints as English: "sex is male", "age > 42", "12 < duration ≤ 18".
     """
 
     column: str
@@ -77,19 +77,22 @@ def evaluate(rules: Sequence[Rule], frame: pd.DataFrame) -> dict[Condition, np.n
 
 
 def fires(rules: Sequence[Rule], frame: pd.DataFrame) -> np.ndarray:
-    """Whether each rule holds for each row: (rules, rows) of bool.
+    """Whether each rule holds for each row, as `holds` says of one; each condition is asked once.
 
-    rules: one or more, each of one condition or more; each condition is asked once.
+    rules: one or more.
+    frame: (rows, columns).
+    Returns (rules, rows) of bool.
     Raises ValueError for no rules.
     """
     if not len(rules):
         raise ValueError("At least one rule is wanted; none came.")
-    facts = evaluate(rules, frame)
+    held = np.ones((len(rules), len(frame)), dtype=bool)
+    # None stands where a rule asks no more, and is true of every row
+    facts = {None: held[0].copy()} | evaluate(rules, frame)
     place = {condition: i for i, condition in enumerate(facts)}
     met = np.stack(list(facts.values()))
-    held = met[[place[rule[0]] for rule in rules]]
-    for i in range(1, max(map(len, rules))):  # a shorter rule asks its last condition again
-        held &= met[[place[rule[min(i, len(rule) - 1)]] for rule in rules]]
+    for asked in itertools.zip_longest(*rules):
+        held &= met[[place[condition] for condition in asked]]
     return held
 
 
@@ -102,11 +105,11 @@ def bin_edges(column: pd.Series, *, bins: int = 4) -> np.ndarray:
     """Where to cut a column of numbers into bins of about equal count: distinct values of it,
     rising, bins − 1 or fewer.
 
-    column: (rows,) of numbers.
-    bins: 4 for quartiles.
-
     Fewer cuts where values repeat; one after each value but the last where there are no more values
     than bins.
+
+    column: (rows,) of numbers.
+    bins: 4 for quartiles.
     """
     values = column.to_numpy(dtype=float)
     distinct = np.unique(values)
@@ -123,10 +126,11 @@ def words(column: pd.Series) -> list:
 
 def split_column(column: pd.Series, *, bins: int = 4) -> tuple[list[Condition], np.ndarray]:
     """The conditions that split a column, as `column_conditions` says, and which of them each row
-    meets: (rows,), whole numbers from 0, all 0 where the column is constant.
+    meets.
 
     column: (rows,), words or numbers.
     bins: into how many numbers are cut.
+    Returns them, and (rows,), whole numbers from 0, all 0 where the column is constant.
     """
     if is_number(column):
         edges = bin_edges(column, bins=bins)
@@ -181,17 +185,18 @@ def validate_frame(frame: pd.DataFrame) -> None:
             )
 
 
-def encode_labels(labels: Sequence, *, rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """The classes, (K,), sorted, and the place of each row's label among them, (rows,) from 0.
+def encode_labels(labels: Sequence, *, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """The classes, sorted, and the place of each row's label among them.
 
-    labels: (rows,), any values, taken by position: the index of a Series says nothing.
-    rows: how many are wanted.
+    labels: (n_rows,), any values, taken by position: the index of a Series says nothing.
+    n_rows: how many are wanted.
+    Returns (K,), and (n_rows,), whole numbers from 0.
     Raises ValueError unless there is one label a row, and none is missing.
     """
     labels = np.asarray(labels)
-    if labels.shape != (rows,):
+    if labels.shape != (n_rows,):
         raise ValueError(
-            f"One label a row is wanted, ({rows},); the labels' shape is {labels.shape}."
+            f"One label a row is wanted, ({n_rows},); the labels' shape is {labels.shape}."
         )
     missing = pd.isna(labels).sum()
     if missing:

@@ -25,7 +25,7 @@ class CertifiedList:
     objective: its own.
     bound: no list of these antecedents has a smaller objective; equal to the list's own, it proves
         that list optimal.
-    looked_at: how many beginnings of lists were worked out.
+    looked_at: how many prefixes were taken from the queue.
     """
 
     list: RuleList
@@ -56,30 +56,31 @@ def corels(
     labels: np.ndarray,
     *,
     cost: float = 0.01,
-    limit: int = 100_000,
+    max_prefixes: int = 100_000,
 ) -> CertifiedList:
     """The rule list with the smallest objective: the share of rows it gets wrong, and `cost` for
     each rule.
+
+    Angelino et al. 2018, arXiv:1704.01701.
+
+    A prefix, which is how a list begins, is dropped
+
+    - if no list that starts with it can beat the best so far, for all of them have its errors, its
+      cost, one more rule's cost, and the errors that nobody can avoid: rows that meet the same
+      antecedents and have different labels;
+    - if another prefix leaves the same rows over at no greater cost, the same rules in another
+      order for instance;
+    - if its last rule gets fewer rows right than the rule costs.
 
     antecedents: to choose from, one or more.
     frame: (rows, columns).
     labels: (rows,), two classes.
     cost: of a rule, as a share of the rows.
-    limit: beginnings to work out before the search gives up its proof.
-
-    A beginning is dropped
-
-    - if no list that starts with it can beat the best so far, for all of them have its errors, its
-      cost, one more rule's cost, and the errors that nobody can avoid: rows that meet the same
-      antecedents and have different labels;
-    - if another beginning leaves the same rows over at no greater cost, the same rules in another
-      order for instance;
-    - if its last rule gets fewer rows right than the rule costs.
-
+    max_prefixes: how many to take from the queue before the search gives up its proof.
     Raises ValueError for no antecedents, for what `conditions.encode_labels` refuses, for labels of
         more or fewer classes than two, and for a cost that is no share of the rows.
     """
-    classes, y = conditions.encode_labels(labels, rows=len(frame))
+    classes, y = conditions.encode_labels(labels, n_rows=len(frame))
     if len(classes) != 2:
         raise ValueError(f"Labels of two classes are wanted; these have {len(classes)}.")
     if not 0 < cost < 1:
@@ -97,7 +98,7 @@ def corels(
     queue = [(float(count_rows(unavoidable)), 0, 0.0, (), everyone)]
     cheapest = {everyone.tobytes(): 0.0}
     looked_at = 0
-    while queue and queue[0][0] + fee < best - TINY and looked_at < limit:
+    while queue and queue[0][0] + fee < best - TINY and looked_at < max_prefixes:
         _, _, spent, begun, rest = heapq.heappop(queue)
         looked_at += 1
         if spent > cheapest[rest.tobytes()]:  # a cheaper way there was found since

@@ -16,12 +16,12 @@ from trickkit.rules.conditions import Rule
 class RuleList:
     """A rule list: the first antecedent that holds for a row decides; if none does, the last line.
 
+    Prints as English, with the posterior mean of the last class's chance and its 95 % credible
+    interval.
+
     rules: m antecedents, in order.
     counts: (m + 1, classes), the training rows that each line decides, by class.
     classes: their names.
-
-    Prints as English, with the posterior mean of the last class's chance and its 95 % credible
-    interval.
     """
 
     rules: tuple[Rule, ...]
@@ -39,9 +39,10 @@ class RuleList:
         return (self.counts + 1) / (self.counts + 1).sum(1, keepdims=True)
 
     def intervals(self, *, share: float = 0.95) -> np.ndarray:
-        """Credible intervals of the last class's chance, low and high, a row a line: (m + 1, 2).
+        """Credible intervals of the last class's chance, a row a line.
 
         share: how much of the posterior they hold, in the middle.
+        Returns (m + 1, 2), low and high.
         """
         yes = self.counts[:, -1:] + 1
         others = (self.counts[:, :-1] + 1).sum(1, keepdims=True)
@@ -78,21 +79,25 @@ def evidence(counts: Sequence[int]) -> float:
     """log p(labels of the rows that one line decides), the classes' chances being unknown, all as
     likely beforehand.
 
+    Letham 2015, Section 2, the likelihood.
+
+    The Dirichlet-multinomial with α = 1.
+
     counts: (K,), the rows of each class.
-    Returns log (K − 1)! ∏ n_k! / (Σ n_k + K − 1)!, the Dirichlet-multinomial with α = 1 (Letham
-        2015, Section 2, the likelihood).
+    Returns log (K − 1)! ∏ n_k! / (Σ n_k + K − 1)!
     """
     k = len(counts)
     return math.lgamma(k) + sum(math.lgamma(n + 1) for n in counts) - math.lgamma(sum(counts) + k)
 
 
-def first_that_holds(met: Sequence[np.ndarray], rows: int) -> np.ndarray:
-    """The place of the first rule that holds for each row, len(met) if none does: (rows,).
+def first_that_holds(met: Sequence[np.ndarray], n_rows: int) -> np.ndarray:
+    """The place of the first rule that holds for each row, len(met) if none does.
 
-    met: for each rule, the rows for which it holds: (rows,) of bool.
-    rows: how many there are.
+    met: for each rule, the rows for which it holds: (n_rows,) of bool.
+    n_rows: how many there are.
+    Returns (n_rows,).
     """
-    first = np.full(rows, len(met))
+    first = np.full(n_rows, len(met))
     for place in reversed(range(len(met))):
         first[met[place]] = place
     return first
@@ -106,7 +111,7 @@ def fit_list(rules: Sequence[Rule], frame: pd.DataFrame, labels: np.ndarray) -> 
     labels: (rows,), any values.
     Raises ValueError for what `conditions.encode_labels` refuses.
     """
-    classes, y = conditions.encode_labels(labels, rows=len(frame))
+    classes, y = conditions.encode_labels(labels, n_rows=len(frame))
     met = [conditions.holds(rule, frame) for rule in rules]
     return counted_list(rules, met, classes, y)
 
