@@ -169,9 +169,3 @@ def test_what_wants_no_torch(name):
     code = f"import sys; from trickkit import {name}; print('torch' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "False"
-
-
-def test_modules_are_found_and_not_listed():
-    assert set(trickkit.MODULES) == {m.name for m in pkgutil.iter_modules(trickkit.__path__)} - {
-        "__main__"
-    }
