@@ -61,4 +61,4 @@ weights: $(STAMP) ## train what the course trained itself anew (data/weights, da
 	$(BIN)/python -m trickkit.course.weights
 
 lessons: $(STAMP) ## run the lessons and keep their outputs; LESSON=03 runs one
-	$(BIN)/python tests/refresh.py $(wildcard notebooks/$(LESSON)*.ipynb)
+	$(BIN)/python tools/refresh.py $(wildcard notebooks/$(LESSON)*.ipynb)

@@ -1,0 +1,144 @@
+"""Bring what lists the lessons and modules up to date: the README's two tables, lesson 00's map,
+and the "Next lesson" line at the end of each lesson.
+
+    python tools/maps.py
+
+A lesson says of itself what a map needs: its title and minutes in its first cell; what one does in
+it, and the papers, in the notebook's metadata, {"trickkit": {"does": …, "papers": …}}. A module
+says it in the first paragraph of its docstring.
+"""
+
+import ast
+import pathlib
+import re
+from typing import NamedTuple
+
+import nbformat
+from tidy import tidy
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+# The floors of the package, from the ground up: a module imports from its own floor or from below.
+FLOORS = (
+    ("common",),
+    ("contract",),
+    ("data", "activations"),
+    ("models", "training"),
+    ("attacks", "rules", "backprop", "linear", "characters", "features", "dreams", "style"),
+    ("defences", "saliency", "lime", "mes", "fast_style"),
+    ("papers",),
+    ("plots",),
+    ("widgets",),
+    ("check", "course"),
+)
+TO_COME = {
+    9: "attention",
+    10: "the information bottleneck",
+    11: "loss landscapes",
+    12: "concepts",
+    13: "networks that read networks",
+    19: "consequences",
+    20: "technical debt",
+    21: "a Space Invaders player",
+}
+NEXT = re.compile(r"\*\*(Next lesson|The map)\*\* \[[^]]*\]\([^)]*\)")
+
+
+class Lesson(NamedTuple):
+    """What a lesson says of itself."""
+
+    file: str
+    title: str  # with its number: "02 · Breaking a linear classifier"
+    minutes: str
+    does: str
+    papers: str
+
+    @property
+    def number(self) -> int:
+        return int(self.file[:2])
+
+
+def lesson(path: pathlib.Path) -> Lesson:
+    """Read a lesson's header. Raises ValueError for one that lacks something."""
+    book = nbformat.read(path, as_version=4)
+    head = book.cells[0].source
+    title = re.match(r"# (\d\d · [^:\n]+)", head)
+    minutes = re.search(r"\*\*(\d+) minutes\*\*", head)
+    own = book.metadata.get("trickkit", {})
+    if not (title and minutes and "does" in own and "papers" in own):
+        raise ValueError(
+            f"{path.name}: wanted are a first line `# NN · Title`, `**NN minutes**` in the first"
+            ' cell, and metadata {"trickkit": {"does": …, "papers": …}}.'
+        )
+    return Lesson(path.name, title[1], minutes[1], own["does"], own["papers"])
+
+
+def modules() -> list[tuple[str, str]]:
+    """The package's modules and their first paragraphs, floor by floor; of `check` only the door."""
+    out = []
+    for name in (name for floor in FLOORS for name in floor):
+        home = ROOT / "trickkit" / name
+        files = [home.with_suffix(".py")]
+        if home.is_dir():
+            files = [home / "__init__.py", *([] if name == "check" else sorted(home.glob("[a-z]*.py")))]
+        for file in files:
+            full = name if len(files) == 1 or file.stem == "__init__" else f"{name}.{file.stem}"
+            said = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))
+            out.append((full, " ".join(said.partition("\n\n")[0].split())))
+    return out
+
+
+def with_table(text: str, head: str, rows: list[str]) -> str:
+    """A text whose Markdown table of that first line has those rows."""
+    lines = text.splitlines()
+    start = lines.index(head)
+    end = next((i for i in range(start, len(lines)) if not lines[i].startswith("|")), len(lines))
+    rule = "| --- " * (head.count("|") - 1) + "|"
+    return "\n".join([*lines[:start], head, rule, *rows, *lines[end:]])
+
+
+def with_line(text: str, begin: str, line: str) -> str:
+    """A text whose line that begins so is that one."""
+    return re.sub(rf"^{re.escape(begin)}.*$", lambda _: line, text, count=1, flags=re.MULTILINE)
+
+
+def renewed() -> dict[pathlib.Path, str]:
+    """Every file that holds a map -> its text as it should be."""
+    lessons = [lesson(path) for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
+    there = {one.number for one in lessons}
+    to_come = [name for number, name in TO_COME.items() if number not in there]
+    coming = " and ".join(filter(None, [", ".join(to_come[:-1]), *to_come[-1:]]))
+    coming = coming and f"To come, under the numbers left free: {coming}."
+
+    readme = ROOT / "README.md"
+    text = with_table(
+        readme.read_text(encoding="utf-8"),
+        "| lesson | what you do | minutes | after |",
+        [f"| [{o.title}](notebooks/{o.file}) | {o.does} | {o.minutes} | {o.papers} |" for o in lessons],
+    )
+    text = with_table(text, "| module | what is in it |", [f"| `{m}` | {said} |" for m, said in modules()])
+    out = {readme: with_line(text, "To come, ", coming) + "\n"}
+
+    for here, after in zip(lessons, [*lessons[1:], None], strict=True):
+        path = ROOT / "notebooks" / here.file
+        book = nbformat.read(path, as_version=4)
+        if after:
+            link = f"**Next lesson** [{after.title}]({after.file})"
+        else:
+            link = f"**The map** [{lessons[0].title}]({lessons[0].file})"
+        last = book.cells[-1]
+        if not NEXT.search(last.source):
+            raise ValueError(f"{path.name}: its last cell has no line that begins **Next lesson** [")
+        last.source = NEXT.sub(lambda _, link=link: link, last.source, count=1)
+        if here is lessons[0]:
+            rows = [f"| [{o.title}]({o.file}) | {o.does} | {o.minutes} |" for o in lessons]
+            last.source = with_table(last.source, "| lesson | you will | minutes |", rows)
+            last.source = with_line(last.source, "To come, ", coming)
+        out[path] = nbformat.writes(tidy(book)) + "\n"
+    return out
+
+
+if __name__ == "__main__":
+    for path, text in renewed().items():
+        if path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8", newline="\n")
+            print(path.relative_to(ROOT))
