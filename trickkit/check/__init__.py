@@ -121,12 +121,14 @@ class Exercise:
         LESSONS.setdefault(lesson, []).append(self.name)
         self.__doc__ = test.__doc__
 
-    def __call__(self, yours: Callable | None) -> Callable:
+    def __call__(self, yours: object) -> Callable:
         verdict = self.judge(yours)
         print(f"{self.name}: {verdict.sentence}")
-        return by_place(yours) if verdict.right else as_yours(self.by_place, yours)
+        if verdict.right and callable(yours):
+            return by_place(yours)
+        return as_yours(self.by_place, yours)
 
-    def judge(self, yours: Callable | None) -> Verdict:
+    def judge(self, yours: object) -> Verdict:
         """Whether this answer is right, and the sentence for it; a right one is remembered."""
         if wrong := self.objection(yours):
             return Verdict(False, wrong)
@@ -135,7 +137,7 @@ class Exercise:
         done = sum(f"{self.lesson}/{name}" in solved() for name in exercises)
         return Verdict(True, f"right. {done} of {len(exercises)} in this lesson.{note}")
 
-    def objection(self, yours: Callable | None) -> str | None:
+    def objection(self, yours: object) -> str | None:
         """The sentence for an answer that is not right, else None."""
         hint = f"Ask for check.{self.name}.hint() when you want one."
         if yours is None or yours is Ellipsis:
@@ -240,7 +242,7 @@ def as_yours(answer: Callable, yours: object) -> Callable:
         bound.apply_defaults()
         return answer(*list(bound.arguments.values())[:places])
 
-    called_as_yours.__signature__ = signature
+    called_as_yours.__signature__ = signature  # type: ignore[attr-defined]  # not in wraps' stub
     return by_place(called_as_yours)
 
 
@@ -323,7 +325,8 @@ def shaped(
         return wrong or f"your {what} has shape {shape}; {wanted} is wanted."
     if not tensor and np.asarray(value).dtype == object:
         return f"your {what} holds things that are no numbers."
-    if not (value.isfinite() if tensor else np.isfinite(np.asarray(value))).all():
+    finite = value.isfinite() if isinstance(value, torch.Tensor) else np.isfinite(np.asarray(value))
+    if not finite.all():
         return f"your {what} holds numbers that are not finite."
     return None
 
@@ -385,7 +388,7 @@ def as_array(value: object) -> object:
 
 def fresh_rng() -> np.random.Generator:
     """A generator seeded from torch's, which each judgement puts back."""
-    return np.random.default_rng(torch.randint(2**31, ()).item())
+    return np.random.default_rng(int(torch.randint(2**31, ())))
 
 
 def progress() -> None:

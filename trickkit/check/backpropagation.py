@@ -160,9 +160,6 @@ def relu_backward(yours):
         "this is max(a, 0), the way forward. On the way back it is g that passes or stops.": (
             np.maximum(a, 0)
         ),
-        "this is max(g, 0). A gradient may be negative; whether it passes depends on a.": (
-            np.maximum(g, 0)
-        ),
         "you multiplied by a. The slope of a unit that is on is 1, and 0 where it is off.": g * a,
         "the sign is turned. A unit that is on passes g as it is.": -right,
         "where a is negative you pass -g. There the slope is 0.": g * np.sign(a),
@@ -371,7 +368,15 @@ def fool(yours):
     return None
 
 
-def fool_sentence(moved, right, net, x, target, step_size, steps) -> str:
+def fool_sentence(
+    moved: np.ndarray,
+    right: np.ndarray,
+    net: backprop.Net,
+    x: np.ndarray,
+    target: np.ndarray,
+    step_size: float,
+    steps: int,
+) -> str:
     """What a wrong picture may be, and the sentence for it."""
     if np.array_equal(moved, x):
         return "the picture came back as it was. Each step: x = x - step_size * gx, then clip."
@@ -398,7 +403,14 @@ def fool_sentence(moved, right, net, x, target, step_size, steps) -> str:
     )
 
 
-def fool_mistakes(right, net, x, target, step_size, steps) -> dict[str, np.ndarray]:
+def fool_mistakes(
+    right: np.ndarray,
+    net: backprop.Net,
+    x: np.ndarray,
+    target: np.ndarray,
+    step_size: float,
+    steps: int,
+) -> dict[str, np.ndarray]:
     """The sentences for what wrong pictures may equal."""
     read = backprop.forward(net, x)[2].argmax(axis=1)
     unclipped = walk(net, x, target, step_size, steps, clip=False)
@@ -424,7 +436,9 @@ def fool_mistakes(right, net, x, target, step_size, steps) -> dict[str, np.ndarr
     }
 
 
-def batch_mistakes(net, x, target, step_size, steps) -> dict[str, np.ndarray]:
+def batch_mistakes(
+    net: backprop.Net, x: np.ndarray, target: np.ndarray, step_size: float, steps: int
+) -> dict[str, np.ndarray]:
     """The sentences for what wrong pictures may equal where there are several."""
     N = len(x)
     alone = x

@@ -101,8 +101,8 @@ def jittered(yours):
     """A step taken on a rolled picture, and the picture put back."""
     x = torch.rand(1, 3, 12, 15)
     network = bent_network()
-    down = torch.randint(1, 5, ()).item()
-    right = torch.randint(-9, -4, ()).item()
+    down = int(torch.randint(1, 5, ()))
+    right = int(torch.randint(-9, -4, ()))
     given = []
     gradient = torch.randn(1, 3, 12, 15)
 
@@ -221,7 +221,7 @@ def shaded(yours):
     lower.
     """
     network = bent_network()
-    images = torch.rand(2, 3, torch.randint(9, 15, ()).item() * 2, 20).requires_grad_(True)
+    images = torch.rand(2, 3, int(torch.randint(9, 15, ())) * 2, 20).requires_grad_(True)
     objective = written(yours("last"))
     if isinstance(objective, torch.Tensor) and (wrong := shaped(objective, images[:, 0, 0, 0])):
         return wrong

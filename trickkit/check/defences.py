@@ -255,7 +255,7 @@ def break_defence(yours):
     won, theirs, by_noise = (sum(share) / 8 for share in zip(*shares, strict=True))
     if won >= 0.93 * theirs:
         return None
-    full = torch.cat(full)
+    at_bound = torch.cat(full)
     asked = len(calls) / 8
     said = f"your images are misread under {won:.0%} of fresh draws, and {theirs:.0%} can be had. "
     if asked == 0:
@@ -277,12 +277,12 @@ def break_defence(yours):
             + f"Your attack saw the defence {asked:.0f} times in all. One draw's gradient is mostly"
             " noise: take the mean over sixteen or so, at each of twenty steps."
         )
-    if full.mean() > 0.95:
+    if at_bound.mean() > 0.95:
         return (
             said + "All your pixels went the full ε, as in one step. The slope changes on the way:"
             " twenty steps of ε/4."
         )
-    if full.quantile(0.1) < 0.15:
+    if at_bound.quantile(0.1) < 0.15:
         return said + "Some images stopped early. One lucky draw is no success: early_stop=False."
     return said + "More draws a step, more steps, no early stop: which of them is missing?"
 
@@ -299,8 +299,8 @@ def certificate(yours):
     """The class and certified radius from two sets of counts, or (-1, 0.0)."""
     for turn in range(24):
         case = ("clear", "all", "close", "split")[turn % 4]
-        classes = torch.randint(3, 9, ()).item()
-        n = torch.randint(300, 3000, ()).item()
+        classes = int(torch.randint(3, 9, ()))
+        n = int(torch.randint(300, 3000, ()))
         sigma = (0.25, 0.5, 2.0)[turn % 3]
         alpha = (0.001, 0.01)[turn % 2]
         label, other = torch.randperm(classes)[:2].tolist()
@@ -347,9 +347,9 @@ def judged(
     case: what is special about these counts.
     """
     label, best = defences.certificate(selection, counts, sigma=sigma, alpha=alpha)
-    favourite = selection.argmax().item()
-    n = counts.sum().item()
-    hits = counts[favourite].item()
+    favourite = int(selection.argmax())
+    n = int(counts.sum())
+    hits = int(counts[favourite])
     found = binomtest(hits, n, alternative="greater")
     p = found.proportion_ci(confidence_level=1 - alpha).low
     if label == -1:

@@ -139,7 +139,7 @@ def worst_case_loss(yours):
     }
     worst = images - eps * signs[:, None] * weights.sign()
     by_hand = F.softplus(-signs * (worst @ weights + bias)).mean()
-    return recognised(value, mistakes, same=partial(torch.isclose, rtol=1e-5)) or (
+    return recognised(value, mistakes, same=partial(torch.allclose, rtol=1e-5)) or (
         f"your loss is {value:.3f}; putting the worst change into each image by hand gives"
         f" {by_hand:.3f}. How far can ε per pixel push y(w·x + b) down?"
     )
@@ -210,7 +210,7 @@ def adversarial_loss(yours):
                 "you mixed the *pictures* and took one loss. Take the loss of each kind, and mix"
                 " the two numbers.": of_mixed,
             }
-            if wrong := recognised(value, mistakes, same=partial(torch.isclose, rtol=1e-5)):
+            if wrong := recognised(value, mistakes, same=partial(torch.allclose, rtol=1e-5)):
                 return wrong
             # Several mistakes can give nearly the same number once; they seldom do twice, so ask
             # other networks first.

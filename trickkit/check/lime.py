@@ -135,7 +135,7 @@ def weighted_ridge(yours):
 )
 def hide(yours):
     """Copies of a picture, each with some patches covered."""
-    channels = (1, 3)[torch.randint(2, ()).item()]
+    channels = (1, 3)[int(torch.randint(2, ()))]
     d = 6
     image = torch.rand(1, channels, 9, 7)
     cover = torch.rand(1, channels, 9, 7)
@@ -195,7 +195,7 @@ def pick(yours):
         weights = rng.normal(size=(9, 12)) * (rng.random((9, 12)) < 0.35) * loud
         right = lime.pick(weights, budget=budget)
         found = called(
-            yours, weights, budget, like=right, what="choice", keeps={"weights": weights}
+            yours, weights, budget, like=np.array(right), what="choice", keeps={"weights": weights}
         )
         if not np.issubdtype(found.dtype, np.integer):
             return (
@@ -234,7 +234,7 @@ def greedy(
     close: whether a feature that was seen counts no more.
     """
     left = importance.copy()
-    taken = []
+    taken: list[int] = []
     for _ in range(budget):
         gain = (weights != 0) @ left
         gain[taken] = -np.inf
@@ -310,7 +310,7 @@ def liar(yours):
                 f"your rows are no probabilities: they sum to {said.sum(1).min():.3g} to"
                 f" {said.sum(1).max():.3g}."
             )
-        for name in table:
+        for name in "abcde"[:d]:
             other = predict_proba(table.assign(**{name: 1 - table[name]}))
             still = np.abs(other - said)[:, 1] < 0.8
             if still.any():
@@ -318,7 +318,7 @@ def liar(yours):
                     f"with {d} columns, the answer does not change by 0.8 when {name} alone does,"
                     f" in {still.sum()} of {len(table)} rows. It is to hang on every column."
                 )
-        row = table.iloc[[torch.randint(len(table), ()).item()]]
+        row = table.iloc[[int(torch.randint(len(table), ()))]]
         explained = lime.explain_table(predict_proba, row, table, samples=2048)
         if np.abs(explained.weights).max() > 0.05:
             most = explained.weights[np.abs(explained.weights).argmax()]

@@ -18,7 +18,7 @@ LESSON = "02 linear_classifiers"
 )
 def nudge(yours):
     """Every number moved by ε so that the score rises most."""
-    n = torch.randint(2, 200, ()).item()
+    n = int(torch.randint(2, 200, ()))
     x = torch.randn(n)
     weights = torch.randn(n)
     eps = 0.01 + torch.rand(1).item()
@@ -61,8 +61,8 @@ def shortest(yours):
     biases = 3 * torch.randn(4)
     image = torch.rand(30)
     scores = weights @ image + biases
-    label = scores.argmax().item()
-    target = scores.argmin().item()
+    label = int(scores.argmax())
+    target = int(scores.argmin())
     right = linear.shortest(weights, biases, image, label, target)
     change = called(yours, weights, biases, image, label, target, like=image, what="change")
     if torch.allclose(change - image, right, atol=1e-4):

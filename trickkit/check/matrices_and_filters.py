@@ -144,7 +144,7 @@ def receptive_field(yours):
     if said == right:
         return None
     apart = [math.prod(s for _, s in steps[:i]) for i in range(5)]
-    total = [max(1, sum(s for _, s in steps[:i])) for i in range(4)]
+    totals = [sum(s for _, s in steps[:i]) for i in range(4)]
     last = [1, *(s for _, s in steps[:3])]
     mistakes = {
         "Your strides are missing: after a stride of 2,"
@@ -153,9 +153,10 @@ def receptive_field(yours):
             1 + sum((k - 1) * a for (k, _), a in zip(steps, apart[1:], strict=True))
         ),
         "A unit with no layer below sees 1 pixel, not 0.": right - 1,
-        "Strides multiply: after two strides of 2, neighbours are 4 pixels apart.": (
-            1 + sum((k - 1) * a for (k, _), a in zip(steps, total, strict=True))
-        ),
+        "Strides multiply: after two strides of 2, neighbours are 4 pixels apart.": [
+            1 + sum((k - 1) * far(a) for (k, _), a in zip(steps, totals, strict=True))
+            for far in (lambda a: max(1, a), lambda a: 1 + a)
+        ],
         "A kernel of 3 adds 2 neighbours, not 3: the middle one was seen already.": (
             1 + sum(k * a for (k, _), a in zip(steps, apart[:-1], strict=True))
         ),
@@ -166,7 +167,7 @@ def receptive_field(yours):
             seen(steps[::-1])
         ),
     }
-    found = [sentence for sentence, value in mistakes.items() if value == said]
+    found = [sentence for sentence, value in mistakes.items() if said in np.ravel(value)]
     if len(found) > 1:
         return None  # other layers tell which of them it is
     found.append(

@@ -23,9 +23,11 @@ def small_network() -> tuple[nn.Module, torch.Tensor, int, float]:
         .eval()
         .requires_grad_(False)
     )
-    network[1].weight *= 6  # so that the straight line of the gradient bends within ε
+    # so that the straight line of the gradient bends within ε
+    network[1].get_parameter("weight").mul_(6)
     images = torch.rand(2, 3, 8, 8).mul(1.4).sub(0.2).clamp(0, 1)
-    return network, images, torch.randint(5, ()).item(), torch.empty(()).uniform_(0.01, 0.05).item()
+    target = int(torch.randint(5, ()))
+    return network, images, target, torch.empty(()).uniform_(0.01, 0.05).item()
 
 
 def stays(moved: torch.Tensor, images: torch.Tensor, eps: float) -> str | None:
@@ -106,7 +108,7 @@ def many_steps(yours):
     gained = []
     for _ in range(20):
         network, images, target, eps = small_network()
-        asked = []
+        asked: list[int] = []
         counting = nn.Sequential(network)
         counting.register_forward_hook(lambda *_, asked=asked: asked.append(1))
         moved = called(

@@ -16,7 +16,7 @@ __all__ = ["cam", "gradient", "integrated_gradients", "progress", "top_pixels"]
 LESSON = "08 saliency"
 
 
-def network() -> nn.Module:
+def network() -> nn.Sequential:
     """A small smooth network: colour pictures (N, 3, 6, 6) -> logits (N, 4)."""
     return nn.Sequential(
         nn.Flatten(), nn.Linear(108, 16), nn.Tanh(), nn.Linear(16, 4)
@@ -83,7 +83,9 @@ def gradient(yours):
             grad.norm(dim=1)
         ),
         "every picture was asked about the targets of all. Each has its own: .gather(1, targets[:,"
-        " None]).": sum(score_gradient(model, x, k) for k in t).abs().amax(1),
+        " None]).": (
+            sum((score_gradient(model, x, k) for k in t), torch.zeros_like(x)).abs().amax(1)
+        ),
         "that is the map of the class the network says. Take the target's.": of_said.abs().amax(1),
         "that is the map of the first target, for every picture. Each has its own.": (
             score_gradient(model, x, t[0]).abs().amax(1)
@@ -110,7 +112,7 @@ def integrated_gradients(yours):
     model = network()
     x = torch.rand(3, 3, 6, 6)
     t = torch.randint(4, (3,))
-    model[1].weight.mul_(3)  # bent enough for one gradient to be wrong
+    model[1].get_parameter("weight").mul_(3)  # bent enough for one gradient to be wrong
     grey = torch.rand(()).mul(0.5).add(0.2).item()
     right = saliency.integrated_gradients(model, x, t, steps=300, baseline=grey)
     known = {

@@ -3,7 +3,7 @@
 import torch
 
 from trickkit import style
-from trickkit.check import called, exercise, progress, recognised
+from trickkit.check import Marks, called, exercise, progress, recognised
 
 __all__ = ["gram", "progress", "scattered", "style_loss"]
 LESSON = "15 style_transfer"
@@ -131,7 +131,7 @@ def style_loss(yours):
 
 def style_mistakes(
     now: list[torch.Tensor], wanted: list[torch.Tensor], right: torch.Tensor
-) -> dict[str, torch.Tensor]:
+) -> Marks:
     """The sentences for what a wrong loss of three layers may equal."""
     pairs = list(zip(now, wanted, strict=True))
     squares = [(g - a).square().sum() for g, a in pairs]

@@ -1,0 +1,33 @@
+"""What the lessons' tests share: a learner's answer, and how an exercise should take it."""
+
+import re
+
+import torch
+
+from trickkit import check
+
+
+def yours(function):
+    """A function as a learner might write it: a plain one, called by place."""
+    called = check.by_place(function)
+    return lambda *args: called(*args)
+
+
+def judged(exercise, function, times):
+    """What the exercise says of an answer, on fresh inputs each time."""
+    for seed in range(times):
+        torch.manual_seed(seed)  # a judgement puts it back, and all would be the same
+        yield exercise.judge(yours(function))
+
+
+def accepted(exercise, function, times=10):
+    for right, said in judged(exercise, function, times):
+        assert right and said.startswith("right. "), said
+
+
+def refused(exercise, function, says):
+    """Wrong, with the sentence that says so; for an answer that raises, `says` must tell that it
+    stopped: such a sentence quotes the line that raised, in which `says` itself may stand."""
+    for right, said in judged(exercise, function, 5):
+        assert not right and re.search(says, said), said
+        assert "stopped with" in says or not said.startswith("it stopped with"), said

@@ -1,0 +1,186 @@
+"""Lesson 06's exercises, answered wrongly in each way that has a sentence of its own."""
+
+import math
+
+import pytest
+import torch
+from scipy.stats import binomtest, norm
+
+from trickkit import attacks, defences
+from trickkit.check import defences as check
+
+from .answers import refused
+
+
+def rights(model, attempts, labels):
+    return torch.stack([model(x).argmax(1) == labels for x in attempts])
+
+
+def opened_where_it_is_flat(defence):
+    def opened(images):
+        out = defence(images)
+        slope = torch.autograd.grad(out.sum(), images, retain_graph=True)[0]
+        return out if slope.any() else images + (out - images).detach()
+
+    return opened
+
+
+def break_wrong(opened=True, draws=1, targeted=False, reach=1, **options):
+    def attack(model, defence, images, labels, eps):
+        through = defences.straight_through(defence) if opened else defence
+        steady = defences.averaged(lambda x: model(through(x)), draws=draws)
+        return attacks.pgd(steady, images, labels, eps=reach * eps, targeted=targeted, **options)
+
+    return attack
+
+
+def one_step_wrong(draws):
+    def attack(model, defence, images, labels, eps):
+        opened = defences.straight_through(defence)
+        return attacks.fgsm(
+            defences.averaged(lambda x: model(opened(x)), draws=draws), images, labels, eps=eps
+        )
+
+    return attack
+
+
+def silent_without_a_majority(*args):
+    label, radius = check.certificate.by_place(*args)
+    return (label, radius) if label >= 0 else None
+
+
+def lower(k, n, alpha):
+    return binomtest(k, n, alternative="greater").proportion_ci(1 - alpha).low
+
+
+def certify_wrong(bound=lower, chooser=0, power=1, abstain=True):
+    def answer(selection, counts, sigma, alpha):
+        label = (selection, counts)[chooser].argmax().item()
+        p = bound(int(counts[label]), int(counts.sum()), alpha)
+        return (label, sigma**power * norm.ppf(p)) if p > 0.5 or not abstain else (-1, 0.0)
+
+    return answer
+
+
+def hoeffding(k, n, alpha):
+    return k / n - math.sqrt(-math.log(alpha) / (2 * n))
+
+
+def radius_without_a_class(*args):
+    label, radius = certify_wrong(abstain=False)(*args)
+    return (label, radius) if radius > 0 else (-1, radius)
+
+
+WRONG = [
+    (check.withstood, lambda *a: rights(*a).any(0), r"every\* attempt fails"),
+    (check.withstood, lambda *a: ~rights(*a).all(0), "other way round"),
+    (check.withstood, lambda *a: rights(*a).float().mean(0), "an average"),
+    (check.withstood, lambda *a: rights(*a).float().mean(1).min(), "one number"),
+    (check.withstood, lambda *a: rights(*a)[0], "only the first"),
+    (check.withstood, lambda *a: rights(*a)[-1], "only the last"),
+    (check.withstood, lambda *a: rights(*a).float().mean(0) > 0.5, "majority wins"),
+    (check.withstood, lambda *a: rights(*a)[1:].all(0), "hold by your answer"),
+    (check.straight_through, lambda d: d, "gradient is zero"),
+    (check.straight_through, lambda d: lambda x: x, "as they came"),
+    (check.straight_through, lambda d: lambda x: d(x).detach(), "no gradient gets through"),
+    (check.straight_through, lambda d: lambda x: x + d(x) - x.detach(), "two gradients"),
+    (check.straight_through, opened_where_it_is_flat, "the gradient is the defence's own"),
+    (check.straight_through, lambda d: lambda x: 2 * x + (d(x) - 2 * x).detach(), "2.00 times"),
+    (
+        check.straight_through,
+        lambda d: lambda x: x + d(x).detach(),
+        "not what the defence puts out",
+    ),
+    (
+        check.straight_through,
+        lambda d: d(torch.rand(2, 1, 4, 4)),
+        "a function, from images to images, is wanted",
+    ),
+    (
+        check.break_defence,
+        break_wrong(opened=False, draws=10, early_stop=False),
+        "noise of the same size",
+    ),
+    (
+        check.break_defence,
+        break_wrong(targeted=True, draws=16, early_stop=False),
+        "noise of the same size",
+    ),
+    (
+        check.break_defence,
+        lambda m, d, x, y, e: attacks.fgsm(m, x, y, eps=e),
+        "never called the defence",
+    ),
+    (
+        check.break_defence,
+        lambda m, d, x, y, e: attacks.pgd(m, x, y, eps=e, early_stop=False),
+        "never called the defence",
+    ),
+    (check.break_defence, break_wrong(early_stop=False), "mostly noise"),
+    (check.break_defence, one_step_wrong(16), "mostly noise"),
+    (check.break_defence, one_step_wrong(200), "as in one step"),
+    (check.break_defence, break_wrong(draws=16), "One lucky draw is no success|no early stop"),
+    (
+        check.break_defence,
+        break_wrong(draws=16, reach=0.3, early_stop=False),
+        "You may use all of ε",
+    ),
+    (check.break_defence, break_wrong(reach=2), "lie within ε"),
+    (check.break_defence, lambda m, d, x, y, e: x + e, "stays in"),
+    (check.break_defence, lambda m, d, x, y, e: x, "as they came"),
+    (check.certificate, certify_wrong(abstain=False), "may be no majority"),
+    (
+        check.certificate,
+        certify_wrong(lambda k, n, a: binomtest(k, n).proportion_ci(1 - a).low),
+        "two-sided",
+    ),
+    (check.certificate, certify_wrong(lambda k, n, a: k / n), "as it was counted"),
+    (check.certificate, certify_wrong(chooser=1), "choose by selection"),
+    (check.certificate, certify_wrong(power=0), "σ is missing"),
+    (check.certificate, certify_wrong(power=2), "the variance"),
+    (
+        check.certificate,
+        lambda s, c, sigma, a: (s.argmax(), sigma * norm.ppf(1 - a)),
+        "alpha alone",
+    ),
+    (
+        check.certificate,
+        lambda s, c, sigma, a: (s.argmax(), sigma * lower(int(c[s.argmax()]), int(c.sum()), a)),
+        "σ·p",
+    ),
+    (
+        check.certificate,
+        lambda *a: check.certificate.by_place(*a)[1],
+        "your answer is a float; a pair, a class number and a radius",
+    ),
+    (check.certificate, lambda *a: (*check.certificate.by_place(*a), 1), "holds 3 things"),
+    (check.certificate, radius_without_a_class, "you abstain, and give a radius of"),
+    (
+        check.certificate,
+        lambda s, *a: (s.argmin(), check.certificate.by_place(s, *a)[1]),
+        "you answer class .* favourite of selection",
+    ),
+    (check.certificate, certify_wrong(hoeffding), "is certain. The bound is Clopper and Pearson's"),
+    (
+        check.certificate,
+        lambda *a: (a[0].argmax(), -check.certificate.by_place(*a)[1]),
+        "below 0. Is p the favourite's bound",
+    ),
+    (check.certificate, lambda *a: (-1, 0.0), "that is a majority"),
+    (check.certificate, silent_without_a_majority, "you return nothing where"),
+    (
+        check.certificate,
+        certify_wrong(lambda k, n, a: binomtest(k, n, alternative="less").proportion_ci(1 - a).low),
+        'binomtest wants alternative="greater"',
+    ),
+    (
+        check.certificate,
+        lambda s, c, sigma, a: defences.certificate(s, s, sigma=sigma, alpha=a),
+        "you abstain where",
+    ),
+]
+
+
+@pytest.mark.parametrize(("exercise", "function", "says"), WRONG)
+def test_each_way_of_being_wrong_has_its_sentence(exercise, function, says):
+    refused(exercise, function, says)
