@@ -5,8 +5,15 @@ STAMP := .venv/installed
 LESSON ?=
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --nbval -n 2
 TESTED := $(if $(LESSON),$(wildcard notebooks/$(LESSON)*.ipynb),tests notebooks)
+# A lesson's own tests stand in files that are called as the lesson is, but for its number.
+THEME = $(patsubst $(LESSON)_%,%,$(basename $(notdir $(TESTED))))
+OWN_TESTS = $(if $(LESSON),$(wildcard tests/test_$(THEME).py tests/check/test_$(THEME).py) \
+            tests/test_lessons.py -k '$(LESSON)_ or test_$(THEME)')
+NO_BROWSER := $(addprefix --ignore=tests/,test_browser.py test_dream_panel.py test_studio_page.py test_clone.py)
+DEVELOPER := .venv/developer
 
-.PHONY: help install course studio test test-solved quick test-portable lint bench papers lessons weights
+.PHONY: help install course studio test test-solved quick test-portable test-gpu coverage lint typecheck bench
+.PHONY: papers maps lessons lesson weights api
 
 help:           ## these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -22,6 +29,12 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
 	@touch $@
 
+# What only a developer needs, on top.
+$(DEVELOPER): $(STAMP)
+	@rm -f $@
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,dev]'
+	@touch $@
+
 course: $(STAMP)  ## install if needed, bring my_course/ up to date, open JupyterLab
 	@$(BIN)/python -m trickkit
 
@@ -30,21 +43,31 @@ studio: $(STAMP)  ## paint and dream your own photos, in the browser; ROOM=1 let
 
 test: $(STAMP)    ## the package's tests and every lesson; LESSON=03 runs one lesson
 	@test -n "$(TESTED)" || { echo "There is no lesson $(LESSON). There are: $(notdir $(wildcard notebooks/*.ipynb))"; exit 2; }
-	$(PYTEST) $(TESTED)
+	$(PYTEST) $(TESTED) $(OWN_TESTS)
 
 test-solved: $(STAMP)  ## every lesson once more, with every exercise solved
 	$(PYTEST) -m solved tests/test_lessons.py
 
 quick: $(STAMP)   ## the package's tests alone: no lessons, no browser
-	$(PYTEST) tests $(addprefix --ignore=tests/,test_browser.py test_dream_panel.py test_studio_page.py)
+	$(PYTEST) tests $(NO_BROWSER)
 
 test-portable: $(STAMP)  ## the lessons as on an older processor, one thread; then with this one's own instructions and two
 	ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 $(PYTEST) notebooks
 	OMP_NUM_THREADS=2 $(BIN)/python -m pytest -q --nbval notebooks
 
+test-gpu: $(STAMP) ## what a GPU could change: the lessons and the package's tests, on it
+	@$(BIN)/python -c 'import sys, torch; sys.exit(0 if torch.cuda.is_available() else "PyTorch sees no GPU here; the tests on the processor are `make test`.")'
+	$(BIN)/python -m pytest -q --nbval tests notebooks
+
+coverage: $(DEVELOPER) ## which lines of the package its own tests run (no lessons, no browser)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 tests $(NO_BROWSER) --cov=trickkit --cov-report=term:skip-covered
+
 lint: $(STAMP)    ## ruff on the package, the tests and the lessons
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+
+typecheck: $(DEVELOPER) ## mypy on the package
+	$(BIN)/python -m mypy
 
 bench: $(STAMP)   ## the same work by us and by other libraries (they are installed first)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $$($(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["bench"])')
@@ -60,5 +83,14 @@ papers: $(STAMP)  ## gather PAPERS.md from the lessons' stored outputs
 weights: $(STAMP) ## train what the course trained itself anew (data/weights, data/stickers): three quarters of an hour
 	$(BIN)/python -m trickkit.course.weights
 
+maps: $(STAMP)    ## bring the tables of lessons and modules, and the "Next lesson" lines, up to date
+	$(BIN)/python tools/maps.py
+
 lessons: $(STAMP) ## run the lessons and keep their outputs; LESSON=03 runs one
 	$(BIN)/python tools/refresh.py $(wildcard notebooks/$(LESSON)*.ipynb)
+
+lesson: $(STAMP)  ## begin a lesson that passes its tests: make lesson NAME=09_attention
+	$(BIN)/python tools/new_lesson.py $(NAME)
+
+api: $(DEVELOPER) ## the package's docstrings as pages, in build/api
+	$(BIN)/python -m pdoc --docformat markdown --template-directory tools/api --output-directory build/api trickkit

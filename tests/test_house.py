@@ -5,29 +5,18 @@ import collections
 import importlib
 import inspect
 import pkgutil
+import re
 import subprocess
 import sys
+import typing
 
 import pytest
+from maps import BELOW, FLOORS
 
-import trickkit
 from trickkit import data
 
 HOME = data.ROOT / "trickkit"
 FILES = sorted(HOME.rglob("*.py"))
-# The floors, from the ground up: a module imports from its own floor's families or from below.
-FLOORS = (
-    {"common"},
-    {"contract"},
-    {"data", "activations"},
-    {"models", "training"},
-    {"attacks", "rules", "backprop", "linear", "characters", "features", "dreams", "style"},
-    {"defences", "saliency", "lime", "mes", "fast_style"},
-    {"papers"},
-    {"plots"},
-    {"widgets"},
-    {"check", "course"},
-)
 # Public names that stand in more than one module, and why they may.
 SHARED = {
     "BATCH": "pictures at a time, as many as suit each method",
@@ -99,6 +88,58 @@ def test_every_public_function_says_what_it_does():
     assert not silent
 
 
+def defined(file):
+    """The functions of a file that stand in no other function, each with its class or None."""
+
+    def within(body, owner):
+        for node in body:
+            if isinstance(node, ast.ClassDef):
+                yield from within(node.body, node)
+            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                yield owner, node
+
+    return within(ast.parse(file.read_text(encoding="utf-8")).body, None)
+
+
+@pytest.mark.parametrize("file", FILES, ids=dotted)
+def test_every_function_says_its_types(file):
+    """Some of them, for mypy asks one that says some for all. Not so a function within another, nor
+    the check of an exercise, which takes whatever a learner wrote.
+    """
+    for _, node in defined(file):
+        said = [node.returns, *(getattr(part, "annotation", None) for part in ast.walk(node.args))]
+        exercise = any(ast.unparse(d).startswith("exercise(") for d in node.decorator_list)
+        assert any(said) or exercise, node.name
+
+
+def raised(node, names):
+    """The exceptions that a function raises itself, and not by raising again what it caught."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(child, ast.Raise) and child.exc:
+            made = child.exc.func if isinstance(child.exc, ast.Call) else child.exc
+            made = eval(ast.unparse(made), names)
+            yield made if inspect.isclass(made) else typing.get_type_hints(made)["return"]
+        yield from raised(child, names)
+
+
+@pytest.mark.parametrize("file", FILES, ids=dotted)
+def test_every_public_function_says_what_it_raises(file):
+    """By the exception's name, in its last paragraph; a constructor or forward may leave it to the
+    class.
+    """
+    names = vars(importlib.import_module(dotted(file))) if file.stem != "__main__" else {}
+    for owner, node in defined(file):
+        in_class = owner and node.name in ("__init__", "forward")
+        if node.name.startswith("_") and not in_class or owner and owner.name.startswith("_"):
+            continue
+        docs = [ast.get_docstring(n) or "" for n in ([node, owner] if in_class else [node])]
+        said = " ".join(re.findall(r"^Raises? .*", "\n".join(docs), re.MULTILINE | re.DOTALL))
+        for exception in raised(node, names):
+            assert re.search(rf"\b{exception.__name__}\b", said), f"{node.name}: {exception}"
+
+
 def test_a_name_has_one_meaning():
     homes = collections.defaultdict(set)
     for module in modules():
@@ -137,13 +178,9 @@ def test_imports_run_one_way_and_leave_private_names_alone(file):
         if full.split(".")[1:2] in (["show"], []):
             continue
         if full.split(".")[1] != module.split(".")[1]:
-            assert floor(full) < floor(module) or floor(full) == floor(module) < 6, (
+            assert floor(full) < floor(module) or floor(full) == floor(module) <= len(BELOW), (
                 f"{module} takes {name} from {source}, which stands on a higher floor"
             )
-
-
-def test_every_module_has_a_floor():
-    assert set().union(*FLOORS) == set(trickkit.MODULES)
 
 
 def test_no_circle():

@@ -1,6 +1,9 @@
+import ast
 import json
 
+import numpy as np
 import pytest
+import torch
 
 from trickkit import data, papers
 from trickkit.papers import Row, compare
@@ -39,7 +42,7 @@ def test_a_number_outside_its_band_fails_the_run():
         AssertionError, match="toy-chance: ours is 0.2, outside its band 0.04 to 0.05"
     ):
         compare(Row(TOY, 0.2, (0.04, 0.05), why="a bug"))
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="ours is nan, outside"):
         compare(Row(TOY, float("nan"), (0.04, 0.05), why="a bug"))
 
 
@@ -50,7 +53,16 @@ def test_a_difference_needs_a_reason_and_an_id_must_exist():
         compare(Row("karpathy2015/toy-chances", 0.2, (0, 1)))
 
 
+@pytest.mark.parametrize("kind", [list, tuple, np.array, torch.tensor])
+def test_runs_may_come_in_anything_that_holds_numbers(kind):
+    row = compare(Row(TOY, kind([0.25, 0.75]), (0, 1), why="two runs")).rows[0]
+    assert row["ours"] == "0.5000 ± 0.3536"
+    with pytest.raises(ValueError, match="ours is '0.0474'; a number"):
+        compare(Row(TOY, "0.0474", (0, 1)))
+
+
 def test_every_papers_number_says_where_it_stands():
+    assert papers.reported()
     for id_, row in papers.reported().items():
         assert row["paper"] and row["where"] and row["quantity"], id_
         assert row["value"] or row["settings"], id_
@@ -72,3 +84,28 @@ def test_the_table_in_both_forms():
         and "| 0.0474 | 0.0474 " in bundle["text/plain"]
     )
     json.dumps(bundle[papers.MIME])
+
+
+def rows_of_lessons():
+    """Every Row(…) that a lesson writes, as (lesson, its syntax tree)."""
+    for path in sorted((data.ROOT / "notebooks").glob("*.ipynb")):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            if cell["cell_type"] == "code":
+                for node in ast.walk(ast.parse("".join(cell["source"]))):
+                    if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Row":
+                        yield path.name, node
+
+
+def test_no_band_takes_in_everything():
+    """A band that hangs on what it holds, or spans all percents, could not fail."""
+    seen = 0
+    for lesson, row in rows_of_lessons():
+        _, ours, band = row.args
+        names = [{n.id for n in ast.walk(part) if isinstance(n, ast.Name)} for part in (ours, band)]
+        assert not names[0] & names[1], f"{lesson}: {ast.unparse(row)}"
+        if not names[1]:
+            low, high = ast.literal_eval(band)
+            percent = papers.reported()[ast.literal_eval(row.args[0])]["unit"] == "%"
+            assert low <= high and not (percent and high - low > 50), f"{lesson}: {ast.unparse(row)}"
+            seen += 1
+    assert seen > 40

@@ -96,7 +96,7 @@ def test_an_interrupted_delivery_leaves_whole_files(course, monkeypatch):
         raise OSError("no space left on device")
 
     monkeypatch.setattr(data.os, "replace", pulled_plug)
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="no space left"):
         setup.deliver(*course)
     monkeypatch.undo()
     assert files(course[1])["00_a.ipynb"] == "a1"
@@ -184,16 +184,28 @@ def test_every_requirement_is_pinned_and_no_host_is_named():
     ]
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!+_-]+", line) for line in lines)
     pinned = {re.sub("[-_.]+", "-", line.partition("==")[0]).lower() for line in lines}
-    wanted = {*project["dependencies"], *project["optional-dependencies"]["test"]}
+    extras = project["optional-dependencies"]
+    wanted = {*project["dependencies"], *extras["test"], *extras["dev"]}
     assert wanted <= pinned
-    assert project["version"] == trickkit.__version__
+
+
+def test_one_version_everywhere():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    newest = re.search(r"^## (\S+) · (\S+)$", changes, re.MULTILINE)
+    assert newest[1] == version == trickkit.__version__ == cited["version"]
+    assert newest[2] == str(cited["date-released"])
 
 
 def test_the_readme_maps_every_lesson():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for lesson in (ROOT / "notebooks").glob("*.ipynb"):
+    lessons = list((ROOT / "notebooks").glob("*.ipynb"))
+    targets = re.findall(r"\]\(([^)#]+)\)", readme)
+    assert lessons and targets
+    for lesson in lessons:
         assert f"notebooks/{lesson.name}" in readme, lesson.name
-    for target in re.findall(r"\]\(([^)#]+)\)", readme):
+    for target in targets:
         assert target.startswith("http") or (ROOT / target).exists(), target
 
 

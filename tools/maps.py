@@ -16,20 +16,15 @@ from typing import NamedTuple
 import nbformat
 from tidy import tidy
 
+import trickkit
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # The floors of the package, from the ground up: a module imports from its own floor or from below.
-FLOORS = (
-    ("common",),
-    ("contract",),
-    ("data", "activations"),
-    ("models", "training"),
-    ("attacks", "rules", "backprop", "linear", "characters", "features", "dreams", "style"),
-    ("defences", "saliency", "lime", "mes", "fast_style"),
-    ("papers",),
-    ("plots",),
-    ("widgets",),
-    ("check", "course"),
-)
+# Between `training` and `papers` stands every other module: the methods.
+BELOW = (("common",), ("contract",), ("data", "activations"), ("models", "training"))
+ABOVE = (("papers",), ("plots",), ("widgets",), ("check", "course"))
+METHODS = sorted(set(trickkit.MODULES) - {name for floor in BELOW + ABOVE for name in floor})
+FLOORS = (*BELOW, tuple(METHODS), *ABOVE)
 TO_COME = {
     9: "attention",
     10: "the information bottleneck",
@@ -73,18 +68,20 @@ def lesson(path: pathlib.Path) -> Lesson:
 
 
 def modules() -> list[tuple[str, str]]:
-    """The package's modules and their first paragraphs, floor by floor; of `check` only the door."""
+    """The package's modules with the first paragraph of each; of `check` only the door's."""
     out = []
     for name in (name for floor in FLOORS for name in floor):
         home = ROOT / "trickkit" / name
-        files = [home.with_suffix(".py")]
-        if home.is_dir():
-            files = [home / "__init__.py", *([] if name == "check" else sorted(home.glob("[a-z]*.py")))]
-        for file in files:
-            full = name if len(files) == 1 or file.stem == "__init__" else f"{name}.{file.stem}"
-            said = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))
-            out.append((full, " ".join(said.partition("\n\n")[0].split())))
-    return out
+        inside = sorted(home.glob("[a-z]*.py")) if name != "check" else []
+        door = home / "__init__.py" if home.is_dir() else home.with_suffix(".py")
+        out += [(name, door), *((f"{name}.{file.stem}", file) for file in inside)]
+    return [(name, first_paragraph(file)) for name, file in out]
+
+
+def first_paragraph(file: pathlib.Path) -> str:
+    """The first paragraph of a module's docstring, on one line."""
+    said = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+    return " ".join(said.partition("\n\n")[0].split())
 
 
 def with_table(text: str, head: str, rows: list[str]) -> str:
@@ -113,9 +110,14 @@ def renewed() -> dict[pathlib.Path, str]:
     text = with_table(
         readme.read_text(encoding="utf-8"),
         "| lesson | what you do | minutes | after |",
-        [f"| [{o.title}](notebooks/{o.file}) | {o.does} | {o.minutes} | {o.papers} |" for o in lessons],
+        [
+            f"| [{o.title}](notebooks/{o.file}) | {o.does} | {o.minutes} | {o.papers} |"
+            for o in lessons
+        ],
     )
-    text = with_table(text, "| module | what is in it |", [f"| `{m}` | {said} |" for m, said in modules()])
+    text = with_table(
+        text, "| module | what is in it |", [f"| `{m}` | {said} |" for m, said in modules()]
+    )
     out = {readme: with_line(text, "To come, ", coming) + "\n"}
 
     for here, after in zip(lessons, [*lessons[1:], None], strict=True):
@@ -127,7 +129,9 @@ def renewed() -> dict[pathlib.Path, str]:
             link = f"**The map** [{lessons[0].title}]({lessons[0].file})"
         last = book.cells[-1]
         if not NEXT.search(last.source):
-            raise ValueError(f"{path.name}: its last cell has no line that begins **Next lesson** [")
+            raise ValueError(
+                f"{path.name}: its last cell has no line that begins **Next lesson** ["
+            )
         last.source = NEXT.sub(lambda _, link=link: link, last.source, count=1)
         if here is lessons[0]:
             rows = [f"| [{o.title}]({o.file}) | {o.does} | {o.minutes} |" for o in lessons]

@@ -1,6 +1,6 @@
 """Run lessons from top to bottom and keep their outputs, the way they are committed.
 
-    python tests/refresh.py notebooks/03_panda_to_vulture.ipynb …
+    python tools/refresh.py notebooks/03_panda_to_vulture.ipynb …
 
 What only a live kernel can use is left out (widgets, the HTML twin of a picture), so that GitHub
 and paper show the picture.
@@ -13,6 +13,7 @@ import sys
 
 import nbformat
 from nbclient import NotebookClient
+from tidy import tidy
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 QUIET = {"TQDM_DISABLE": "1", "TRICKKIT_PROGRESS": ""}  # no bars, and no learner's progress touched
@@ -32,23 +33,6 @@ def run(book: nbformat.NotebookNode, folder: pathlib.Path) -> nbformat.NotebookN
         coalesce_streams=True,
     )
     return client.execute()
-
-
-def tidy(book: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """A notebook as it is committed."""
-    book.metadata = {
-        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-        "language_info": {"name": "python"},
-    }
-    for place, cell in enumerate(book.cells):
-        cell.id = f"cell-{place:02d}"
-        cell.metadata = {"tags": cell.metadata.tags} if cell.metadata.get("tags") else {}
-        for output in cell.get("outputs", []):
-            mimes = output.get("data", {})
-            mimes.pop("application/vnd.jupyter.widget-view+json", None)
-            if any(mime.startswith("image/") for mime in mimes):
-                mimes.pop("text/html", None)
-    return book
 
 
 def show_off(book: nbformat.NotebookNode) -> None:

@@ -3,7 +3,7 @@ read as an edit; no metadata but the lesson's own; no outputs that only a live k
 
     python tools/tidy.py notebooks/03_panda_to_vulture.ipynb …
 
-Names the lessons that it changed, and then ends with 1, for pre-commit.
+Prints the names of those that it changed.
 """
 
 import pathlib
@@ -100,15 +100,12 @@ def tidy(book: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def main(paths: list[str]) -> None:
-    changed = []
     for path in map(pathlib.Path, paths):
         before = path.read_text(encoding="utf-8")
         after = nbformat.writes(tidy(nbformat.reads(before, as_version=4))) + "\n"
         if after != before:
             path.write_text(after, encoding="utf-8", newline="\n")
-            changed.append(str(path))
-    if changed:
-        sys.exit("Laid out anew: " + ", ".join(changed))
+            print(path)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,95 @@
+"""What a developer runs: lessons laid out, maps made anew, a lesson begun."""
+
+import maps
+import nbformat
+import new_lesson
+import pytest
+import tidy
+
+from trickkit import data
+
+LESSONS = sorted((data.ROOT / "notebooks").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize(
+    "text, wanted",
+    [
+        ("One. Two? “Three!” Four", "One.\nTwo?\n“Three!”\nFour"),
+        ("A line\nthat goes on. *Next*\nline.", "A line that goes on.\n*Next* line."),
+        ("- An item. Its second.\n- b", "- An item.\n  Its second.\n- b"),
+        ("See Fig. 2 of Olah et al. 2017, p. 3.", None),
+        ("The sum $a_1. B$ and `x. Y` and *never. So*.", None),
+        ("Grows like 0.5 · n. 2,560 do.", "Grows like 0.5 · n.\n2,560 do."),
+        ("| a. B | c. D |\n| --- | --- |", None),
+        ("# A title. Of two", None),
+        ("```\nx. Y\n```\nA. Text.", None),
+        ("$$\nx. Y\n$$", None),
+        ("A break that is meant.  \nNext.", None),
+    ],
+)
+def test_one_sentence_a_line(text, wanted):
+    wanted = text if wanted is None else wanted
+    assert tidy.one_sentence_a_line(text) == wanted
+    assert tidy.one_sentence_a_line(wanted) == wanted
+
+
+def test_tidying_keeps_what_a_lesson_says(tmp_path, capsys):
+    book = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_markdown_cell("One. Two.")],
+        metadata={"trickkit": {"does": "x"}, "widgets": {"state": 1}},
+    )
+    path = tmp_path / "a.ipynb"
+    nbformat.write(book, path)
+    tidy.main([str(path)])
+    assert capsys.readouterr().out == f"{path}\n"
+    tidied = nbformat.read(path, as_version=4)
+    assert tidied.cells[0].source == "One.\nTwo."
+    assert tidied.metadata["trickkit"] == {"does": "x"} and "widgets" not in tidied.metadata
+    tidy.main([str(path)])  # a second time there is nothing to do
+    assert not capsys.readouterr().out
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
+def test_a_lesson_is_laid_out_as_it_is_committed(path):
+    before = path.read_text(encoding="utf-8")
+    assert nbformat.writes(tidy.tidy(nbformat.reads(before, as_version=4))) + "\n" == before, (
+        "run python tools/tidy.py notebooks/*.ipynb"
+    )
+
+
+def test_the_maps_are_fresh():
+    stale = [
+        path.name
+        for path, text in maps.renewed().items()
+        if path.read_text(encoding="utf-8") != text
+    ]
+    assert not stale, "run make maps"
+
+
+def test_nothing_that_is_committed_says_todo():
+    for folder, pattern in (("notebooks", "*.ipynb"), ("trickkit", "**/*.py"), ("data", "*.csv")):
+        for path in (data.ROOT / folder).glob(pattern):
+            assert "TODO" not in path.read_text(encoding="utf-8"), path
+
+
+def test_a_lesson_without_a_header_is_refused(tmp_path):
+    path = tmp_path / "09_x.ipynb"
+    nbformat.write(new_lesson.notebook("%% text\n# A title alone"), path)
+    with pytest.raises(ValueError, match="09_x.ipynb: wanted are"):
+        maps.lesson(path)
+
+
+@pytest.mark.parametrize(
+    "name, error, words",
+    [
+        ("attention", ValueError, "called like 09_attention"),
+        ("09-attention", ValueError, "called like"),
+        ("00_attention", FileExistsError, "00_start_here.ipynb"),
+        ("09_saliency", FileExistsError, "saliency.py"),
+    ],
+)
+def test_a_name_that_will_not_do_writes_nothing(name, error, words):
+    papers = (data.DATA / "papers.csv").read_bytes()
+    with pytest.raises(error, match=words):
+        new_lesson.begin(name)
+    assert (data.DATA / "papers.csv").read_bytes() == papers
