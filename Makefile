@@ -9,7 +9,8 @@ TESTED := $(if $(LESSON),$(wildcard notebooks/$(LESSON)*.ipynb),tests notebooks)
 THEME = $(patsubst $(LESSON)_%,%,$(basename $(notdir $(TESTED))))
 OWN_TESTS = $(if $(LESSON),$(wildcard tests/test_$(THEME).py tests/check/test_$(THEME).py) \
             tests/test_lessons.py -k '$(LESSON)_ or test_$(THEME)')
-NO_BROWSER := $(addprefix --ignore=tests/,test_browser.py test_dream_panel.py test_studio_page.py test_clone.py)
+# What runs a lesson or drives a browser.
+NO_BROWSER := $(addprefix --ignore=tests/,test_browser.py test_dream_panel.py test_studio_page.py test_clone.py test_benchmarks.py)
 DEVELOPER := .venv/developer
 
 .PHONY: help install course studio test test-solved quick test-portable test-gpu coverage lint typecheck bench
@@ -69,13 +70,9 @@ lint: $(STAMP)    ## ruff on the package, the tests and the lessons
 typecheck: $(DEVELOPER) ## mypy on the package
 	$(BIN)/python -m mypy
 
-bench: $(STAMP)   ## the same work by us and by other libraries (they are installed first)
+bench: $(STAMP)   ## on the processor, the same work by us and by other libraries (they are installed first)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $$($(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["bench"])')
-	$(BIN)/python benchmarks/attacks.py
-	$(BIN)/python benchmarks/saliency.py
-	$(BIN)/python benchmarks/art.py
-	$(BIN)/python benchmarks/explanations.py
-	$(BIN)/python benchmarks/rules.py
+	@for script in benchmarks/bench_*.py; do echo "== $$script"; CUDA_VISIBLE_DEVICES= $(BIN)/python $$script || exit; done
 
 papers: $(STAMP)  ## gather PAPERS.md from the lessons' stored outputs
 	$(BIN)/python -m trickkit.papers

@@ -11,12 +11,20 @@ import socket
 import subprocess
 import time
 
+import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from trickkit import data
 from trickkit.course import setup, studio
 
 PROGRAM = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+def require_chromium() -> None:
+    """Skip the test where there is no Chromium, and say so; where CI is set, fail it."""
+    if not PROGRAM:
+        end = pytest.fail if os.environ.get("CI") else pytest.skip
+        end("there is no Chromium on this machine: apt-get install chromium")
 
 
 @contextlib.contextmanager

@@ -23,24 +23,34 @@ def pictures(n: int = 6) -> torch.Tensor:
     return torch.rand(n, 3, 8, 8).mul(1.3).sub(0.15).clamp(0, 1)  # some pixels black, some white
 
 
+def cross_entropy(logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+    return F.cross_entropy(logits, label.expand(len(logits)), reduction="none")
+
+
+def score(logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+    return logits[:, label.item()]
+
+
+def slopes(net: nn.Module, image: torch.Tensor, label: torch.Tensor, *, loss) -> torch.Tensor:
+    """The slope of a loss at each number of one image, by trying: a little up, a little down."""
+    nudges = 1e-6 * torch.eye(image.numel()).to(image).view(-1, *image.shape[1:])
+    up, down = (loss(net(image + nudge), label) for nudge in (nudges, -nudges))
+    return ((up - down) / 2e-6).view_as(image)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_fgsm_is_the_papers_formula(seed):
-    net = network(seed)
-    x = pictures()
+    """Its sign is that of slopes found by trying, one image at a time."""
+    net = network(seed).double()
+    x = pictures().double()
     y = torch.randint(5, (6,))
-    eps = 0.03
-    for sign, targeted in ((1, False), (-1, True)):
-        expected = []
-        for i in range(6):  # one image at a time, with numerical slopes of the loss
-            image = x[[i]].double().requires_grad_(True)
-            loss = F.cross_entropy(network(seed).double()(image), y[[i]])
-            expected.append(
-                image.detach() + sign * eps * torch.autograd.grad(loss, image)[0].sign()
-            )
-        expected = torch.cat(expected).clamp(0, 1).float()
-        agree = (attacks.fgsm(net, x, y, eps=eps, targeted=targeted) - expected).abs() < 1e-6
-        # a slope of 1e-9 may have another sign in single precision
-        assert agree.float().mean() > 0.999
+    slope = torch.cat([slopes(net, x[[i]], y[[i]], loss=cross_entropy) for i in range(6)])
+    clear = slope.abs() > 1e-8  # below that, the sign of a difference is rounding
+    assert clear.double().mean() > 0.95
+    for way, targeted in ((1, False), (-1, True)):
+        expected = (x + way * 0.03 * slope.sign()).clamp(0, 1)
+        found = attacks.fgsm(net, x, y, eps=0.03, targeted=targeted)
+        assert torch.allclose(found[clear], expected[clear], atol=1e-9)
 
 
 def test_score_gradient_against_finite_differences():
@@ -69,6 +79,18 @@ def test_one_step_raises_the_score_by_what_the_gradient_promises():
         inside = ((x > eps) & (x < 1 - eps)).float()
         promised = eps * (contract.score_gradient(net, x, 2).abs() * inside).flatten(1).sum(1)
         assert (gain > 0.9 * promised).all()
+
+
+def test_one_step_moves_every_pixel_by_eps_and_stays_a_picture():
+    net = network(2).double()
+    x = pictures().double()
+    y = torch.tensor([0, 1, 2, 3, 4, 0])
+    slope = torch.cat([slopes(net, x[[i]], y[[i]], loss=score) for i in range(6)])
+    clear = slope.abs() > 1e-8
+    expected = (x + 0.03 * slope.sign()).clamp(0, 1)
+    found = attacks.one_step(net, x, y, eps=0.03)
+    assert torch.allclose(found[clear], expected[clear], atol=1e-9)
+    assert found.min() >= 0 and found.max() <= 1
 
 
 def pgd_in_numpy(net, x, y, eps, steps, step, norm, targeted):
@@ -114,6 +136,15 @@ def test_pgd_against_another_writing_of_it(norm, targeted):
     assert torch.allclose(ours, theirs, atol=1e-9)
 
 
+def test_many_steps_are_targeted_pgd_with_steps_of_a_quarter():
+    net = network(3).double()
+    x = pictures().double()
+    y = torch.randint(5, (6,))
+    for steps in (1, 2, 7):
+        theirs = pgd_in_numpy(net, x, y, 0.05, steps, 0.05 / 4, "linf", True)
+        assert torch.allclose(attacks.many_steps(net, x, y, eps=0.05, steps=steps), theirs)
+
+
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 @pytest.mark.parametrize("early_stop", [True, False])
 @pytest.mark.parametrize("targeted", [True, False])
@@ -127,10 +158,11 @@ def test_pgd_stays_a_picture_inside_the_ball(norm, early_stop, targeted):
     assert (size <= eps * 1.00001 + 1e-6).all() and torch.equal(moved[0], x[0])
 
 
-def test_stopping_early_fools_as_many_and_calls_less():
+@pytest.mark.parametrize("targeted", [True, False])
+def test_stopping_early_fools_as_many_and_calls_less(targeted):
     net = network(5)
     x = pictures(40)
-    y = net(x).argmax(1)
+    y = net(x).topk(2).indices[:, int(targeted)]  # what it reads, or the next likeliest
     calls = {True: 0, False: 0}
     fooled = {}
     for early in (True, False):
@@ -139,7 +171,8 @@ def test_stopping_early_fools_as_many_and_calls_less():
             calls[early] += len(images)
             return net(images)
 
-        fooled[early] = net(attacks.pgd(counting, x, y, eps=0.05, early_stop=early)).argmax(1) != y
+        moved = attacks.pgd(counting, x, y, eps=0.05, targeted=targeted, early_stop=early)
+        fooled[early] = (net(moved).argmax(1) == y) == targeted
     assert (fooled[True] >= fooled[False]).all() and fooled[True].float().mean() > 0.5
     assert calls[True] < calls[False] / 2
 
@@ -162,6 +195,9 @@ def test_random_start_fills_the_ball_evenly():
     assert flat.norm(dim=1).max() <= 1.0001
     # area grows with the square of the radius
     assert abs((flat.norm(dim=1) < 0.5).float().mean() - 0.25) < 0.03
+    box = attacks.random_in_ball(x, radius, norm="linf", seed=0).flatten()
+    assert box.abs().max() <= 1 and abs(box.mean()) < 0.03
+    assert abs((box.abs() < 0.5).float().mean() - 0.5) < 0.03
 
 
 def test_many_steps_go_further_than_one():

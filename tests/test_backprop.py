@@ -79,9 +79,9 @@ def test_a_layers_gradient_is_a_sum_of_outer_products():
 
 
 def test_relu_stops_what_was_off():
-    g = np.array([[1.0, -2.0, 3.0]])
-    a = np.array([[0.5, 2.0, -1.0]])
-    assert (backprop.relu_backward(g, a) == [[1, -2, 0]]).all()
+    g = np.array([[1.0, -2.0, 3.0, 4.0]])
+    a = np.array([[0.5, 2.0, -1.0, 0.0]])
+    assert (backprop.relu_backward(g, a) == [[1, -2, 0, 0]]).all()
 
 
 def test_a_step_against_the_gradient_lowers_the_loss():
@@ -99,6 +99,8 @@ def test_fool_raises_the_target_within_bounds_and_touches_nothing_else():
         net, x, y, _ = problem(seed)
         kept = [part.copy() for part in (x, *net)]
         target = (y + 1) % 4
+        one = backprop.fool(net, x, target, step_size=0.5, steps=1)
+        assert np.allclose(one, np.clip(x - 0.5 * by_autograd(net, x, target)[0], 0, 1))
         moved = backprop.fool(net, x, target, step_size=0.5, steps=30)
         losses = [backprop.cross_entropy(backprop.forward(net, z)[2], target) for z in (x, moved)]
         assert losses[1] < losses[0] and moved.min() >= 0 and moved.max() <= 1
@@ -117,16 +119,22 @@ def test_finite_differences_of_a_square_and_of_whole_numbers():
     at = np.array([[1, 2], [3, 4]])
     slopes = backprop.finite_differences(lambda z: (z**2).sum(), at)
     assert np.allclose(slopes, 2 * at) and (at == [[1, 2], [3, 4]]).all()
+    # at the bottom of a steep valley a step to one side would see a slope of 0.01
+    assert np.allclose(backprop.finite_differences(lambda z: 1e4 * z @ z, np.zeros(2)), 0)
 
 
 def test_compare_tells_exact_from_close_from_wrong(capsys):
     right = np.array([1.0, -2.0])
     assert backprop.compare_gradients("same", right, right) and backprop.compare_gradients(
-        "near", right + 1e-9, right
+        "near", right + [0, 1e-9], right
     )
     assert not backprop.compare_gradients(
         "off", right + 1e-5, right
     ) and not backprop.compare_gradients("nan", right * np.nan, right)
+    for size in (1e-9, 1e9):  # close is a share of the gradient, however large that is
+        near, off = ((1 + by) * size * right for by in (1e-7, 1e-5))
+        assert backprop.compare_gradients("near", near, size * right)
+        assert not backprop.compare_gradients("off", off, size * right)
     lines = capsys.readouterr().out.splitlines()
     assert (
         "exact yes   close yes" in lines[0]

@@ -2,11 +2,11 @@
 photo and a bad file."""
 
 import io
-import os
 import re
 
+import browser
 import pytest
-from browser import PROGRAM, chromium, copy_of, jupyterlab, run_all
+from browser import chromium, copy_of, jupyterlab, require_chromium, run_all
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -17,13 +17,22 @@ LESSON = "03_panda_to_vulture.ipynb"
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    if not PROGRAM and not os.environ.get("CI"):
-        pytest.skip("there is no Chromium on this machine: apt-get install chromium")
+    require_chromium()
     folder = tmp_path_factory.mktemp("lab")
     copy_of(LESSON, folder)
     with jupyterlab(folder) as address, chromium() as page:
         run_all(page, address.format(LESSON))
         yield page
+
+
+@pytest.mark.parametrize(("ci", "end"), [("1", "Failed"), ("", "Skipped")])
+def test_without_a_browser_a_machine_that_tests_all_fails(monkeypatch, ci, end):
+    monkeypatch.setattr(browser, "PROGRAM", None)
+    monkeypatch.setenv("CI", ci)
+    # not raises(Failed): a skip would end this test too, and nobody would see it
+    with pytest.raises(BaseException, match="there is no Chromium") as ended:
+        browser.require_chromium()
+    assert type(ended.value).__name__ == end
 
 
 def picture(page):

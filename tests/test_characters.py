@@ -4,6 +4,7 @@ import tokenize
 
 import pytest
 import torch
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from trickkit import characters, data
 
@@ -53,6 +54,32 @@ def test_the_trained_reader_guesses_modules_it_never_saw():
     texts = [text[:3000] for text in characters.library(held_out=True)]
     assert len(texts) == len(characters.HELD_OUT)
     assert characters.bits_per_character(characters.trained(), texts) < 2.4
+
+
+def test_forget_gates_begin_open():
+    gates = characters.untrained().lstm.bias_ih_l0.view(4, -1).mean(1)
+    assert gates.tolist() == pytest.approx([0, 1, 0, 0], abs=0.05)
+
+
+def test_training_goes_on_from_where_it_was_by_steps_of_a_bounded_gradient():
+    class Watched(characters.Reader):
+        def forward(self, codes, state=None):
+            begun.append(state is None)
+            logits, state = super().forward(codes, state)
+            return 100 * logits, state
+
+    begun, sizes = [], []
+    watch = register_optimizer_step_pre_hook(
+        lambda optimizer, *_: sizes.append(
+            torch.cat([p.grad.flatten() for p in optimizer.param_groups[0]["params"]]).norm().item()
+        )
+    )
+    torch.manual_seed(0)
+    characters.train(Watched(8), ["abc" * 100], steps=7, lr=0.1, streams=2, length=40)
+    watch.remove()
+    # 150 characters a stream: three pieces of 40 and one to foretell, then from the beginning
+    assert begun == [True, False, False, True, False, False, True]
+    assert len(sizes) == 7 and max(sizes) == pytest.approx(1, abs=1e-3)
 
 
 def test_training_lowers_the_cost_and_repeats_itself():

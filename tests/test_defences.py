@@ -62,6 +62,22 @@ def test_adversarial_spoils_up_to_an_eps_that_grows(natural):
         )
 
 
+def test_noise_has_its_spread_and_comes_after_the_shift(natural):
+    dice = torch.Generator().manual_seed(0)
+    spread = defences.gaussian_noise(0.25)(natural, X, Y, 1.0, dice) - X
+    assert abs(spread.std() - 0.25) < 0.005 and abs(spread.mean()) < 0.005
+    given = []
+
+    def then(model, images, labels, done, generator):
+        given.append(images)
+        return images + done
+
+    shifted = defences.shifts(then)(natural, X, Y, 0.5, torch.Generator().manual_seed(3))
+    alone = defences.shifts()(natural, X, Y, 0.5, torch.Generator().manual_seed(3))
+    assert torch.equal(given[0], alone) and torch.equal(shifted, alone + 0.5)
+    assert not torch.equal(alone, X)
+
+
 def test_shifted_moves_each_image_its_own_way_with_black_at_the_rim():
     images = torch.zeros(300, 1, 9, 7)
     images[:, 0, 4, 3] = 1
@@ -110,7 +126,17 @@ def test_made_weights_are_written_whole_and_their_checksum_recorded(monkeypatch,
     monkeypatch.setattr(defences, "RECIPES", {name: (None, 1) for name in defences.RECIPES})
     try:
         weights.train_networks()
-        assert accuracy(defences.robust(0.3), X, Y) >= 0
+        made = training.train(
+            defences.digit_network(),
+            few.train_images,
+            few.train_labels,
+            epochs=1,
+            lr=2e-3,
+            schedule=training.cosine_decay,
+        )
+        for kept in (defences.robust(0.3), defences.noise_trained(0.5)):  # in half as many bits
+            for ours, theirs in zip(kept.parameters(), made.parameters(), strict=True):
+                assert torch.allclose(ours, theirs, atol=1e-3)
         after = (tmp_path / "SOURCES.csv").read_bytes().decode().splitlines(keepends=True)
         changed = [a for a, b in zip(after, before, strict=True) if a != b]
         assert len(changed) == 1 and changed[0].startswith(defences.FILE)
@@ -136,7 +162,7 @@ def test_held_is_the_worst_case_of_each_image(natural):
     assert found.float().mean() <= min(accuracy(natural, x, Y) for x in attempts)
 
 
-def test_quantised_and_dithered_keep_few_levels_and_dithered_is_right_on_average():
+def test_quantised_and_dithered_keep_few_levels_and_dithered_is_right_on_average(monkeypatch):
     images = torch.rand(3, 1, 5, 5)
     for levels in (2, 4, 7):
         grid = torch.arange(levels) / (levels - 1)
@@ -149,7 +175,10 @@ def test_quantised_and_dithered_keep_few_levels_and_dithered_is_right_on_average
         assert set(tossed.unique().tolist()) <= set(grid.tolist())
         assert (tossed - images).abs().max() < 1 / (levels - 1) + 1e-6
         assert (tossed.mean(0) - images).abs().max() < 5 * 0.5 / (levels - 1) / math.sqrt(4000)
-    assert torch.equal(defences.dithered(torch.ones(1, 1, 2, 2)), torch.ones(1, 1, 2, 2))
+    white = torch.ones(1, 1, 2, 2)
+    # the largest throw there is rounds up in the sum
+    monkeypatch.setattr(torch, "rand_like", lambda x: torch.full_like(x, 1 - 2**-24))
+    assert torch.equal(defences.dithered(white), white)
 
 
 def test_clouded_is_the_rounded_image_and_noise_of_that_spread():
@@ -183,8 +212,8 @@ def test_averaged_is_the_log_of_the_mean_probability_and_so_is_its_gradient():
     assert torch.allclose(mean.exp(), again, atol=1e-6) and torch.allclose(
         mean.exp().sum(1), torch.ones(4)
     )
-    weights = torch.randn(784, 3)
-    signs = torch.tensor([1.0, -1.0])
+    weights = torch.randn(784, 3).to(X)
+    signs = [1.0, -1.0]
     tosses = iter([0, 1, 0, 1])
 
     def model(x):
@@ -211,12 +240,70 @@ def test_a_defence_that_hides_its_gradient_shows_it_and_falls(natural):
             defences.symptoms(natural, X, Y, eps=0.2, stand_in=defences.robust(0.1))
         )
     )
-    x = defences.break_defence(natural, defences.dithered, X, Y, eps=0.2)
+    asked = []
+
+    def counted(images):
+        asked.append(len(images))
+        return natural(images)
+
+    x = defences.break_defence(counted, defences.dithered, X, Y, eps=0.2)
+    assert asked == [len(X)] * 16 * 20  # sixteen draws a step, and no digit is left out early
     assert (x - X).abs().max() < 0.2001 and x.min() >= 0 and x.max() <= 1
     assert accuracy(lambda z: natural(defences.dithered(z)), x, Y) < 0.1
 
 
+def test_each_symptom_is_the_share_that_it_says():
+    """Of a model that looks at the first pixel alone, and a lender that looks at the last."""
+    images = torch.full((8, 1, 2, 2), 0.5)
+    images[:, 0, 0, 0] = torch.tensor([0.51, 0.55, 0.59, 0.62, 0.7, 0.75, 0.8, 0.9])
+    labels = torch.ones(8, dtype=torch.long)
+
+    def looks_at(row, column):
+        return lambda x: torch.stack([torch.full_like(x[:, 0, 0, 0], 0.5), x[:, 0, row, column]], 1)
+
+    model, lender = looks_at(0, 0), looks_at(1, 1)
+    found = defences.symptoms(model, images, labels, eps=0.1, stand_in=lender)
+    assert found["one step"] == found["many steps"] == found["queries"] == 0.625
+    assert found["gradient zero"] == found["no limit"] == 0 and found["borrowed"] == 1
+    held = torch.ones(8, dtype=torch.bool)
+    for seed in range(20):  # noise within ε, and each image's worst case
+        noise = attacks.random_in_ball(images, torch.tensor(0.1), norm="linf", seed=seed)
+        held &= model(images + noise).argmax(1) == 1
+    assert found["noise"] == held.float().mean() < 1
+    blind = defences.symptoms(lambda x: model(x.round()), images, labels, eps=0.1, stand_in=model)
+    assert blind["gradient zero"] == 1 and blind["borrowed"] == 0.625
+
+
+@pytest.mark.parametrize(
+    ("change", "signs"),
+    [
+        ({}, []),
+        ({"gradient zero": 0.03}, [0]),
+        ({"one step": 0.47}, [1]),
+        ({"noise": 0.47}, [2]),
+        ({"queries": 0.47}, [3]),
+        ({"borrowed": 0.47}, [4]),
+        ({"no limit": 0.03}, [5]),
+        ({"many steps": 0.53}, [1, 2, 3, 4]),
+        ({"many steps": 0.51, "gradient zero": 0.01, "no limit": 0.01}, []),
+    ],
+)
+def test_a_sign_is_more_than_two_points(change, signs):
+    even = {"gradient zero": 0.0, "no limit": 0.0} | dict.fromkeys(
+        ("one step", "many steps", "noise", "queries", "borrowed"), 0.5
+    )
+    shown = defences.suspicious(even | change)
+    assert len(shown) == len(defences.SIGNS) and [i for i, s in enumerate(shown) if s] == signs
+
+
 # Randomised smoothing.
+
+
+def test_the_class_is_the_favourite_of_the_first_draws_alone():
+    certificate = defences.certificate(
+        torch.tensor([3, 90, 7]), torch.tensor([900, 100, 0]), sigma=0.5
+    )
+    assert certificate == (-1, 0.0)
 
 
 @pytest.mark.parametrize("alpha", [0.001, 0.05])
@@ -290,8 +377,8 @@ def test_no_l2_attack_inside_the_certified_radius_succeeds_more_often_than_alpha
     ]
     certified = [c for c in certified if c[1] >= 0]
     images = torch.cat([c[0] for c in certified])
-    radii = torch.tensor([c[2] for c in certified])
-    labels = torch.tensor([c[1] for c in certified])
+    radii = torch.tensor([c[2] for c in certified]).to(images)
+    labels = torch.tensor([c[1] for c in certified], device=images.device)
     steady = defences.averaged(defences.with_noise(model, sigma=sigma, seed=9), draws=16)
     for share, steps in ((0.99, 12), (2.5, 12)):
         moved = attacks.pgd(
@@ -305,7 +392,7 @@ def test_no_l2_attack_inside_the_certified_radius_succeeds_more_often_than_alpha
                 for x in moved
             ]
         )
-        turned = int((reads != labels).sum())
+        turned = int((reads.to(labels) != labels).sum())
         tried = len(labels)
         if share < 1:
             assert lengths.median() > 0.5 * radii.median()  # the attack did use its room
@@ -326,6 +413,16 @@ def test_votes_are_counted_whole_and_the_same_for_the_same_seed(natural):
         defences.votes(natural, X[:1], sigma=1.0, n=500, seed=3),
         defences.votes(natural, X[:1], sigma=1.0, n=500, seed=4),
     )
+    seen = []
+
+    def watched(images):
+        seen.append(images)
+        return natural(images)
+
+    defences.certify(watched, X[:1], sigma=0.5, n0=10, n=2000)
+    # no draw is used twice: neither to choose the class and to bound it, nor in two thousands
+    assert [len(images) for images in seen] == [10, 1000, 1000]
+    assert len(torch.cat(seen).flatten(1).unique(dim=0)) == 2010
     torch.manual_seed(5)
     expected = torch.rand(2)
     torch.manual_seed(5)

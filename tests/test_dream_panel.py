@@ -2,11 +2,10 @@
 answers a file that is none."""
 
 import json
-import os
 import re
 
 import pytest
-from browser import PROGRAM, chromium, jupyterlab, run_all
+from browser import chromium, jupyterlab, require_chromium, run_all
 from playwright.sync_api import expect
 
 CELL = """from trickkit import models, widgets
@@ -16,8 +15,7 @@ mine = widgets.DreamPanel(models.imagenet(), layers, picture="cat", layer=layers
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    if not PROGRAM and not os.environ.get("CI"):
-        pytest.skip("there is no Chromium on this machine: apt-get install chromium")
+    require_chromium()
     folder = tmp_path_factory.mktemp("lab")
     cell = {
         "cell_type": "code",

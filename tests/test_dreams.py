@@ -42,8 +42,10 @@ def photo():
 # Objectives.
 
 
-def test_the_four_objectives_by_their_definitions(net, photo):
+def test_the_objectives_by_their_definitions(net, photo):
     maps, scores = activations.read(net, photo, "network.2", "")
+    upper = maps[:, :, : maps.shape[2] // 2]
+    assert torch.allclose(dreams.shaded("network.2")(net, photo), upper.square().sum()[None] / 2)
     assert torch.allclose(layer("network.2")(net, photo), maps.square().sum()[None] / 2, rtol=1e-5)
     assert torch.allclose(unit("network.2", 4)(net, photo), maps[0, 4].mean()[None], atol=1e-6)
     assert torch.allclose(unit("", 2)(net, photo), scores[:, 2])
@@ -81,9 +83,9 @@ def test_objectives_compose(net, photo):
         (a + a, 2 * a(net, photo)),
     ):
         assert torch.allclose(made(net, photo), wanted, rtol=1e-5)
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="unsupported operand"):
         a + 1
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="unsupported operand"):
         a * b
 
 
@@ -283,6 +285,9 @@ def test_the_film_goes_nearer_and_is_seeded(net, photo):
     film = list(zoom(net, photo, layer("network.2"), **settings))
     assert [f.shape for f in film] == [photo.shape] * 3
     assert torch.equal(film[0], dream(net, photo, layer("network.2"), octaves=1, steps=2))
+    nearer = dreams.enlarged(film[0], by=0.1).clamp(0, 1)
+    onward = dream(net, nearer, layer("network.2"), octaves=1, steps=2, seed=1)
+    assert torch.equal(film[1], onward)
     again = list(zoom(net, photo, layer("network.2"), **settings))
     assert all(torch.equal(a, b) for a, b in zip(film, again, strict=True))
     for wrong in ({"frames": 0}, {"by": 1.0}, {"by": -0.1}):
@@ -313,6 +318,20 @@ def test_every_switch_by_itself_draws_more_of_the_unit_than_noise(net, switches)
     assert torch.equal(picture, visualise(net, unit("network.2", 2), size=48, steps=16, **on))
 
 
+def test_every_switch_does_something(net):
+    pictures = [
+        visualise(net, unit("network.2", 2), size=48, steps=4, **off)
+        for off in ({}, {"fourier": False}, {"decorrelate": False}, {"transform": False})
+    ]
+    assert all((a - b).abs().max() > 0.01 for i, a in enumerate(pictures) for b in pictures[:i])
+
+
+def test_the_palette_has_the_colours_of_the_photographs():
+    pixels = torch.cat([data.picture(name, size=64) for name in data.picture_names()])
+    covariance = np.cov(pixels.cpu().transpose(0, 1).flatten(1).numpy())
+    assert np.allclose(dreams.palette() @ dreams.palette().T, covariance, atol=1e-5)
+
+
 def test_odd_and_even_sizes_and_composed_objectives(net):
     assert visualise(net, layer("network.0") - label("cat"), size=33, steps=2).shape == (
         1,
@@ -331,6 +350,10 @@ def test_noise_before_the_first_step_is_as_loud_with_waves_as_with_pixels_in_all
         and waves.argmax() in (0, 1)
         and (waves[0, 2:] < waves[0, 1:-1]).all()
     )
+    # as the frequency, down or across, to the power of -1.25
+    for far in (waves[0], waves[:33, 0]):
+        assert torch.allclose(far[1:], far[1] * torch.arange(1.0, 33) ** -1.25)
+    assert waves[3, 4] == pytest.approx(waves[0, 5].item())
 
 
 def test_shaken_stays_a_picture_and_moves_by_what_it_says():
@@ -342,6 +365,19 @@ def test_shaken_stays_a_picture_and_moves_by_what_it_says():
         assert seen.min() >= 0 and seen.max() <= 1
         place = (seen[0, 0] > 0.3).nonzero().float().mean(0)
         assert (place - 50).abs().max() < 9.5
+    away = torch.zeros(1, 1, 101, 101)
+    away[..., 49:52, 89:92] = 1  # forty pixels to the right of the middle
+    least = {"turn": 0, "zoom": 0, "shift": 0}
+    for change, axis, most in (
+        ({"turn": 10}, 0, 7),
+        ({"zoom": 0.1}, 1, 4.4),
+        ({"shift": 0.07}, 0, 7),
+    ):
+        seen = [dreams.shaken(away, generator=dice, **least | change) for _ in range(40)]
+        places = torch.stack([(s[0, 0] > 0.3).nonzero().float().mean(0) for s in seen])
+        moved = places - torch.tensor([50.0, 90.0])
+        assert moved[:, axis].max() > most / 2 and moved[:, axis].min() < -most / 2
+        assert moved.abs().max() < most + 1
     still = dreams.shaken(dot, generator=dice, turn=0, zoom=0, shift=0)
     assert torch.allclose(still, dot, atol=1e-4)
 

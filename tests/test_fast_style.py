@@ -3,6 +3,7 @@ photographs it never saw."""
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from trickkit import data, fast_style, style
 from trickkit.fast_style import HELD_OUT, STYLES, Painter, crops
@@ -14,6 +15,11 @@ def test_a_painter_takes_any_size_and_paints_inside_the_range():
         with torch.no_grad():
             painted = painter(torch.rand(shape), STYLES[1])
         assert painted.shape == shape and painted.min() >= 0 and painted.max() <= 1
+    photo = torch.rand(1, 3, 33, 38)  # filled up to multiples of 4, at the right and below
+    filled = F.pad(photo, (0, 2, 0, 3), mode="replicate")
+    with torch.no_grad():
+        painted, larger = (painter(x, STYLES[0]) for x in (photo, filled))
+    assert torch.equal(painted, larger[..., :33, :38])
     with pytest.raises(
         ValueError, match="no style that was trained called 'auver'. Did you mean 'auvers'"
     ):
@@ -75,13 +81,26 @@ def loss_of(net, photo, name, painted):
 def test_training_lowers_the_loss_on_a_photograph_held_out():
     net = style.vgg()
     photo = data.picture(HELD_OUT[1], size=64)
-    painter = Painter(width=8)
+    painter = Painter(width=8).to(photo.device)
     before = loss_of(net, photo, STYLES[0], painter(photo, STYLES[0]))
     fast_style.train(painter, steps=24, batch_size=1, side=64, lr=1e-2)
     assert (
         not painter.training
         and loss_of(net, photo, STYLES[0], painter(photo, STYLES[0])) < 0.5 * before
     )
+
+
+def test_roughness_is_lowered_as_much_as_it_weighs():
+    photo = data.picture(HELD_OUT[1], size=64)
+    rough, smooth = (
+        fast_style.train(
+            Painter(width=4), steps=6, batch_size=1, side=64, lr=1e-2, tv_weight=weight
+        )
+        for weight in (0, 1000)
+    )
+    with torch.no_grad():
+        bumps = [style.total_variation(p(photo, STYLES[0])) for p in (rough, smooth)]
+    assert bumps[1] < 0.8 * bumps[0]
 
 
 @pytest.mark.parametrize("name", HELD_OUT)

@@ -66,6 +66,8 @@ def test_random_matrices_stay_within_the_bounds_and_reach_them(shape):
     values = torch.linalg.svdvals(weights)
     assert 0.97 * high < values[0] < 1.03 * high and 0.8 * low < values[-1] < 1.2 * low
     assert features.bulk_edges(2 * weights)[1] == pytest.approx(2 * high)
+    # the size of the entries is their mean square, not how far they are from their mean
+    assert features.bulk_edges(torch.full((4, 9), 2.0)) == pytest.approx((2, 10))
 
 
 def test_correlations_against_scipy():
@@ -104,6 +106,10 @@ def test_receptive_field_against_the_gradient():
         assert features.span(seen) == features.receptive_field(steps)
         assert seen.sum().item() == pytest.approx(1, abs=1e-4)
     assert features.receptive_field([]) == 1
+    # red and green weigh against each other, and each is seen
+    against = nn.Conv2d(3, 1, 3, bias=False)
+    against.weight.data = torch.tensor([1.0, -1, 0]).view(1, 3, 1, 1).expand(1, 3, 3, 3).clone()
+    assert features.span(features.field(nn.Sequential(against), noise, "0")) == 3
     vgg = [(3, 1)] * 2 + [(2, 2)] + [(3, 1)] * 2 + [(2, 2)] + ([(3, 1)] * 3 + [(2, 2)]) * 3
     assert features.receptive_field(vgg) == 212
 
@@ -133,6 +139,13 @@ def test_span_of_an_even_square_and_of_one_pixel_wherever_they_lie():
         1,
     ]
     assert features.span(dot) == features.span(dot, share=0.9) == 1
+    flat = torch.zeros(31, 31)
+    flat[4, 2:13] = 1 / 11
+    for line in (flat, flat.T):
+        assert features.span(line) == features.span(line, share=0.999) == 11
+    halves = torch.zeros(9, 9)
+    halves[1, 1] = halves[1, 4] = 0.5
+    assert features.span(halves, share=0.5) == 1 and features.span(halves, share=0.51) == 4
 
 
 def test_top_places_one_an_image_and_the_highest_first():

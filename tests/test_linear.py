@@ -88,6 +88,17 @@ def test_length_against_a_general_optimiser(seed):
         assert boxed[i].item() == pytest.approx(best["box"], abs=1e-4)
 
 
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_the_scale_of_the_scores_does_not_matter(norm):
+    weights, biases, images, labels = problem(0)
+    for ask in (linear.distance, linear.distance_in_box):
+        plain = ask(weights, biases, images, labels, norm=norm)
+        assert plain.max() > 0.1
+        for scale in (1e-3, 1e3):
+            scaled = ask(scale * weights, scale * biases, images, labels, norm=norm)
+            assert torch.allclose(scaled, plain, rtol=1e-4)
+
+
 def test_no_picture_that_flips_is_infinitely_far():
     weights = torch.tensor([[0.0], [1.0]])
     biases = torch.tensor([5.0, 0.0])

@@ -136,6 +136,17 @@ def test_handwriting_moves_and_keeps_to_pixels():
         assert 1.5 < middle.abs().max() < 2.3 and middle.std() > 0.8
     ink = moved.sum((1, 2, 3))
     assert ink.min() < 8 and ink.max() > 12  # thinner and thicker
+    # a level stroke shows how far each is turned, and how much longer it is
+    stroke = torch.zeros(1, 1, 29, 29)
+    stroke[..., 14, 5:24] = 1
+    turned, longer = [], []
+    for image in mes.handwriting(stroke)(300, np.random.default_rng(0))[:, 0].numpy():
+        y, x = np.indices(image.shape)
+        spread = np.cov(x.ravel(), y.ravel(), aweights=image.ravel())
+        turned.append(np.degrees(np.arctan2(2 * spread[0, 1], spread[0, 0] - spread[1, 1]) / 2))
+        longer.append(np.sqrt(12 * np.linalg.eigvalsh(spread)[1]) / 19)
+    assert -16 < min(turned) < -13 and 13 < max(turned) < 16
+    assert min(longer) < 0.94 and max(longer) > 1.1
 
 
 def test_blocks_count_the_ink():

@@ -187,6 +187,7 @@ def test_choosing_among_two_forests_is_better_than_a_coin(sentences):
     assert gaps and min(gaps) >= 2 and list(rights) == ["SP-LIME", "longest", "random"]
     assert all(right.shape == (len(gaps), 2) for right in rights.values())
     assert all(0 <= right.min() and right.max() <= 1 for right in rights.values())
+    assert all(right.mean() > 0.6 for right in rights.values())
     _, whole = ribeiro2016.right_choices(
         *sentences, seeds=range(2), budgets=[25], min_gap=2, count=25
     )

@@ -9,6 +9,7 @@ import torch
 from captum import attr
 from pytorch_grad_cam import GradCAM, GuidedBackpropReLUModel
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from scipy.ndimage import gaussian_filter1d
 from torch import nn
 from torch.nn import functional as F
 
@@ -120,7 +121,7 @@ def test_grad_cam_is_captums_and_pytorch_grad_cams(net, known):
         with GradCAM(theirs, [theirs.get_submodule(layer)]) as cam:
             other = torch.from_numpy(
                 cam(x.clone().requires_grad_(True), [ClassifierOutputTarget(k) for k in t.tolist()])
-            )
+            ).to(found.device)
         close(
             found - found.amin((1, 2), keepdim=True),
             other * (found.amax((1, 2)) - found.amin((1, 2))).view(-1, 1, 1),
@@ -188,6 +189,9 @@ def test_rise_by_the_papers_sum_and_its_masks_by_their_seed():
     masks = torch.cat(list(saliency.random_masks(600, cells=7, size=(32, 40), seed=3)))
     assert masks.shape == (600, 32, 40) and masks.min() >= 0 and masks.max() <= 1 + 1e-6
     assert (masks.mean(0) - 0.5).abs().max() < 0.1 and masks.std(0).min() > 0.2
+    # cut anywhere, so that no pixel lies in the middle of a square more often than another
+    spread = masks.std(0)[8:-8, 8:-8]
+    assert spread.max() < 1.3 * spread.min()
     assert torch.equal(
         masks, torch.cat(list(saliency.random_masks(600, cells=7, size=(32, 40), seed=3)))
     )
@@ -239,6 +243,9 @@ def test_deletion_and_insertion_go_from_one_picture_to_the_other():
     assert torch.allclose(
         gone[:, -1], saliency.target_probability(model, torch.full_like(x, 0.5), t)
     )
+    blurred = gaussian_filter1d(x.numpy(), 5, axis=2, mode="mirror", radius=5)
+    blurred = torch.from_numpy(gaussian_filter1d(blurred, 5, axis=3, mode="mirror", radius=5))
+    assert torch.allclose(back[:, 0], saliency.target_probability(model, blurred, t), atol=1e-5)
     half = x.clone()  # by hand: the highest half of the first map's pixels
     for place in maps[0].flatten().sort(descending=True).indices[:128].tolist():
         half[0, :, place // 16, place % 16] = 0.5
@@ -315,9 +322,9 @@ def test_fool_moves_the_map_and_not_the_answer():
     wanted[:, :5, :5] = 1
     moved = saliency.manipulate(model, x, t, wanted, eps=0.2, steps=60, lr=0.02)
     assert (moved - x).abs().max() <= 0.2 + 1e-6 and moved.min() >= 0 and moved.max() <= 1
-    assert torch.equal(model(moved).argmax(1), t) and torch.allclose(
-        model(moved), model(x), atol=0.1
-    )
+    assert torch.equal(model(moved).argmax(1), t)
+    # without the part of the loss that holds the logits it would be up to 0.28
+    assert ((model(moved) - model(x)).norm(dim=1) < 0.23 * model(x).norm(dim=1)).all()
     share = [
         (m * wanted).sum((1, 2)) / m.sum((1, 2))
         for m in (saliency.gradient(model, z, t) for z in (x, moved))
@@ -383,7 +390,10 @@ def test_softened_is_close_to_the_network_and_has_a_second_derivative():
     hard = model(x)
     with saliency.softened(model, beta=200):
         assert torch.allclose(model(x), hard, atol=0.05)
-    with saliency.softened(model, beta=2):
+    hasty = copy.deepcopy(model)
+    hasty[2].inplace = True
+    with saliency.softened(model, beta=2), saliency.softened(hasty, beta=2):
+        assert torch.equal(hasty(x), model(x))
         assert torch.autograd.gradgradcheck(model, x.requires_grad_(True))
     assert torch.equal(model(x), hard)
 

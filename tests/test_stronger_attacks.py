@@ -1,14 +1,18 @@
 """The stronger attacks, against what is known exactly: linear classifiers, exhaustive search, and
 their own promises."""
 
+import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 from test_attacks import network, pictures
 from torch import nn
+from torch.nn import functional as F
 
 from trickkit import attacks, contract, linear
+from trickkit.attacks.gradient import Ascent
 
 
 def lines(seed: int, classes: int) -> tuple[nn.Module, torch.Tensor, torch.Tensor]:
@@ -68,6 +72,116 @@ def test_inside_the_ball_and_a_picture(name):
         assert (moved - x).abs().max() <= eps + 1e-6 and moved.min() >= 0 and moved.max() <= 1
         # same seed, same picture
         assert torch.equal(x, before) and torch.equal(moved, BUDGET[name](net, x, y, eps))
+
+
+def inside(change, *, eps, norm):
+    """The nearest change in the ball."""
+    if norm == "linf":
+        return np.minimum(np.maximum(change, -eps), eps)
+    return change * min(eps / max(np.sqrt((change**2).sum()), 1e-12), 1)
+
+
+def value_and_slope(net, now, label, loss):
+    """A loss of one image, its gradient, and whether the label is lost."""
+    x = torch.from_numpy(now)[None].requires_grad_(True)
+    [logits] = net(x)
+    first, second, third = logits.sort(descending=True).values[:3]
+    lost = logits.argmax() != label
+    if loss == "ce":
+        value = logits.logsumexp(0) - logits[label]
+    else:
+        value = ((first if lost else second) - logits[label]) / (first - third)
+    return value.item(), torch.autograd.grad(value, x)[0][0].numpy(), lost.item()
+
+
+def momentum_in_numpy(net, x, y, eps, steps, mu, targeted):
+    """Dong et al. 2018, algorithm 1, written again with NumPy, an image at a time."""
+    out = []
+    for image, label in zip(x.numpy(), y, strict=True):
+        now = image
+        total = 0
+        for _ in range(steps):
+            _, g, lost = value_and_slope(net, now, label, "ce")
+            if lost != targeted:
+                break
+            total = mu * total + g / np.abs(g).sum()
+            now = now + (-1 if targeted else 1) * eps / steps * np.sign(total)
+            now = np.clip(image + inside(now - image, eps=eps, norm="linf"), 0, 1)
+        out.append(torch.from_numpy(now))
+    return torch.stack(out)
+
+
+@pytest.mark.parametrize("targeted", [True, False])
+@pytest.mark.parametrize("mu", [0.0, 0.5, 1.0])
+def test_momentum_against_another_writing_of_it(mu, targeted):
+    net = network(3).double()
+    x = pictures().double()
+    y = net(x).topk(2).indices[:, int(targeted)]
+    for eps in (0.01, 0.05):
+        ours = attacks.momentum(net, x, y, eps=eps, steps=7, mu=mu, targeted=targeted)
+        assert torch.allclose(ours, momentum_in_numpy(net, x, y, eps, 7, mu, targeted), atol=1e-9)
+
+
+def apgd_in_numpy(net, x, y, eps, steps, norm, loss):
+    """Croce, Hein 2020, algorithm 1, written again with NumPy, an image at a time."""
+    radius = torch.full((len(x), 1, 1, 1), eps).to(x)
+    starts = (x + attacks.random_in_ball(x, radius, norm=norm, seed=0)).clamp(0, 1)
+    out = []
+    for image, label, start in zip(x.numpy(), y, starts.numpy(), strict=True):
+        now = previous = start
+        eta, mark, halved, best, marked = 2 * eps, 0, False, (-np.inf,), -np.inf
+        values = []
+        for k in range(steps):
+            value, g, lost = value_and_slope(net, now, label, loss)
+            values.append(value)
+            if value > best[0] or lost:
+                best = value, now, g
+            if lost:
+                break
+            if k in attacks.checkpoints(steps):
+                gains = sum(b > a for a, b in itertools.pairwise(values[mark:]))
+                halved = gains < 0.75 * (k - mark) or (not halved and best[0] == marked)
+                if halved:
+                    eta, now, g = eta / 2, *best[1:]
+                mark, marked = k, best[0]
+            step = np.sign(g) if norm == "linf" else g / np.sqrt((g**2).sum())
+            ahead = np.clip(image + inside(now + eta * step - image, eps=eps, norm=norm), 0, 1)
+            if k:
+                ahead = now + 0.75 * (ahead - now) + 0.25 * (now - previous)
+            previous = now
+            now = np.clip(image + inside(ahead - image, eps=eps, norm=norm), 0, 1)
+        out.append(torch.from_numpy(best[1]))
+    return torch.stack(out)
+
+
+@pytest.mark.parametrize(("norm", "eps"), [("linf", 0.02), ("linf", 0.005), ("l2", 0.1)])
+@pytest.mark.parametrize("loss", ["dlr", "ce"])
+def test_apgd_against_another_writing_of_it(norm, eps, loss):
+    net = network(3).double()
+    x = pictures(8).double()
+    y = net(x).argmax(1)
+    ours = attacks.apgd(net, x, y, eps=eps, steps=50, norm=norm, loss=loss)
+    assert torch.allclose(ours, apgd_in_numpy(net, x, y, eps, 50, norm, loss), atol=1e-9)
+    assert (net(ours).argmax(1) == y).any()  # some went all the way
+
+
+def test_the_step_is_halved_where_few_steps_gain_or_the_best_stands_still():
+    """§3.2, conditions 1 and 2."""
+    now = Ascent(torch.zeros(1, 1, 1, 1), torch.ones(1, 1, 1, 1))
+
+    def after(*values):
+        for value in values:
+            now.x = torch.full((1, 1, 1, 1), float(value))
+            now.record(now.x[:, 0, 0, 0], now.x, torch.tensor([False]))
+        now.look_back(now.x, steps=len(values))
+        return now.step_size.item(), now.x.item()
+
+    assert after(1, 2, 3, 5) == (1, 5)  # three gains of four steps
+    rises = 1, 2, 3, 4, 4.5  # four of five, and all below the best
+    assert after(*rises) == (0.5, 5)
+    assert after(*rises) == (0.5, 4.5)  # halved last time: it gets another try
+    assert after(*rises) == (0.25, 5)
+    assert after(6, 1, 2, 1) == (0.125, 6)  # two gains of four
 
 
 @pytest.mark.parametrize("name", ["momentum", "apgd ce"])
@@ -170,11 +284,21 @@ def test_on_a_bent_network_the_nearest_are_misread_and_near(name):
     assert fooled.all() and (attacks.sizes(moved - x)[1] < least).float().mean() > 0.6
 
 
+def test_a_mistake_to_be_sure_of_is_as_much_further():
+    net, x, y = lines(4, 2)
+    apart = (net[1].weight[0] - net[1].weight[1]).norm()
+    for confidence in (0.0, 0.3):
+        moved = attacks.cw(net, x, y, searches=7, steps=200, lr=0.02, c=1.0, confidence=confidence)
+        known = (contract.margin(net(x), y) + confidence) / apart
+        assert (contract.margin(net(moved), y) <= -confidence).all()
+        assert (attacks.sizes(moved - x)[1] / known).median() < 1.02
+
+
 def test_what_is_misread_already_costs_nothing():
     net = network(2)
     x = pictures()
     y = (net(x).argmax(1) + 1) % 5
-    for name in ("momentum", "deepfool"):
+    for name in ("momentum", "deepfool", "nes"):
         assert torch.equal(EVERY[name](net, x, y, 0.1), x)
     assert attacks.sizes(attacks.cw(net, x, y) - x)[1].max() < 0.01
 
@@ -228,6 +352,61 @@ def test_square_and_nes_lower_the_lead():
         )
 
 
+def test_squares_shrink_as_in_the_paper():
+    # §3.1: p = 0.8 is halved at these iterations of 10,000
+    for halvings, at in enumerate((10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)):
+        assert attacks.share_of_image(at / 10_000) == 0.8 / 2**halvings
+        assert attacks.share_of_image((at + 1) / 10_000) == 0.8 / 2 ** (halvings + 1)
+
+
+def test_square_begins_with_stripes_and_paints_each_image_at_a_place_of_its_own():
+    leads = itertools.count(1000, -1)
+
+    def easier(images):  # at each question, so that every square is kept
+        return torch.tensor([[float(next(leads)), 0.0]]).expand(len(images), 2)
+
+    x = torch.full((30, 3, 32, 32), 0.5)
+    stripes, painted = (attacks.square(easier, x, 0, eps=0.1, queries=n) for n in (1, 2))
+    for moved in (stripes, painted):
+        assert torch.allclose((moved - x).abs(), torch.tensor(0.1))
+    assert torch.equal(stripes, stripes[:, :, :1].expand_as(x)) and stripes.std() > 0.09
+    places = [changed.nonzero() for changed in (painted != stripes).any(1)]
+    # half of the budget is spent: 0.8 / 2⁷ of 1,024 pixels, a square of 3 × 3
+    assert all((p.amax(0) - p.amin(0) < 3).all() for p in places if len(p))
+    assert len({tuple(p.amin(0).tolist()) for p in places if len(p)}) > 20
+
+
+def nes_by_hand(net, x, y, eps, queries, samples, sigma, step):
+    """Ilyas et al. 2018, algorithm 1 inside PGD, written again, its guess nine tenths the old."""
+    generator = torch.Generator().manual_seed(0)
+    out = []
+    for image, label in zip(x.split(1), y.split(1), strict=True):
+        now = image
+        guess = 0
+        for _ in range(queries // (samples + 1)):
+            if contract.margin(net(now), label) < 0:
+                break
+            new = 0
+            for u in torch.randn((samples // 2, *image.shape[1:]), generator=generator).to(image):
+                up, down = (contract.margin(net(now + way * sigma * u), label) for way in (1, -1))
+                new = new + (up - down) * u / (samples * sigma)
+            guess = 0.9 * guess + 0.1 * new
+            now = (now - step * guess.sign()).clamp(image - eps, image + eps).clamp(0, 1)
+        out.append(now)
+    return torch.cat(out)
+
+
+@pytest.mark.parametrize("step", [None, 0.01])
+def test_nes_against_another_writing_of_it(step):
+    net = network(3).double()
+    x = pictures(4).double()
+    y = net(x).argmax(1)
+    ours = attacks.nes(net, x, y, eps=0.02, queries=250, samples=20, sigma=0.01, step_size=step)
+    theirs = nes_by_hand(net, x, y, 0.02, 250, 20, 0.01, step or 0.02 / 4)
+    assert torch.allclose(ours, theirs, atol=1e-9)
+    assert (net(ours).argmax(1) == y).any()  # some went all the way
+
+
 def test_hop_skip_jump_needs_labels_only_and_more_questions_bring_it_nearer():
     net = network(6)
     x = pictures(4)
@@ -249,7 +428,7 @@ def test_a_model_that_always_says_the_same_is_left_in_peace():
 def test_one_pixel_finds_what_trying_them_all_finds():
     torch.manual_seed(0)
     net = nn.Sequential(nn.Flatten(), nn.Linear(64, 3)).eval().requires_grad_(False)
-    x = torch.rand(12, 1, 8, 8)
+    x = torch.rand(12, 1, 4, 16)
     y = net(x).argmax(1)
     every = []
     for i in range(12):
@@ -257,8 +436,11 @@ def test_one_pixel_finds_what_trying_them_all_finds():
         tries[torch.arange(128), torch.arange(64).repeat(2)] = torch.tensor(
             [0.0, 1.0]
         ).repeat_interleave(64)
-        every.append((net(tries.view(128, 1, 8, 8)).argmax(1) != y[i]).any().item())
-    moved = attacks.one_pixel(net, x, y, generations=40, population=120)
+        every.append((net(tries.view(128, 1, 4, 16)).argmax(1) != y[i]).any().item())
+    model = counted(net)
+    moved = attacks.one_pixel(model, x, y, generations=40, population=120)
+    # those that fall end the search, the others go on through all generations
+    assert 0.9 < sum(model.asked) / (40 * 120 * (12 - sum(every))) < 1.5
     assert (attacks.sizes(moved - x)[0] <= 1).all() and 1 < sum(every) < 12
     assert (net(moved).argmax(1) != y).tolist() == every
 
@@ -277,6 +459,29 @@ def test_universal_is_one_change_and_better_than_noise():
     assert fooled > by_noise + 0.1
 
 
+def universal_by_hand(net, x, y, eps, steps, batch_size):
+    """Shafahi et al. 2020, algorithm 1, written again, an image at a time."""
+    generator = torch.Generator().manual_seed(0)
+    change = total = torch.zeros_like(x[:1])
+    for _ in range(steps):
+        gradient = torch.zeros_like(change)
+        for i in torch.randperm(len(x), generator=generator)[:batch_size].tolist():
+            now = x[[i]] + change
+            if F.cross_entropy(net(now), y[[i]]) < 1:  # one that is lost no longer counts
+                gradient += contract.loss_gradient(net, now, y[[i]])
+        total = 0.9 * total + gradient / gradient.abs().sum()
+        change = (change + eps / 2 * total.sign()).clamp(-eps, eps)
+    return change
+
+
+def test_universal_against_another_writing_of_it():
+    net = network(8).double()
+    x = 0.05 + 0.9 * pictures(30).double()  # so far inside that nothing is clamped
+    y = net(x).argmax(1)
+    ours = attacks.universal(net, x, y, eps=0.02, steps=9, batch_size=12)
+    assert torch.allclose(ours, universal_by_hand(net, x, y, 0.02, 9, 12), atol=1e-9)
+
+
 def test_paste_lays_a_whole_disc_and_nothing_else():
     x = torch.rand(200, 3, 48, 48)
     red = torch.tensor([1.0, 0, 0]).view(1, 3, 1, 1).expand(1, 3, 16, 16)
@@ -286,6 +491,9 @@ def test_paste_lays_a_whole_disc_and_nothing_else():
     # wholly inside, so always the same area
     assert abs(area.mean() - math.pi / 4 * 0.25) < 0.005 and area.std() < 0.01
     assert torch.allclose(laid.permute(0, 2, 3, 1)[changed], torch.tensor([1.0, 0, 0]), atol=1e-5)
+    laid = attacks.paste(x, red, generator=torch.Generator().manual_seed(0), sizes=(0.2, 0.6))
+    wide = ((laid != x).any(1).float().flatten(1).mean(1) * 4 / math.pi).sqrt()
+    assert 0.19 < wide.min() < 0.23 and 0.57 < wide.max() < 0.61 and abs(wide.mean() - 0.4) < 0.03
     middle = (changed.float() * torch.arange(48)).sum((1, 2)) / changed.sum((1, 2))
     assert middle.min() < 15 and middle.max() > 33  # it lies anywhere
 

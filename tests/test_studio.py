@@ -223,8 +223,9 @@ def test_a_room_has_a_link_for_all_and_galleries_of_its_own(monkeypatch, home, c
         ),
     )
     for room in (False, True):
-        with pytest.raises(SystemExit):
+        with pytest.raises(SystemExit) as end:
             studio.serve(room=room)
+        assert end.value.code == 0
         said = capsys.readouterr().out
         command, env = served[-1]
         token = next(word for word in command if word.startswith("--token="))[8:]

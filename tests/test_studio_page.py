@@ -3,13 +3,12 @@ and two browsers at once."""
 
 import base64
 import io
-import os
 import pathlib
 import re
 import time
 
 import pytest
-from browser import PROGRAM, another, chromium, the_studio
+from browser import another, chromium, require_chromium, the_studio
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -20,8 +19,7 @@ LONG = 120_000  # ms: a process of its own has to import torch first, on a busy 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    if not PROGRAM and not os.environ.get("CI"):
-        pytest.skip("there is no Chromium on this machine: apt-get install chromium")
+    require_chromium()
     folder = tmp_path_factory.mktemp("studio")
     with the_studio(folder) as addresses, chromium() as page:
         yield folder, *addresses, opened(page, addresses[1] + "&gallery=anna")

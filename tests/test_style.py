@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from trickkit import activations, data, models, style
+from trickkit import activations, contract, data, models, style
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +26,12 @@ def wave():
 @pytest.fixture(autouse=True)
 def dice():
     torch.manual_seed(0)
+
+
+def on_device(value):
+    if isinstance(value, list):
+        return [on_device(v) for v in value]
+    return value.to(contract.device())
 
 
 def activation(channels=5, height=4, width=7):
@@ -210,10 +216,10 @@ def test_the_content_as_a_sum_would_weigh_so_much_more(net):
     ],
 )
 def test_what_paint_refuses(net, change, says):
-    fine = {"photo": torch.rand(1, 3, 40, 40), "wanted": [torch.rand(64, 64)], "max_evals": 1}
-    style.paint(net, **fine)
+    fine = {"photo": torch.rand(1, 3, 40, 40), "wanted": [torch.rand(64, 64)]}
+    style.paint(net, **{k: on_device(v) for k, v in fine.items()}, max_evals=1)
     with pytest.raises(ValueError, match=says):
-        style.paint(net, **fine | change)
+        style.paint(net, **{k: on_device(v) for k, v in (fine | change).items()}, max_evals=1)
 
 
 def test_what_else_is_refused(net):
@@ -304,6 +310,20 @@ def test_coarse_to_fine_has_the_size_and_the_proportions(net):
     )
     assert found.shape == (1, 3, 47, 96) and found.min() >= 0 and found.max() <= 1
     assert set(steps) == {64, 96} and steps == sorted(steps)
+
+
+def test_each_size_begins_with_the_one_before_it(net, monkeypatch):
+    inits = []
+
+    def paint(net, photo, wanted, *, init, max_evals):
+        inits.append(init)
+        return torch.full_like(init, 0.25)
+
+    monkeypatch.setattr(style, "paint", paint)
+    photo = data.picture("crocodile")
+    style.coarse_to_fine(net, photo, photo, sides=(64, 96), max_evals=1)
+    assert torch.allclose(inits[0], data.scaled(photo, side=64), atol=0.05)
+    assert inits[1].shape == (1, 3, 47, 96) and torch.allclose(inits[1], torch.tensor(0.25))
 
 
 def test_recolour_gives_mean_and_covariance():

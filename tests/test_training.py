@@ -25,10 +25,12 @@ def test_training_is_deterministic_and_learns():
 @pytest.mark.parametrize("seed", range(3))
 def test_the_penalty_is_half_lambda_w_squared(seed):
     """Trained to the bottom, the gradient of exactly that loss is 0."""
-    x = torch.rand(10, 1, 28, 28, generator=torch.Generator().manual_seed(seed))
-    y = torch.arange(10)
+    model = models.linear_classifier(3)
+    there = model.templates.weight.device
+    x = torch.rand(10, 1, 28, 28, generator=torch.Generator().manual_seed(seed)).to(there)
+    y = torch.tensor([0] * 6 + [1] * 3 + [2]).to(there)  # a bias for each, and no penalty on it
     trained = training.train(
-        models.linear_classifier(),
+        model,
         x,
         y,
         epochs=300,
@@ -37,20 +39,22 @@ def test_the_penalty_is_half_lambda_w_squared(seed):
         batch_size=10,
         schedule=training.cosine_decay,
     )
-    weights = trained.templates.weight
+    weights, biases = trained.templates.weight, trained.templates.bias
     loss = nn.functional.cross_entropy(trained(x), y) + 0.5 * weights.square().sum()
-    gradient = torch.autograd.grad(loss, weights)[0]
-    assert gradient.abs().max() < 0.01
+    gradients = torch.autograd.grad(loss, [weights, biases])
+    assert all(gradient.abs().max() < 0.01 for gradient in gradients)
+    assert biases.abs().max() > 0.1
 
 
 def test_the_rate_follows_the_schedule_and_the_images_what_becomes_of_them(monkeypatch):
     """One weight, and a gradient of 1 at every step: Adam's step is then the rate itself."""
     model = nn.Sequential(nn.Flatten(), nn.Linear(1, 1, bias=False))
     x = torch.rand(7, 1, 1, 1)
-    seen, places = [], []
+    seen, places, order = [], [], []
 
     def augment(model, images, labels, done, generator):
         seen.append((len(images), done, torch.rand((), generator=generator).item()))
+        order.extend(labels.tolist())
         assert torch.equal(images.flatten(), x.flatten()[labels])
         return torch.ones_like(images)
 
@@ -72,6 +76,7 @@ def test_the_rate_follows_the_schedule_and_the_images_what_becomes_of_them(monke
     )
     places.append(model[1].weight.item())
     assert [n for n, _, _ in seen] == [3, 3, 1] * 2 and len({dice for _, _, dice in seen}) == 6
+    assert sorted(order[:7]) == sorted(order[7:]) == list(range(7)) and order[:7] != order[7:]
     assert [done for _, done, _ in seen] == pytest.approx([k / 6 for k in range(1, 7)])
     steps = [a - b for a, b in zip(places, places[1:], strict=False)]
     expected = [0.05 * (1 + math.cos(math.pi * k / 6)) for k in range(1, 7)]

@@ -6,14 +6,16 @@ Each module is imported when it is first used: `tk.data`, `tk.models`, `tk.attac
 import importlib
 import inspect
 import pkgutil
+from collections.abc import Callable
+from types import ModuleType
 
-__version__ = "0.1.0"
+__version__ = "0.7.0"
 MODULES = tuple(
     module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")
 )
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> ModuleType:
     if name in MODULES:
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(
@@ -21,11 +23,11 @@ def __getattr__(name: str):
     )
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return [*globals(), *MODULES]
 
 
-def show(thing) -> None:
+def show(thing: Callable) -> None:
     """Show the source of a function or class of the course, coloured.
 
     thing: any Python function or class with readable source.

@@ -39,13 +39,13 @@ def hooked(model: nn.Module, modules: Iterable[nn.Module], hook: Callable) -> It
     handles = [m.register_forward_hook(hook) for m in modules]
     try:
         for module in inplace:
-            module.inplace = False
+            module.inplace = False  # type: ignore[assignment]  # torch's stub knows no such flag
         yield
     finally:
         for handle in handles:
             handle.remove()
         for module in inplace:
-            module.inplace = True
+            module.inplace = True  # type: ignore[assignment]
 
 
 class _AllRead(Exception):
@@ -64,7 +64,7 @@ def read(model: nn.Module, images: torch.Tensor, *names: str) -> list[torch.Tens
         part.
     """
     modules = {name: submodule(model, name) for name in names}
-    seen = {}
+    seen: dict[nn.Module, torch.Tensor] = {}
     asked = set(modules.values())
 
     def keep(module, _, out):

@@ -68,7 +68,7 @@ class Reader(nn.Module):
         self.out = nn.Linear(hidden, len(ALPHABET))
         with torch.no_grad():
             # forget gates begin open, or nothing is remembered long enough
-            self.lstm.bias_ih_l0[hidden : 2 * hidden] += 1
+            self.lstm.get_parameter("bias_ih_l0")[hidden : 2 * hidden] += 1
 
     def forward(
         self, codes: torch.Tensor, state: tuple | None = None
@@ -214,12 +214,12 @@ def states(model: Reader, text: str) -> torch.Tensor:
 
     i, f, g, o = W x + U h + b      c = σ(f) · c + σ(i) · tanh(g)      h = σ(o) · tanh(c)
     """
-    lstm = model.lstm
+    w, u, b_input, b_hidden = model.lstm.parameters()
     hidden = model.lstm.hidden_size
     h = c = torch.zeros(hidden)
     seen = []
     for x in nn.functional.one_hot(encode(text), len(ALPHABET)).float():
-        gates = lstm.weight_ih_l0 @ x + lstm.bias_ih_l0 + lstm.weight_hh_l0 @ h + lstm.bias_hh_l0
+        gates = w @ x + b_input + u @ h + b_hidden
         i, f, g, o = gates.chunk(4)
         c = f.sigmoid() * c + i.sigmoid() * g.tanh()
         h = o.sigmoid() * c.tanh()

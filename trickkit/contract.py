@@ -6,8 +6,10 @@ all. What does not fit is refused with a ValueError that says what came, what is
 do.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -15,6 +17,8 @@ from torch.nn import functional as F
 from trickkit.common import unknown, validate_count
 
 Model = Callable[[torch.Tensor], torch.Tensor]
+Network = TypeVar("Network", bound=nn.Module)  # one that comes back is of the kind that was given
+Numbers = Sequence[float] | np.ndarray | torch.Tensor  # (n,), whatever holds them
 
 
 def score_gradient(model: Model, images: torch.Tensor, labels: int | torch.Tensor) -> torch.Tensor:
@@ -325,4 +329,10 @@ def device() -> torch.device:
 
     Pictures and networks of the course are made here.
     """
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    # numbers are compared: unasked, cuDNN would round what it convolves to ten bits (TF32), and
+    # choose ways whose sums come out a little otherwise each time
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.deterministic = True
+    return torch.device("cuda")

@@ -12,7 +12,8 @@ import hashlib
 import io
 import os
 import pathlib
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +21,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from trickkit.common import unknown
 from trickkit.contract import device
+
+if TYPE_CHECKING:  # only the tables want pandas, and they import it themselves
+    import pandas as pd
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DATA = ROOT / "data"
@@ -149,6 +153,7 @@ def photo(source: str | os.PathLike | bytes, *, size: int | None = None) -> torc
             f"size is {size!r}; it wants a whole number of pixels, 1 or more, or None for the whole"
             " photo."
         )
+    file: io.BytesIO | pathlib.Path
     if isinstance(source, bytes):
         named = "The file"
         length = len(source)
@@ -170,14 +175,14 @@ def photo(source: str | os.PathLike | bytes, *, size: int | None = None) -> torc
             " and use that."
         )
     try:
-        with Image.open(file) as image:
-            if image.width * image.height > LARGEST_PHOTO:
+        with Image.open(file) as opened:
+            if opened.width * opened.height > LARGEST_PHOTO:
                 raise ValueError(
-                    f"{named} claims {image.width} × {image.height} pixels, more than"
+                    f"{named} claims {opened.width} × {opened.height} pixels, more than"
                     f" {LARGEST_PHOTO // 10**6} million. Save a smaller copy of the photo and use"
                     " that."
                 )
-            image = ImageOps.exif_transpose(image)
+            image = ImageOps.exif_transpose(opened)
             if image.mode.startswith("I"):  # 16 bits a pixel, which Pillow would cut off at 255
                 image = Image.fromarray(
                     (np.asarray(image, dtype=np.float32) / 257).round().astype(np.uint8)
@@ -282,7 +287,12 @@ def _split(file: str, names: tuple[str, ...]) -> Split:
             for k in ("train_images", "test_images")
         ]
         labels = [torch.from_numpy(z[k]).long() for k in ("train_labels", "test_labels")]
-    return Split(*(t.to(device()) for t in (images[0], labels[0], images[1], labels[1])), names)
+    return _placed((images[0], labels[0], images[1], labels[1]), names)
+
+
+def _placed(parts: Iterable[torch.Tensor], names: tuple[str, ...]) -> Split:
+    train_images, train_labels, test_images, test_labels = (part.to(device()) for part in parts)
+    return Split(train_images, train_labels, test_images, test_labels, names)
 
 
 def cache() -> pathlib.Path:
@@ -305,7 +315,7 @@ def _complete(name: str, names: tuple[str, ...]) -> Split:
         images = torch.as_tensor(part.data)
         images = images.unsqueeze(1) if images.dim() == 3 else images.permute(0, 3, 1, 2)
         parts += [images.float().div(255).contiguous(), torch.as_tensor(part.targets).long()]
-    return Split(*(t.to(device()) for t in parts), names)
+    return _placed(parts, names)
 
 
 def digits(*, full: bool = False) -> Split:
@@ -347,7 +357,7 @@ def cifar10() -> Split:
     return _complete("CIFAR10", CIFAR10)
 
 
-def bounding_boxes():
+def bounding_boxes() -> "pd.DataFrame":
     """Where the thing in each of ten photographs is, for the pointing game.
 
     Drawn by hand for this course; of two lemurs, the one in front.
@@ -360,7 +370,7 @@ def bounding_boxes():
     return pd.read_csv(shipped("tables/boxes.csv"))
 
 
-def titanic():
+def titanic() -> "pd.DataFrame":
     """Everyone aboard the Titanic, 2,201 people.
 
     Dawson 1995.
@@ -377,7 +387,7 @@ def titanic():
     )
 
 
-def german_credit():
+def german_credit() -> "pd.DataFrame":
     """German credit, 1,000 loans.
 
     Hofmann, UCI.
@@ -389,7 +399,7 @@ def german_credit():
     return pd.read_csv(shipped("tables/german_credit.csv"))
 
 
-def tic_tac_toe():
+def tic_tac_toe() -> "pd.DataFrame":
     """Every way a game of tic-tac-toe can end, x first: 958 boards.
 
     The same as Aha's endgames (UCI 1991), played out here.
@@ -426,7 +436,7 @@ def tic_tac_toe():
     )
 
 
-def hackers_and_prophets():
+def hackers_and_prophets() -> "pd.DataFrame":
     """6,000 sentences of the Jargon File and the King James Bible.
 
     Returns a pandas frame: source and text.

@@ -72,7 +72,7 @@ def pgd_examples(eps: float, *, steps: int = 7) -> Augment:
 
     def augment(model, images, labels, done, generator):
         now = eps * min(1.0, done / 0.4)
-        seed = torch.randint(2**31, (), generator=generator).item()
+        seed = int(torch.randint(2**31, (), generator=generator))
         return attacks.pgd(
             model,
             images,
@@ -155,7 +155,8 @@ def robust(eps: float) -> nn.Sequential:
 def noise_trained(sigma: float) -> nn.Sequential:
     """The digit network trained with Gaussian noise of that σ: 0.25 or 0.5.
 
-    Raises as `robust` does.
+    Raises ValueError for any other σ, FileNotFoundError or ValueError where the weights are missing
+        or damaged.
     """
     if sigma not in NOISES:
         raise ValueError(
@@ -389,11 +390,11 @@ def votes(
     validate_eval(model)
     validate_count(n=n)
     noisy = with_noise(model, sigma=sigma, seed=seed)
-    counts = 0
+    counts = []
     for size in [1000] * (n // 1000) + [n % 1000] * (n % 1000 > 0):
         logits = noisy(image.expand(size, -1, -1, -1))
-        counts = counts + logits.argmax(1).bincount(minlength=logits.shape[1])
-    return counts
+        counts.append(logits.argmax(1).bincount(minlength=logits.shape[1]))
+    return torch.stack(counts).sum(0)
 
 
 def certificate(
@@ -413,7 +414,7 @@ def certificate(
     """
     validate_sigma(sigma)
     validate_alpha(alpha)
-    label = selection.argmax().item()
+    label = int(selection.argmax())
     found = stats.binomtest(int(counts[label]), int(counts.sum()), alternative="greater")
     p = found.proportion_ci(confidence_level=1 - alpha).low
     return (label, float(sigma * stats.norm.ppf(p))) if p > 0.5 else (-1, 0.0)

@@ -8,6 +8,7 @@ import functools
 import math
 from collections.abc import Callable, Iterable, Iterator
 from numbers import Real
+from typing import Any
 
 import torch
 from torch import nn
@@ -112,7 +113,11 @@ def unit(name: str, channel: int) -> Objective:
 
 def label(name: str | int) -> Objective:
     """The score (logit) of a class, by name or number. The model is a `models.Classifier`."""
-    return Objective([""], lambda model, out: out[""][:, model.index(name)])
+
+    def value(model, out):
+        return out[""][:, model.index(name)]
+
+    return Objective([""], value)
 
 
 def guide(photo: torch.Tensor, name: str) -> Objective:
@@ -245,7 +250,15 @@ def dreaming(
     return _octaves(model, pyramid, objective, steps, lr, jitter, generator)
 
 
-def _octaves(model, pyramid, objective, steps, lr, jitter, generator):
+def _octaves(
+    model: nn.Module,
+    pyramid: list[torch.Tensor],
+    objective: Objective,
+    steps: int,
+    lr: float,
+    jitter: int,
+    generator: torch.Generator,
+) -> Iterator[torch.Tensor]:
     x = small = pyramid[0]
     for base in pyramid:
         x = carry(x, small, base)
@@ -261,7 +274,9 @@ def _octaves(model, pyramid, objective, steps, lr, jitter, generator):
             yield x
 
 
-def dream(model: nn.Module, photo: torch.Tensor, objective: Objective, **settings) -> torch.Tensor:
+def dream(
+    model: nn.Module, photo: torch.Tensor, objective: Objective, **settings: Any
+) -> torch.Tensor:
     """The last picture of `dreaming`, (1, 3, H, W) in [0, 1].
 
     Settings and errors are those of `dreaming`.
@@ -274,7 +289,7 @@ def dream(model: nn.Module, photo: torch.Tensor, objective: Objective, **setting
 def enlarged(picture: torch.Tensor, *, by: float) -> torch.Tensor:
     """The middle of a picture (1, C, H, W), 1 - by of each side, at the picture's own size."""
     theta = (1 - by) * torch.eye(2, 3).to(picture)[None]
-    grid = F.affine_grid(theta, picture.shape, align_corners=False)
+    grid = F.affine_grid(theta, list(picture.shape), align_corners=False)
     return F.grid_sample(picture, grid, align_corners=False)
 
 
@@ -286,7 +301,7 @@ def zoom(
     frames: int = 100,
     by: float = 0.05,
     seed: int = 0,
-    **settings,
+    **settings: Any,
 ) -> Iterator[torch.Tensor]:
     """A film: dream, go nearer, dream on.
 
@@ -310,7 +325,15 @@ def zoom(
     return _frames(model, photo, objective, frames, by, seed, settings)
 
 
-def _frames(model, photo, objective, frames, by, seed, settings):
+def _frames(
+    model: nn.Module,
+    photo: torch.Tensor,
+    objective: Objective,
+    frames: int,
+    by: float,
+    seed: int,
+    settings: dict[str, Any],
+) -> Iterator[torch.Tensor]:
     for frame in range(frames):
         photo = dream(model, photo, objective, seed=seed + frame, **settings)
         yield photo
@@ -425,5 +448,5 @@ def shaken(
     theta = torch.tensor(
         [[cos, -sin, 2 * shift * right], [sin, cos, 2 * shift * down]], device=picture.device
     )
-    grid = F.affine_grid(theta.expand(len(picture), 2, 3), picture.shape, align_corners=False)
+    grid = F.affine_grid(theta.expand(len(picture), 2, 3), list(picture.shape), align_corners=False)
     return F.grid_sample(picture, grid, padding_mode="reflection", align_corners=False)

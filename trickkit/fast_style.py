@@ -88,7 +88,8 @@ class Painter(nn.Module):
         x = F.pad(photos - 0.5, (0, -width % 4, 0, -height % 4), mode="replicate")
         for layer in self.down:
             x = layer(x, place).relu()
-        for first, second in self.blocks:
+        for block in self.blocks:
+            first, second = block.children()
             x = x + second(first(x, place).relu(), place)
         for layer in self.up:
             x = layer(x, place).relu()
@@ -136,7 +137,7 @@ def train(
     It learns in place and comes back in eval mode. The photographs are the course's, all but
     HELD_OUT; a step takes one style and `batch_size` squares of `side` pixels.
 
-    painter: as `Painter` makes it.
+    painter: as `Painter` makes it; it goes to `device()`.
     steps: how many.
     batch_size, side: of a step.
     ratio: as in `style.paint`.
@@ -148,9 +149,9 @@ def train(
     generator = torch.Generator().manual_seed(seed)
     photos = [data.picture(name) for name in data.picture_names() if name not in HELD_OUT]
     wanted = [style.style_of(net, data.scaled(data.painting(name), side=256)) for name in STYLES]
+    painter.to(device()).train()
     optimizer = torch.optim.Adam(painter.parameters(), lr)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    painter.train()
     for step in progress_bar(range(steps), "painter"):
         place = step % len(STYLES)
         x = crops(generator, photos=photos, count=batch_size, side=side)

@@ -52,7 +52,9 @@ class Explanation:
         where there are none.
     samples: how many answers it rests on.
     answer: what the black box itself says to the case.
-    settled: whether the two halves of the answers, each alone, name the same top.
+    settled: whether the two halves of the answers, each alone, name the same top, and the interval
+        of the largest weight keeps clear of 0 (there is none where the answers have no ups and
+        downs: then True).
     """
 
     names: tuple[str, ...]
@@ -69,11 +71,17 @@ class Explanation:
         """What the line says to the case itself."""
         return float(self.intercept + self.weights.sum())
 
+    @property
+    def clear(self) -> np.ndarray:
+        """Whether each interval keeps clear of 0, (d,)."""
+        low, high = self.intervals.T
+        return (low > 0) | (high < 0)
+
     def top(self, k: int = TOP) -> list[str]:
         """The names of the k largest weights, as `top_by_magnitude` takes them."""
         return [self.names[i] for i in top_by_magnitude(self.weights, k=k)]
 
-    def __str__(self):
+    def __str__(self) -> str:
         order = top_by_magnitude(self.weights)
         follows = f"local R² {self.r2:.2f}"
         if math.isnan(self.r2):
@@ -84,10 +92,16 @@ class Explanation:
             lines.append(f"{self.weights[i]:+.3f}  ({low:+.3f} to {high:+.3f})  {self.names[i]}")
         if len(order) > 8:
             lines.append(f"and {len(order) - 8} smaller")
-        stands = "both halves name the same"
-        if not self.settled:
-            stands = "not settled, the halves name different"
-        lines.append(f"{self.samples:,} answers: {stands} top {top_count(len(order))}")
+        k = top_count(len(order))
+        clear = self.clear[order[:k]]
+        if self.settled:
+            share = "all" if clear.all() else f"{clear.sum()} of them"
+            stands = f"both halves name the same top {k}, {share} clear of 0"
+        elif clear[0]:
+            stands = f"not settled, the halves name different top {k}"
+        else:
+            stands = "not settled, the largest weight is not clear of 0"
+        lines.append(f"{self.samples:,} answers: {stands}")
         return "\n".join(lines)
 
 
@@ -208,9 +222,9 @@ def explain(
     answer: what the black box says to the case itself.
     dimensions: of the unit cube.
     distance, width: for `nearness`.
-    samples: how many to ask for; None begins with 512 and doubles until both halves, each alone,
-        name the same top five (what weighs less than a twentieth of the largest may differ), or
-        `max_samples` is reached.
+    samples: how many to ask for; None begins with 512 and doubles until the largest weight is clear
+        of 0 and both halves, each alone, name the same top five (what weighs less than a twentieth
+        of the largest may differ), or `max_samples` is reached.
     seed: for the points.
     max_samples: the most to ask for where samples is None.
     draw: what gives the points, called as `sobol` is.
@@ -257,16 +271,20 @@ def explanation(
     for half in (slice(len(z) // 2), slice(len(z) // 2, None)):
         weights = weighted_ridge(z[half], answers[half], sample_weight[half])[1:]
         tops.append(set(top_by_magnitude(weights, k=top_count(len(names))).tolist()))
-    slight = SLIGHT * np.abs(b[1:]).max() + 1e-9
+    largest = top_by_magnitude(b[1:], k=1)[0]
+    slight = SLIGHT * abs(b[1 + largest]) + 1e-9
+    agreed = all(abs(b[1 + i]) <= slight for i in tops[0] ^ tops[1])
+    intervals = weight_intervals(z, answers, sample_weight, b)
+    flat = total <= 1e-20
     return Explanation(
         names=tuple(names),
         weights=b[1:],
-        intervals=weight_intervals(z, answers, sample_weight, b),
+        intervals=intervals,
         intercept=float(b[0]),
-        r2=1 - residual / total if total > 1e-20 else math.nan,
+        r2=math.nan if flat else 1 - residual / total,
         samples=len(z),
         answer=float(answer),
-        settled=all(abs(b[1 + i]) <= slight for i in tops[0] ^ tops[1]),
+        settled=agreed and (flat or not intervals[largest, 0] <= 0 <= intervals[largest, 1]),
     )
 
 
@@ -564,7 +582,7 @@ def explain_picture(
 ) -> Explanation:
     """Why a model gives a picture the probability it gives for a class: a weight for each patch.
 
-    Each patch is hidden in half of the copies. explanation.weights[segments] is a map.
+    Each patch is hidden in half of the copies. explanation.weights[segments.cpu()] is a map.
 
     model: images (N, C, H, W) in [0, 1] -> logits (N, K).
     image: one, (1, C, H, W).
@@ -584,6 +602,7 @@ def explain_picture(
             "One picture is wanted, with the patch of each of its pixels; the shapes are "
             f"{tuple(image.shape)} and {tuple(segments.shape)}."
         )
+    segments = segments.to(image.device)
     d = int(segments.max()) + 1
     logits = model(image)
     if segments.is_floating_point() or segments.min() < 0 or len(segments.unique()) != d:
@@ -591,19 +610,21 @@ def explain_picture(
             "Patches are wanted as whole numbers 0, 1, … with none left out; superpixels(image)"
             " gives such."
         )
-    target = validated_labels(target, image, logits.shape[1]).item()
-    cover = mean_coloured(image, segments) if cover is None else cover.expand_as(image)
+    place = int(validated_labels(target, image, logits.shape[1]))
+    if cover is None:
+        cover = mean_coloured(image, segments)
+    cover = cover.to(image.device).expand_as(image)
 
     def ask(points):
         z = points < 0.5
         batches = torch.from_numpy(z).to(image.device).split(BATCH)
-        said = [model(hide(image, segments, rows, cover)).softmax(1)[:, target] for rows in batches]
+        said = [model(hide(image, segments, rows, cover)).softmax(1)[:, place] for rows in batches]
         return z, torch.cat(said).cpu().numpy().astype(float)
 
     return explain(
         ask,
         [f"patch {i}" for i in range(d)],
-        answer=logits.softmax(1)[0, target].item(),
+        answer=logits.softmax(1)[0, place].item(),
         dimensions=d,
         distance=cosine,
         width=COSINE_WIDTH,
@@ -636,7 +657,7 @@ def pick(weights: np.ndarray, *, budget: int) -> list[int]:
         )
     matters = np.sqrt(sizes.sum(0))
     open_ = np.ones(sizes.shape[1], dtype=bool)
-    chosen = []
+    chosen: list[int] = []
     for _ in range(budget):
         gain = (sizes > 0) @ (matters * open_)
         gain[chosen] = -1

@@ -224,7 +224,7 @@ def balanced_sample(
     *,
     n: int,
     rng: np.random.Generator,
-    read: Callable | None = None,
+    read: Callable[..., pd.DataFrame] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame, float]:
     """n inputs that ring the alarm, n that do not, each drawn from the world until enough came; and
     the share that rings.
@@ -251,8 +251,7 @@ def balanced_sample(
                 " threshold that divides it."
             )
         rows = world(min(2 * n, BATCH), rng)
-        frame = rows if read is None else read(rows)
-        conditions.validate_frame(frame)
+        frame = _as_frame(rows, read)
         rings = hard_labels(predict, rows)
         for kind in (True, False):
             found[kind].append(frame[rings == kind])
@@ -260,6 +259,15 @@ def balanced_sample(
         drawn += len(frame)
     alarms, quiet = (pd.concat(found[kind], ignore_index=True)[:n] for kind in (True, False))
     return alarms, quiet, counts[True] / drawn
+
+
+def _as_frame(
+    rows: pd.DataFrame | torch.Tensor, read: Callable[..., pd.DataFrame] | None
+) -> pd.DataFrame:
+    frame = rows if read is None else read(rows)
+    conditions.validate_frame(frame)
+    assert isinstance(frame, pd.DataFrame)  # or it would have been refused
+    return frame
 
 
 # Candidates, and their score.
@@ -426,10 +434,10 @@ class CertifiedRule:
     def interval(self, share: float) -> tuple[float, float]:
         """Where the truth may be, for one of the shares in caught or left: low, high."""
         variance = share * (1 - share) * self.n / (self.n - 1)
-        wide = bernstein(variance, n=self.n, delta=self.each)
+        wide = float(bernstein(variance, n=self.n, delta=self.each))
         return max(share - wide, 0.0), min(share + wide, 1.0)
 
-    def __str__(self):
+    def __str__(self) -> str:
         own, other = ("alarms", "quiet") if self.says else ("quiet", "alarms")
         said = []
         for share in (self.caught[self.best], self.left[self.best]):
@@ -452,7 +460,7 @@ def explain_alarm(
     world: World,
     train: pd.DataFrame,
     *,
-    read: Callable | None = None,
+    read: Callable[..., pd.DataFrame] | None = None,
     bins: int = 4,
     max_conditions: int = 2,
     eps: float = 0.03,
@@ -483,7 +491,7 @@ def explain_alarm(
         if not 0 < value < 1:
             raise ValueError(f"{name} is {value!r}; a number between 0 and 1 is wanted.")
     conditions.validate_frame(train)
-    own = case if read is None else read(case)
+    own = _as_frame(case, read)
     considered = candidates(own, train, bins=bins, max_conditions=max_conditions)
     says = bool(hard_labels(predict, case)[0])
     rng = np.random.default_rng(seed)

@@ -10,6 +10,7 @@ import math
 import socket
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors.torch import load_file
@@ -18,11 +19,17 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from trickkit import data
 from trickkit.common import unknown
-from trickkit.contract import device, validate_batch, validate_images
+from trickkit.contract import Model, Network, device, validate_batch, validate_images
+
+if TYPE_CHECKING:
+    from torchvision.models._api import WeightsEnum
 
 
 class Normalize(nn.Module):
     """The first layer of a pretrained network: (pixels - mean) / std, a number a channel."""
+
+    mean: torch.Tensor
+    std: torch.Tensor
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]):
         super().__init__()
@@ -45,6 +52,8 @@ class Classifier(nn.Sequential):
     forward: images (N, 3, H, W) in [0, 1] -> logits (N, K).
     Raises ValueError for images that are no float batch of three channels, or that hold 0 to 255.
     """
+
+    normalize: Normalize
 
     def __init__(
         self,
@@ -123,7 +132,7 @@ def _efficientnet_lite0() -> Classifier:
     )
 
 
-def _downloaded(name: str) -> tuple[nn.Module, object]:
+def _downloaded(name: str) -> tuple[nn.Module, "WeightsEnum"]:
     """A classification network of torchvision by its name there, with its weights' record.
 
     Waits 10 s for a silent server.
@@ -174,11 +183,12 @@ def imagenet(name: str = "efficientnet_lite0") -> Classifier:
     for module in model.modules():
         # in place, autograd must copy first: a third slower, and layers read wrongly
         if getattr(module, "inplace", False):
-            module.inplace = False
-    return model.eval().requires_grad_(False).to(device(), memory_format=torch.channels_last)
+            module.inplace = False  # type: ignore[assignment]  # torch's stub knows no such flag
+    model = model.eval().requires_grad_(False)
+    return model.to(device()).to(memory_format=torch.channels_last)
 
 
-def load_weights(model: nn.Module, file: str, *, prefix: str = "") -> nn.Module:
+def load_weights(model: Network, file: str, *, prefix: str = "") -> Network:
     """A model with the weights that came with the course, frozen and in eval mode, where it was.
 
     file: its path below data/, such as "weights/fast_style.safetensors"; kept in half as many bits.
@@ -233,7 +243,7 @@ def vgg_features(name: str = "vgg16") -> nn.Sequential:
         layers[f"pool{block}"] = nn.MaxPool2d(2)
         place += 1
     model = nn.Sequential(layers).eval().requires_grad_(False)
-    return model.to(device(), memory_format=torch.channels_last)
+    return model.to(device()).to(memory_format=torch.channels_last)
 
 
 def linear_classifier(classes: int = 10, *, pixels: int = 28 * 28) -> nn.Sequential:
@@ -346,7 +356,7 @@ def rbf(images: torch.Tensor, labels: torch.Tensor, *, classes: int = 10) -> RBF
 
     β is one number, such that the images' distance from their own µ, β‖x - µ‖², is 1 on average.
 
-    images: (N, C, H, W).
+    images: (N, C, H, W), on the device where the network is to be.
     labels: (N,).
     classes: how many there are.
     Raises ValueError for a class with no image, which has no mean.
@@ -361,13 +371,13 @@ def rbf(images: torch.Tensor, labels: torch.Tensor, *, classes: int = 10) -> RBF
         )
     centres = torch.stack([x[labels == k].mean(0) for k in range(classes)])
     mean_square = (x - centres[labels]).square().sum(1).mean().item()
-    return RBF(centres, beta=1 / mean_square).to(device())
+    return RBF(centres, beta=1 / mean_square)
 
 
 def has_bfloat16(there: torch.device) -> bool:
     """Whether a device multiplies matrices of bfloat16 by itself, and so twice as fast or more."""
     if there.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return torch.cuda.is_bf16_supported(including_emulation=False)
     # the processor can, and oneDNN, which may be told to hold back, will
     return (
         torch.cpu.get_capabilities().get("amx_bf16", False)
@@ -389,7 +399,7 @@ def quick(model: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
 
 
 @torch.no_grad()
-def accuracy(model, images: torch.Tensor, labels: int | torch.Tensor) -> float:
+def accuracy(model: Model, images: torch.Tensor, labels: int | torch.Tensor) -> float:
     """The share, 0 to 1, of images (N, C, H, W) whose highest logit is their label's (N,)."""
     correct = model(images).argmax(1) == torch.as_tensor(labels, device=images.device)
     return correct.float().mean().item()

@@ -142,7 +142,7 @@ def mean_gradient(
 
     `BATCH` images are asked about at a time.
     """
-    total = 0
+    total = torch.zeros((), device=targets.device)
     for ks in torch.arange(count).split(max(BATCH // len(targets), 1)):
         points = torch.cat([variant(k) for k in ks.tolist()])
         gradients = score_gradient(model, points, targets.repeat(len(ks)))
@@ -169,7 +169,7 @@ def guided_backprop(
         return gradient(model, images, targets)
 
 
-def relus(model: nn.Module) -> list[nn.Module]:
+def relus(model: nn.Module) -> list[nn.ReLU | nn.ReLU6]:
     """A model's layers of ReLU and ReLU6.
 
     Raises ValueError if it has none, or is no torch module.
@@ -278,11 +278,11 @@ def occlusion(
             row.append(hidden)
         after = target_probability(model, torch.cat(row), targets.repeat(len(row)))
         drops.append(before - after.unflatten(0, (len(row), -1)))
-    drops = torch.stack(drops).permute(2, 0, 1)[:, None]  # (N, 1, rows, columns)
-    square = drops.new_ones(1, 1, window, window)
+    coarse = torch.stack(drops).permute(2, 0, 1)[:, None]  # (N, 1, rows, columns)
+    square = coarse.new_ones(1, 1, window, window)
     total, count = (
         F.conv_transpose2d(d, square, stride=stride)[:, 0, :h, :w]
-        for d in (drops, torch.ones_like(drops))
+        for d in (coarse, torch.ones_like(coarse))
     )
     return total / count
 

@@ -8,6 +8,7 @@ and the other of a painting is found by descent on its pixels.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,18 +38,18 @@ def vgg(name: str = "vgg16") -> nn.Sequential:
     name: "vgg16", or "vgg19" where it can be had, as in `models.vgg_features`.
     """
     net = models.vgg_features(name)
-    scale = 1.0
     for layer, module in net.named_children():
         if isinstance(module, nn.MaxPool2d):
             setattr(net, layer, nn.AvgPool2d(2))
     x = torch.cat([data.picture(picture, size=128) for picture in data.picture_names()])
+    scale = torch.ones((), device=x.device)
     with torch.no_grad():
         for module in net:
             if isinstance(module, nn.Conv2d):
                 module.weight.mul_(scale)
                 scale = F.relu(module(x)).mean()
-                module.weight.div_(scale)
-                module.bias.div_(scale)
+                for weights in module.parameters():
+                    weights.div_(scale)
             x = module(x)
     return net
 
@@ -133,9 +134,8 @@ def style_loss(now: Sequence[torch.Tensor], wanted: Sequence[torch.Tensor]) -> t
             "Gram matrices of the same layers are wanted, in the same order; these have"
             f" {[len(g) for g in now]} and {[len(a) for a in wanted]} channels."
         )
-    return sum(
-        (g - a).square().sum() / (4 * len(g) ** 2) for g, a in zip(now, wanted, strict=True)
-    ) / len(wanted)
+    losses = [(g - a).square().sum() / (4 * len(g) ** 2) for g, a in zip(now, wanted, strict=True)]
+    return sum(losses, start=torch.zeros_like(losses[0])) / len(wanted)
 
 
 def content_loss(now: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
@@ -207,7 +207,6 @@ def descend(
         return value.item(), gradient.contiguous().flatten().double().cpu().numpy()
 
     pixels = init.detach().double().contiguous().flatten().cpu().numpy()
-    options = {"maxfun": max_evals, "maxiter": max_evals, "maxcor": 10, "ftol": 0, "gtol": 0}
     # SciPy's threads would wait by spinning, on the cores that the next evaluation needs
     with threadpool_limits(1, "blas"):
         found = minimize(
@@ -216,8 +215,8 @@ def descend(
             jac=True,
             method="L-BFGS-B",
             bounds=[(0, 1)] * pixels.size,
-            options=options,
-            callback=callback and (lambda pixels: callback(picture(pixels))),
+            options={"maxfun": max_evals, "maxiter": max_evals, "maxcor": 10, "ftol": 0, "gtol": 0},
+            callback=None if callback is None else lambda xk: callback(picture(xk)),
         )
     return picture(found.x)
 
@@ -279,7 +278,7 @@ def coarse_to_fine(
     *,
     sides: Sequence[int] = (128, 256),
     max_evals: int = 80,
-    **options,
+    **options: Any,
 ) -> torch.Tensor:
     """A larger picture: painted small first, and each size begun with the last one, enlarged.
 

@@ -3,12 +3,13 @@
 import contextlib
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import nn
 
 from trickkit.common import progress_bar
-from trickkit.contract import validate_images
+from trickkit.contract import Network, validate_images
 
 # (model, images, labels) -> a number to lower
 Loss = Callable[[nn.Module, torch.Tensor, torch.Tensor], torch.Tensor]
@@ -46,7 +47,7 @@ def cosine_decay(done: float) -> float:
 
 
 def train(
-    model: nn.Module,
+    model: Network,
     images: torch.Tensor,
     labels: torch.Tensor,
     *,
@@ -58,7 +59,7 @@ def train(
     loss: Loss = mean_cross_entropy,
     augment: Augment | None = None,
     schedule: Callable[[float], float] | None = None,
-) -> nn.Module:
+) -> Network:
     """Train a model in place by Adam, and hand it back in eval mode.
 
     Kingma, Ba 2014, arXiv:1412.6980.
@@ -81,9 +82,11 @@ def train(
     validate_images(images)
     weights = [p for p in model.parameters() if p.dim() > 1]
     biases = [p for p in model.parameters() if p.dim() <= 1]
-    optimizer = torch.optim.Adam(
-        [{"params": weights, "weight_decay": weight_decay}, {"params": biases}], lr=lr
-    )
+    groups: list[dict[str, Any]] = [
+        {"params": weights, "weight_decay": weight_decay},
+        {"params": biases},
+    ]
+    optimizer = torch.optim.Adam(groups, lr=lr)
     generator = torch.Generator().manual_seed(seed)
     steps = epochs * math.ceil(len(images) / batch_size)
     step = 0

@@ -173,13 +173,19 @@ class PhotoSource:
         except ValueError as error:
             self.says.say(str(error))
             return
-        own = isinstance(source, bytes)
-        self.name = name if own else source
-        self.credit.value = "" if own else html.escape(data.attribution(source))
+        if isinstance(source, bytes):
+            self.name = name
+            self.credit.value = ""
+        else:
+            self.name = source
+            self.credit.value = html.escape(data.attribution(source))
         self.changed()
 
     def changed(self) -> None:
-        """What another photo sets off."""
+        """What another photo sets off.
+
+        Raises NotImplementedError where a panel does not say it.
+        """
         raise NotImplementedError
 
 
@@ -315,7 +321,7 @@ class Microscope:
     ):
         self.model = model
         self.sides = layers
-        self.made = {}
+        self.made: dict[tuple[str, int], torch.Tensor] = {}
         names = data.picture_names()
         self.photos = {name: data.picture(name, size=model.size) for name in names}
         with torch.no_grad():
@@ -409,7 +415,7 @@ class DreamPanel(PhotoSource):
         )
         activations.submodule(model, layer)
         self.model = model
-        self.task = None
+        self.task: asyncio.Task | None = None
         self.layer = choice(layers, "layer", value=layer)
         self.octaves = slider([1, 2, 3, 4, 5], "octaves", index=octaves - 1)
         counts = [2, 5, 10, 20, 40]

@@ -116,6 +116,7 @@ def nes(
     targeted: labels are what to reach.
     seed: of the guesses.
     Returns images (N, C, H, W) in [0, 1], at most ε from where they started.
+    Raises ValueError for fewer queries than the samples + 1 of one step, and for σ ≤ 0.
     """
     labels, _ = validated_start(model, images, labels, targeted=targeted)
     validate_eps(eps, images)
@@ -138,7 +139,7 @@ def nes(
                 )
 
             x = images[[i]]
-            gradient = 0.0
+            gradient = torch.zeros_like(x)
             low = (x - eps).clamp(min=0)
             high = (x + eps).clamp(max=1)
             for _ in range(queries // (samples + 1)):
@@ -356,7 +357,7 @@ def one_pixel(
 
         bred = differential_evolution(
             margins,
-            bounds,
+            bounds,  # type: ignore[arg-type]  # the stub forgets that a list of pairs will do
             popsize=max(population // len(bounds), 1),
             maxiter=generations,
             mutation=0.5,

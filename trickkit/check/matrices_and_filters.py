@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from trickkit import features
 from trickkit.check import (
+    Marks,
     called,
     exercise,
     progress,
@@ -146,7 +147,7 @@ def receptive_field(yours):
     apart = [math.prod(s for _, s in steps[:i]) for i in range(5)]
     totals = [sum(s for _, s in steps[:i]) for i in range(4)]
     last = [1, *(s for _, s in steps[:3])]
-    mistakes = {
+    mistakes: Marks = {
         "Your strides are missing: after a stride of 2,"
         " neighbouring units are twice as far apart.": 1 + sum(k - 1 for k, _ in steps),
         "A layer's own stride counts only for the layers after it: add first, then multiply.": (

@@ -35,7 +35,7 @@ NOTEBOOK = data.ROOT / "notebooks" / "studio" / "studio.ipynb"
 PORT = 8866
 SIDES = (128, 256, 512, 1024, 2048)  # of the sizes that a painting goes through
 # What a process needs at its most, in bytes: so many to begin with and so many a pixel (`python
-# benchmarks/art.py memory`).
+# benchmarks/bench_studio.py`).
 NEEDS = {"paint": (1.0e9, 4500), "dream": (1.0e9, 1500)}
 
 
@@ -86,7 +86,7 @@ class Turn:
     It is lost when its process ends.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.folder = home() / ".queue"
         self.folder.mkdir(parents=True, exist_ok=True)
         self.ticket = self.folder / f"{time.time_ns():020d}-{secrets.token_hex(4)}"
@@ -153,9 +153,9 @@ class Job:
         self.share = 0.0
         self.before = 0
         self.why = ""
-        self.preview = None
-        self.result = None
-        self.process = None
+        self.preview: bytes | None = None
+        self.result: pathlib.Path | None = None
+        self.process: subprocess.Popen[bytes] | None = None
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="trickkit-studio-"))
         for name, image in (("photo", photo), ("painting", painting)):
             if image is not None:
@@ -212,8 +212,7 @@ class Job:
                 await asyncio.sleep(0.3)
         finally:
             self.process.kill()
-            self.process.stdin.close()
-            self.process.wait()
+            self.process.communicate()  # closes the pipe and waits
         if self.state == "cancelled":
             return
         made = self.folder / "result.png"
@@ -352,9 +351,8 @@ def work(folder: pathlib.Path) -> None:
             data.write_whole(folder / "share", f"{min(share, 1):.3f}".encode())
             told[0] = time.monotonic()
 
-    made = {"paint": paint_job, "dream": dream_job}[settings["kind"]](
-        photo, painting, settings, tell
-    )
+    jobs: dict[str, Callable[..., torch.Tensor]] = {"paint": paint_job, "dream": dream_job}
+    made = jobs[settings["kind"]](photo, painting, settings, tell)
     told[0] = 0.0
     tell(made, 1)
     data.write_whole(folder / "result.png", data.png(made))

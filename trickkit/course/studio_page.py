@@ -161,7 +161,8 @@ class JobRow:
             layout=w.Layout(width="100%"),
         )
         self.told = ""
-        self.seen = None
+        self.seen: bytes | None = None
+        self.task: asyncio.Task | None = None  # kept here, or it might be thrown away half done
         self.follow()
 
     def follow(self) -> None:
@@ -179,12 +180,12 @@ class JobRow:
         if words != self.told:
             self.told = words
             self.says.say(f"{self.title}: {words}.")
-        if job.preview is not self.seen:
+        if job.preview is not None and job.preview is not self.seen:
             self.seen = job.preview
             self.shown.value = image_tag(job.preview, f"{self.title}, so far", side=480)
         if job.state in ("done", "cancelled", "failed"):
             self.cancel.layout.display = self.bar.layout.display = "none"
-        if job.state == "done" and not self.download.value:
+        if job.result is not None and not self.download.value:
             self.shown.value = image_tag(
                 studio.jpeg(data.photo(job.result), side=720), f"{self.title}, finished", side=720
             )
@@ -200,7 +201,7 @@ class Page:
 
     def __init__(self, gallery: str):
         self.folder = studio.gallery(gallery)
-        self.rows = []
+        self.rows: list[JobRow] = []
         self.queue = w.VBox()
         self.album = w.Box(layout=in_rows())
         self.opened = w.VBox()

@@ -18,7 +18,7 @@ STICKER = "stickers/toaster.png"
 def train_networks() -> None:
     """Every network of `defences.RECIPES`, trained on the course's 4,000 digits: nine minutes."""
     digits = data.digits()
-    weights = {}
+    weights: dict[str, torch.Tensor] = {}
     for name, (augment, epochs) in progress_bar(defences.RECIPES.items(), "networks"):
         model = training.train(
             defences.digit_network(),

@@ -11,8 +11,12 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from trickkit import common, data
+import numpy as np
+import torch
+
+from trickkit import data
 from trickkit.common import unknown
+from trickkit.contract import Numbers
 
 MIME = "application/vnd.trickkit.papers+json"
 
@@ -31,7 +35,7 @@ class Row:
     """
 
     id: str
-    ours: float | Sequence[float]
+    ours: float | Numbers
     band: tuple[float, float]
     settings: str = field(default="as in the paper", kw_only=True)
     why: str = field(default="", kw_only=True)
@@ -67,7 +71,7 @@ class Comparison:
     def __init__(self, rows: list[dict]):
         self.rows = rows
 
-    def _repr_mimebundle_(self, include=None, exclude=None):
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict:
         return {"text/markdown": table(self.rows), "text/plain": table(self.rows), MIME: self.rows}
 
 
@@ -90,17 +94,15 @@ def compare(*rows: Row) -> Comparison:
     """The paper's numbers beside ours, for the end of a lesson.
 
     rows: in the order of the table.
-    Raises AssertionError if one of ours left its band, ValueError for an unknown id, or for a
-        difference with no reason.
+    Raises AssertionError if one of ours left its band, ValueError for an unknown id, for words
+        where ours is to be a number, or for a difference with no reason.
     """
     out = []
     astray = []
     for row in rows:
         if row.id not in reported():
             raise unknown("paper's number", row.id, reported())
-        runs = (
-            list(map(float, row.ours)) if isinstance(row.ours, list | tuple) else [float(row.ours)]
-        )
+        runs = _runs(row)
         paper = reported()[row.id]
         ours = statistics.fmean(runs)
         said = verdict(paper["value"], ours)
@@ -131,6 +133,13 @@ def compare(*rows: Row) -> Comparison:
     if astray:
         raise AssertionError("; ".join(astray))
     return Comparison(out)
+
+
+def _runs(row: Row) -> list[float]:
+    ours = row.ours.tolist() if isinstance(row.ours, np.ndarray | torch.Tensor) else row.ours
+    if isinstance(ours, str):
+        raise ValueError(f"{row.id}: ours is {ours!r}; a number, or one from each run, is wanted.")
+    return list(map(float, ours)) if isinstance(ours, Sequence) else [float(ours)]
 
 
 def gather(*, folder: pathlib.Path = data.ROOT / "notebooks") -> str:

@@ -164,8 +164,10 @@ def rubbish(
     if not alarm.any():
         return 0.0, 0.0, 0.0
     favourite = read[alarm].bincount().max() / alarm.sum()
-    return tuple(
-        100 * share.item() for share in (alarm.float().mean(), sure[alarm].mean(), favourite)
+    return (
+        100 * alarm.float().mean().item(),
+        100 * sure[alarm].mean().item(),
+        100 * favourite.item(),
     )
 
 
@@ -180,9 +182,10 @@ def agreement(
     same = reference == other
     first = reference != labels
     both = (reference != labels) & (other != labels)
-    return tuple(
+    one_errs, both_err = (
         100 * same[rows].float().mean().item() if rows.any() else 0.0 for rows in (first, both)
     )
+    return one_errs, both_err
 
 
 def along(model: Callable, image: torch.Tensor, label: int, sizes: Sequence[float]) -> torch.Tensor:
@@ -279,7 +282,7 @@ def past_border(
         x = images.flatten(1)
         mu = model.centres
         beta = model.log_betas.exp()
-        tries = []
+        best = []  # for each class, the images moved to where it gains most
         for k in range(len(mu)):
             own = (mu[labels], beta[labels])
             other = (mu[k], beta[k])
@@ -287,8 +290,8 @@ def past_border(
             turn = (own[0] * own[1] - other[0] * other[1]) / (own[1] - other[1])
             points = torch.stack([x - eps, x + eps, torch.nan_to_num(turn).clamp(x - eps, x + eps)])
             margins = own[1] * (points - own[0]).square() - other[1] * (points - other[0]).square()
-            tries.append(points.gather(0, margins.argmax(0, keepdim=True))[0].view_as(images))
-        tries = torch.stack(tries)
+            best.append(points.gather(0, margins.argmax(0, keepdim=True))[0].view_as(images))
+        tries = torch.stack(best)
         said = torch.stack([model(t) for t in tries])  # (K, N, K), log p of each try
         margins = (
             said.diagonal(dim1=0, dim2=2).T

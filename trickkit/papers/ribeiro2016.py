@@ -10,6 +10,7 @@ that, how steady a table's explanations are.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -100,7 +101,7 @@ def shared(tops: Sequence[Sequence[Sequence[object]]]) -> tuple[float, float]:
 
 
 def bags(
-    texts: Sequence[str], labels: np.ndarray, *, glue: int, seed: int = 0, **options
+    texts: Sequence[str], labels: np.ndarray, *, glue: int, seed: int = 0, **options: Any
 ) -> tuple[csr_array, np.ndarray]:
     """Documents of some sentences of one class each, as bags, shuffled, and their classes.
 
@@ -112,12 +113,12 @@ def bags(
         Documents without any such word are left out.
     Returns (documents, words) and (documents,).
     """
-    texts = np.asarray(texts, dtype=object)
+    sentences = np.asarray(texts, dtype=object)
     labels = np.asarray(labels)
     groups = []
     classes = []
     for k in (0, 1):
-        own = texts[labels == k]
+        own = sentences[labels == k]
         for i in range(0, len(own) - glue + 1, glue):
             groups.append(" ".join(own[i : i + glue]))
             classes.append(k)
@@ -190,7 +191,7 @@ def greedy(predict_proba: Predictor, row: csr_array, *, k: int = K) -> tuple[lis
     """
     ask = asking(predict_proba, row)
     z = np.ones((1, row.nnz))
-    gone = []
+    gone: list[int] = []
     yes = ask(z)[0] > 0.5
     flipped = False
     while len(gone) < min(k, row.nnz) and not flipped:
@@ -240,7 +241,7 @@ def used_places(bags: csr_array, used: Sequence[np.ndarray]) -> list[np.ndarray]
     ]
 
 
-def recall(found: Sequence[Sequence[int]], gold: Sequence[np.ndarray]) -> float:
+def recall(found: Sequence[Sequence[int] | np.ndarray], gold: Sequence[np.ndarray]) -> float:
     """The share of the gold words that are found, in %: mean over the documents that hold any; NaN
     where none does.
 
@@ -476,7 +477,7 @@ def stories(
     return table, lines
 
 
-def doubtful(table: np.ndarray, lines: np.ndarray, cases: Sequence[int]) -> int:
+def doubtful(table: np.ndarray, lines: np.ndarray, cases: Sequence[int] | np.ndarray) -> int:
     """How many predictions hang on noise words, to a user who saw the explanations of some cases
     and marked the noise in them.
 
@@ -533,7 +534,7 @@ def right_choices(
     Returns the gaps, and for each way (pairs, budgets), the chance to be right.
     """
     gaps = []
-    rights = {"SP-LIME": [], "longest": [], "random": []}
+    rights: dict[str, list[np.ndarray]] = {"SP-LIME": [], "longest": [], "random": []}
     for seed in seeds:
         gap, forests, rows = pair(words, labels, seed=seed)
         if gap < min_gap:

@@ -1,11 +1,12 @@
 """Lines, histograms, bars, dots and tables."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 
 from trickkit.common import top_by_magnitude
+from trickkit.contract import Numbers
 from trickkit.plots.picture import (
     BLUE,
     COLOURS,
@@ -16,6 +17,7 @@ from trickkit.plots.picture import (
     draw_points,
     draw_squares,
     grid_figure,
+    in_memory,
     panel_figure,
 )
 
@@ -25,8 +27,8 @@ HATCHES = ("", "//", "..", "xx", "\\\\", "++")
 
 
 def curves(
-    x: Sequence[float],
-    lines: dict[str, Sequence[float]],
+    x: Numbers,
+    lines: Mapping[str, Numbers],
     title: str,
     *,
     xlabel: str,
@@ -42,6 +44,8 @@ def curves(
     Raises ValueError for more lines than there are colours.
     """
     validate_colours(lines=lines)
+    x = in_memory(x)
+    lines = {name: in_memory(y) for name, y in lines.items()}
     figure, axes = grid_figure(6.4, 3.6)
     ax = axes[0, 0]
     for (name, y), colour, marker in zip(lines.items(), COLOURS, MARKERS, strict=False):
@@ -59,7 +63,7 @@ def curves(
 
 
 def histograms(
-    groups: dict[str, torch.Tensor], title: str, *, xlabel: str, bins: int = 40, alt: str = ""
+    groups: Mapping[str, torch.Tensor], title: str, *, xlabel: str, bins: int = 40, alt: str = ""
 ) -> Picture:
     """Histograms over each other, each with its median as a dashed line.
 
@@ -70,9 +74,9 @@ def histograms(
     validate_colours(groups=groups)
     figure, axes = grid_figure(6.4, 3.4)
     ax = axes[0, 0]
-    groups = {name: as_pixels(values) for name, values in groups.items()}
-    edges = np.linspace(0, max(np.quantile(v, 0.99) for v in groups.values()), bins + 1)
-    for (name, values), colour, hatch in zip(groups.items(), COLOURS, HATCHES, strict=False):
+    numbers = {name: as_pixels(values) for name, values in groups.items()}
+    edges = np.linspace(0, max(np.quantile(v, 0.99) for v in numbers.values()), bins + 1)
+    for (name, values), colour, hatch in zip(numbers.items(), COLOURS, HATCHES, strict=False):
         median = float(np.median(values))
         ax.hist(
             values,
@@ -90,12 +94,12 @@ def histograms(
         figure,
         alt
         or f"{title}. Medians over {xlabel}: "
-        + "; ".join(f"{name} {np.median(v):.3f}" for name, v in groups.items())
+        + "; ".join(f"{name} {np.median(v):.3f}" for name, v in numbers.items())
         + ".",
     )
 
 
-def validate_colours(**drawn: dict[str, object]) -> None:
+def validate_colours(**drawn: Mapping[str, object]) -> None:
     """Raise ValueError for more of a kind than there are colours to tell them apart."""
     for kind, named in drawn.items():
         if len(named) > len(COLOURS):
@@ -119,13 +123,13 @@ def ticks(
     values: booleans (rows, columns).
     label: what the rows and columns are.
     """
-    values = np.asarray(values.cpu(), dtype=bool)
+    held = np.asarray(values.cpu(), dtype=bool)
     figure, axes = grid_figure(0.62 * len(columns) + 2.4, 0.3 * len(rows) + 2.0)
     ax = axes[0, 0]
-    draw_squares(ax, values, rows, columns, lambda v: "✓" if v else "×")
+    draw_squares(ax, held, rows, columns, lambda v: "✓" if v else "×")
     ax.set_xticklabels(columns, rotation=40, ha="right")
     ax.set_title(title)
-    failures = [f"{rows[i]} to {columns[j]}" for i, j in np.argwhere(~values)]
+    failures = [f"{rows[i]} to {columns[j]}" for i, j in np.argwhere(~held)]
     return Picture(
         figure, alt or f"{title}. A table of {label}. No: {', '.join(failures) or 'none'}."
     )
@@ -144,15 +148,15 @@ def matrix(
 
     values: (rows, columns).
     """
-    values = np.asarray(values.cpu(), dtype=np.float32)
+    shares = np.asarray(values.cpu(), dtype=np.float32)
     figure, axes = grid_figure(0.95 * len(columns) + 2.2, 0.5 * len(rows) + 1.5)
     ax = axes[0, 0]
-    draw_squares(ax, values, rows, columns, "{:.0%}".format)
+    draw_squares(ax, shares, rows, columns, "{:.0%}".format)
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.set_title(title, fontsize=11)
     said = "; ".join(
         f"{r}: " + ", ".join(f"{c} {v:.0%}" for c, v in zip(columns, line, strict=True))
-        for r, line in zip(rows, values, strict=True)
+        for r, line in zip(rows, shares, strict=True)
     )
     return Picture(figure, f"{title}. A table of {ylabel} by {xlabel}. {said}.")
 

@@ -65,7 +65,7 @@ def pictures(
 
 
 def signed(
-    maps: Sequence[torch.Tensor] | torch.Tensor,
+    maps: Sequence[torch.Tensor | np.ndarray] | torch.Tensor | np.ndarray,
     captions: Sequence[str],
     title: str,
     *,
@@ -80,17 +80,17 @@ def signed(
     size: inches a map.
     alt: what is to be seen, if the captions do not say it.
     """
-    maps = [as_pixels(m) for m in maps]
-    columns = min(columns, len(maps))
-    rows = -(-len(maps) // columns)
-    aspect = min(1, maps[0].shape[-2] / maps[0].shape[-1])
+    pixels = [as_pixels(m) for m in maps]
+    columns = min(columns, len(pixels))
+    rows = -(-len(pixels) // columns)
+    aspect = min(1, pixels[0].shape[-2] / pixels[0].shape[-1])
     figure, axes = grid_figure(
         columns * size + 0.9, rows * (size * aspect + 0.25) + 0.5, rows=rows, columns=columns
     )
-    limit = max(float(np.abs(m).max()) for m in maps)
+    limit = max(float(np.abs(m).max()) for m in pixels)
     for ax in axes.flat:
         ax.axis("off")
-    for ax, values, caption in zip(axes.flat, maps, captions, strict=False):
+    for ax, values, caption in zip(axes.flat, pixels, captions, strict=False):
         drawn = ax.imshow(values, cmap=SIGNED, vmin=-limit, vmax=limit)
         ax.set_title(caption, fontsize=10)
     figure.colorbar(drawn, ax=axes, fraction=0.03)
@@ -199,7 +199,9 @@ class Film(Picture):
         )
         self.gif = file.getvalue()
 
-    def _repr_mimebundle_(self, include=None, exclude=None):
+    def _repr_mimebundle_(
+        self, include: object = None, exclude: object = None
+    ) -> tuple[dict, dict]:
         bundle, metadata = super()._repr_mimebundle_()
         encoded = base64.b64encode(self.gif).decode()
         often = f", {self.plays} times over" if self.plays > 1 else ""

@@ -131,8 +131,8 @@ def products(
             ax.plot(
                 (x, end), (side, side), color=colours[columns], linewidth=3, solid_capstyle="butt"
             )
-        ax.text(x - 0.3, y, rows, ha="right", va="center", fontsize=8)
-        ax.text((x + end) / 2, high - 0.25, columns, ha="center", va="bottom", fontsize=8)
+        ax.text(x - 0.3, y, str(rows), ha="right", va="center", fontsize=8)
+        ax.text((x + end) / 2, high - 0.25, str(columns), ha="center", va="bottom", fontsize=8)
         inside = end - x > 0.65 * len(name)
         ax.text(
             (x + end) / 2,

@@ -7,6 +7,7 @@ blue over white to orange.
 import base64
 import io
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from trickkit import data
+from trickkit.contract import Numbers
 
 BLUE = "#0072B2"
 ORANGE = "#E69F00"
@@ -41,11 +43,13 @@ class Picture:
         file = io.BytesIO()
         self.kind = "jpeg" if jpeg else "png"
         self.alt = " ".join(alt.split())
-        options = {"pil_kwargs": {"quality": 88}} if jpeg else {}
-        figure.savefig(file, format=self.kind, dpi=DPI, facecolor="white", **options)
+        quality = {"quality": 88} if jpeg else None
+        figure.savefig(file, format=self.kind, dpi=DPI, facecolor="white", pil_kwargs=quality)
         self.bytes = file.getvalue()
 
-    def _repr_mimebundle_(self, include=None, exclude=None):
+    def _repr_mimebundle_(
+        self, include: object = None, exclude: object = None
+    ) -> tuple[dict, dict]:
         mime = f"image/{self.kind}"
         encoded = base64.b64encode(self.bytes).decode()
         alt = self.alt.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
@@ -79,7 +83,9 @@ def grid_figure(
     return figure, axes
 
 
-def panel_figure(width: float, height: float, title: str, *, size: float = 12, **place) -> Figure:
+def panel_figure(
+    width: float, height: float, title: str, *, size: float = 12, **place: Any
+) -> Figure:
     """A figure of so many inches with a title, and no axes yet: quick enough for a panel.
 
     Its axes are laid out by hand, for finding a layout takes as long as drawing it.
@@ -108,7 +114,7 @@ def draw_caption(ax: Axes, caption: str) -> None:
 
 
 def draw_points(
-    ax: Axes, points: np.ndarray, labels: np.ndarray, names: Sequence[str], **options
+    ax: Axes, points: np.ndarray, labels: np.ndarray, names: Sequence[str], **options: Any
 ) -> None:
     """Two classes of points, told apart by colour, marker and name.
 
@@ -173,6 +179,11 @@ def draw_bars(
     ax.set(xlim=(0, 1), ylim=(len(names) - 0.5, -0.6))
     ax.axis("off")
     return ", ".join(f"{n} {p:.2f}" for n, p in zip(names, probabilities, strict=True))
+
+
+def in_memory(numbers: Numbers) -> Numbers:
+    """Numbers as they came, but in the computer's own memory, where Matplotlib looks for them."""
+    return numbers.cpu() if isinstance(numbers, torch.Tensor) else numbers
 
 
 def as_pixels(image: torch.Tensor | np.ndarray) -> np.ndarray:

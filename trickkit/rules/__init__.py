@@ -30,7 +30,7 @@ from trickkit.rules.optimal import corels, unavoidable_errors
 from trickkit.rules.rule_list import evidence, first_that_holds, fit_list
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> type:
     if name == "BayesianRuleList":  # here and not above: scikit-learn takes half a second to import
         from trickkit.rules.classifier import BayesianRuleList
 

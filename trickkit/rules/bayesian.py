@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 from mlxtend.frequent_patterns import fpgrowth
+from numpy.typing import ArrayLike
 from scipy import special
 
 from trickkit.common import unknown
@@ -22,7 +23,7 @@ from trickkit.rules.rule_list import RuleList
 
 def mine(
     frame: pd.DataFrame,
-    labels: np.ndarray,
+    labels: ArrayLike,
     *,
     support: float = 0.1,
     max_conditions: int = 2,
@@ -55,12 +56,12 @@ def frequent_conditions(
     Returns for each the rows for which it holds: (rows,) of bool.
     """
     sizes = np.bincount(y)
-    facts = {}
+    facts: dict[Condition, np.ndarray] = {}
     for name in frame:
         every, met = conditions.split_column(frame[name], bins=bins)
         # counted before a row of bools is made for each: a column may hold as many words as rows
         counts = np.bincount(met * len(sizes) + y, minlength=len(every) * len(sizes))
-        frequent = (counts.reshape(-1, len(sizes)) / sizes >= support).any(1)
+        frequent = np.any(counts.reshape(-1, len(sizes)) / sizes >= support, axis=1)
         facts |= {
             condition: met == place for place, condition in enumerate(every) if frequent[place]
         }
@@ -115,7 +116,7 @@ class Posterior:
         self,
         antecedents: Sequence[Rule],
         frame: pd.DataFrame,
-        labels: np.ndarray,
+        labels: ArrayLike,
         *,
         length: float = 3,
         width: float = 1,
@@ -147,7 +148,16 @@ class Posterior:
         posterior._begin(antecedents, facts, classes, y, length=length, width=width)
         return posterior
 
-    def _begin(self, antecedents, facts, classes, y, *, length, width):
+    def _begin(
+        self,
+        antecedents: Sequence[Rule],
+        facts: dict[Condition, np.ndarray],
+        classes: np.ndarray,
+        y: np.ndarray,
+        *,
+        length: float,
+        width: float,
+    ) -> None:
         if not length > 0 or not width > 0:
             raise ValueError(f"length and width are {length} and {width}; both are to be above 0.")
         self.antecedents = list(antecedents)
@@ -310,7 +320,7 @@ def from_prior(posterior: Posterior, rng: np.random.Generator) -> tuple[int, ...
     return tuple(rng.permutation(len(posterior.antecedents))[:length].tolist())
 
 
-def r_hat(chains: Sequence[Sequence[float]]) -> float:
+def r_hat(chains: Sequence[Sequence[float]] | np.ndarray) -> float:
     """How far chains are from having mixed: 1 when they have.
 
     Gelman et al. 2013, Bayesian Data Analysis, Section 11.4.

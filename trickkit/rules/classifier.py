@@ -1,9 +1,11 @@
 """Bayesian rule lists as a scikit-learn classifier."""
 
 import collections
+from typing import Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
@@ -53,7 +55,7 @@ class BayesianRuleList(ClassifierMixin, BaseEstimator):
         chains: int = 3,
         steps: int = 10_000,
         average: bool = False,
-        random_state=None,
+        random_state: int | np.random.RandomState | None = None,
     ):
         self.length = length
         self.width = width
@@ -65,7 +67,7 @@ class BayesianRuleList(ClassifierMixin, BaseEstimator):
         self.average = average
         self.random_state = random_state
 
-    def fit(self, X, y):
+    def fit(self, X: pd.DataFrame | np.ndarray, y: ArrayLike) -> Self:
         """Mine, walk, and choose.
 
         X: (rows, columns).
@@ -115,7 +117,7 @@ class BayesianRuleList(ClassifierMixin, BaseEstimator):
         self.list_ = self.posterior_.list(point(self.posterior_, self.visits_))
         return self
 
-    def predict_proba(self, X) -> np.ndarray:
+    def predict_proba(self, X: pd.DataFrame | np.ndarray) -> np.ndarray:
         """The chance of each class: (rows, classes).
 
         X: (rows, columns), as in the fit.
@@ -136,12 +138,12 @@ class BayesianRuleList(ClassifierMixin, BaseEstimator):
             total += visits * self.posterior_.list(places).chances()[line]
         return total / self.visits_.total()
 
-    def predict(self, X) -> np.ndarray:
+    def predict(self, X: pd.DataFrame | np.ndarray) -> np.ndarray:
         """The likeliest class of each row: (rows,)."""
         chances = self.predict_proba(X)
         return self.classes_[chances.argmax(1)]
 
-    def __str__(self):
+    def __str__(self) -> str:
         if not hasattr(self, "list_"):
             return super().__str__()
         doubt = (

@@ -5,11 +5,12 @@ LIME, model explanations and rule lists speak of both.
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from trickkit.common import unknown
@@ -27,7 +28,7 @@ class Condition:
     low, high: the bounds of numbers, infinite where there is none.
     """
 
-    column: str
+    column: Hashable
     _: KW_ONLY
     value: object = None
     low: float = -math.inf
@@ -41,7 +42,7 @@ class Condition:
         values = column.to_numpy()
         return (values > self.low) & (values <= self.high)
 
-    def __str__(self):
+    def __str__(self) -> str:
         if self.value is not None:
             return f"{self.column} is {self.value}"
         if self.low == -math.inf:
@@ -154,7 +155,7 @@ def column_conditions(column: pd.Series, *, bins: int = 4) -> list[Condition]:
     return split_column(column, bins=bins)[0]
 
 
-def validate_frame(frame: pd.DataFrame) -> None:
+def validate_frame(frame: object) -> None:
     """Raise ValueError unless this is a frame with rows, with a name of its own for each column,
     and with nothing missing.
     """
@@ -185,7 +186,7 @@ def validate_frame(frame: pd.DataFrame) -> None:
             )
 
 
-def encode_labels(labels: Sequence, *, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
+def encode_labels(labels: ArrayLike, *, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
     """The classes, sorted, and the place of each row's label among them.
 
     labels: (n_rows,), any values, taken by position: the index of a Series says nothing.

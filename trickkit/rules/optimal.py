@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from trickkit.rules import conditions
 from trickkit.rules.conditions import Rule
@@ -53,7 +54,7 @@ def count_rows(sets: np.ndarray) -> np.ndarray:
 def corels(
     antecedents: Sequence[Rule],
     frame: pd.DataFrame,
-    labels: np.ndarray,
+    labels: ArrayLike,
     *,
     cost: float = 0.01,
     max_prefixes: int = 100_000,
@@ -93,9 +94,11 @@ def corels(
     unavoidable = pack_rows(unavoidable_errors(met, y))
     everyone = pack_rows(np.ones(rows, dtype=bool))
     best = min(y.sum(), rows - y.sum())
-    chosen = ()
+    chosen: tuple[int, ...] = ()
     # bound, age, errors and fees, antecedents, rows left over
-    queue = [(float(count_rows(unavoidable)), 0, 0.0, (), everyone)]
+    queue: list[tuple[float, int, float, tuple[int, ...], np.ndarray]] = [
+        (float(count_rows(unavoidable)), 0, 0.0, (), everyone)
+    ]
     cheapest = {everyone.tobytes(): 0.0}
     looked_at = 0
     while queue and queue[0][0] + fee < best - TINY and looked_at < max_prefixes:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import special
 
 from trickkit.rules import conditions
@@ -60,7 +61,7 @@ class RuleList:
         ]
         return [*asked, "else" if self.rules else "always"]
 
-    def __str__(self):
+    def __str__(self) -> str:
         wide = max(map(len, self.lines()))
         return "\n".join(
             f"{line:<{wide}}  {self.classes[-1]}: {chance:.0%} ({low:.0%} to {high:.0%})  of"
@@ -103,7 +104,7 @@ def first_that_holds(met: Sequence[np.ndarray], n_rows: int) -> np.ndarray:
     return first
 
 
-def fit_list(rules: Sequence[Rule], frame: pd.DataFrame, labels: np.ndarray) -> RuleList:
+def fit_list(rules: Sequence[Rule], frame: pd.DataFrame, labels: ArrayLike) -> RuleList:
     """A rule list of your own choosing, its counts taken from labelled rows.
 
     rules: m antecedents, in order.
