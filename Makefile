@@ -46,8 +46,8 @@ test: $(STAMP)    ## the package's tests and every lesson; LESSON=03 runs one le
 	@test -n "$(TESTED)" || { echo "There is no lesson $(LESSON). There are: $(notdir $(wildcard notebooks/*.ipynb))"; exit 2; }
 	$(PYTEST) $(TESTED) $(OWN_TESTS)
 
-test-solved: $(STAMP)  ## every lesson once more, with every exercise solved
-	$(PYTEST) -m solved tests/test_lessons.py
+test-solved: $(STAMP)  ## every lesson with its exercises solved; LESSON=03 runs one
+	$(PYTEST) -m solved tests/test_lessons.py $(if $(LESSON),-k '$(LESSON)_')
 
 quick: $(STAMP)   ## the package's tests alone: no lessons, no browser
 	$(PYTEST) tests $(NO_BROWSER)
@@ -58,7 +58,7 @@ test-portable: $(STAMP)  ## the lessons as on an older processor, one thread; th
 
 test-gpu: $(STAMP) ## what a GPU could change: the lessons and the package's tests, on it
 	@$(BIN)/python -c 'import sys, torch; sys.exit(0 if torch.cuda.is_available() else "PyTorch sees no GPU here; the tests on the processor are `make test`.")'
-	$(BIN)/python -m pytest -q --nbval tests notebooks
+	CUDA_VISIBLE_DEVICES=$${CUDA_VISIBLE_DEVICES:-0} $(BIN)/python -m pytest -q --nbval tests notebooks $(NO_BROWSER)
 
 coverage: $(DEVELOPER) ## which lines of the package its own tests run (no lessons, no browser)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 tests $(NO_BROWSER) --cov=trickkit --cov-report=term:skip-covered
@@ -87,6 +87,7 @@ lessons: $(STAMP) ## run the lessons and keep their outputs; LESSON=03 runs one
 	$(BIN)/python tools/refresh.py $(wildcard notebooks/$(LESSON)*.ipynb)
 
 lesson: $(STAMP)  ## begin a lesson that passes its tests: make lesson NAME=09_attention
+	@test -n "$(NAME)" || { echo "Which lesson? make lesson NAME=09_attention"; exit 2; }
 	$(BIN)/python tools/new_lesson.py $(NAME)
 
 api: $(DEVELOPER) ## the package's docstrings as pages, in build/api

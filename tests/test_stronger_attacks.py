@@ -284,6 +284,47 @@ def test_on_a_bent_network_the_nearest_are_misread_and_near(name):
     assert fooled.all() and (attacks.sizes(moved - x)[1] < least).float().mean() > 0.6
 
 
+@pytest.mark.parametrize("c", [0.001, 30.0])
+def test_the_price_is_found_from_far_below_and_from_far_above(c):
+    net, x, y = lines(3, 5)
+    moved = attacks.cw(net, x, y, searches=8, steps=100, lr=0.02, c=c)
+    assert (net(moved).argmax(1) != y).all()
+    assert (attacks.sizes(moved - x)[1] / exact(net, x, y, "l2")).median() < 1.03
+
+
+def deepfool_by_hand(net, x, y, steps, classes, overshoot):
+    """Moosavi-Dezfooli et al. 2016, algorithm 2, written again, an image at a time."""
+    out = []
+    for image, label in zip(x.split(1), y.tolist(), strict=True):
+        order = net(image)[0].argsort(descending=True).tolist()
+        rivals = [k for k in order if k != label][: classes - 1]
+        now, total = image, 0
+        for _ in range(steps):
+            here = now.clone().requires_grad_(True)
+            [logits] = net(here)
+            if logits.argmax() != label:
+                break
+            ways = []
+            for k in rivals:
+                lead = logits[label] - logits[k]
+                [w] = torch.autograd.grad(-lead, here, retain_graph=True)
+                ways.append(((lead / w.norm()).item() + 1e-4, w / w.norm()))
+            far, way = min(ways, key=lambda found: found[0])
+            total = total + far * way
+            now = (image + (1 + overshoot) * total).clamp(0, 1)
+        out.append(now)
+    return torch.cat(out)
+
+
+@pytest.mark.parametrize(("classes", "overshoot"), [(10, 0.02), (3, 0.5), (5, 0.0)])
+def test_deepfool_against_another_writing_of_it(classes, overshoot):
+    net = network(3).double()
+    x = pictures(8).double()
+    y = net(x).argmax(1)
+    ours = attacks.deepfool(net, x, y, steps=6, classes=classes, overshoot=overshoot)
+    assert torch.allclose(ours, deepfool_by_hand(net, x, y, 6, classes, overshoot), atol=1e-9)
+
+
 def test_a_mistake_to_be_sure_of_is_as_much_further():
     net, x, y = lines(4, 2)
     apart = (net[1].weight[0] - net[1].weight[1]).norm()

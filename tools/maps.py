@@ -104,7 +104,7 @@ def renewed() -> dict[pathlib.Path, str]:
     there = {one.number for one in lessons}
     to_come = [name for number, name in TO_COME.items() if number not in there]
     coming = " and ".join(filter(None, [", ".join(to_come[:-1]), *to_come[-1:]]))
-    coming = coming and f"To come, under the numbers left free: {coming}."
+    coming = coming and f"To come, in the gaps of the numbering: {coming}."
 
     readme = ROOT / "README.md"
     text = with_table(

@@ -51,7 +51,11 @@ def begin(name: str, *, root: pathlib.Path = ROOT) -> list[pathlib.Path]:
         root / "tests" / "check" / f"test_{module}.py": "test_check.py",
     }
     taken = [str(path.relative_to(root)) for path in files if path.exists()]
-    taken += [lesson.name for lesson in (root / "notebooks").glob(f"{number}_*.ipynb")]
+    taken += [
+        lesson.name
+        for lesson in (root / "notebooks").glob(f"{number}_*.ipynb")
+        if lesson.stem != name
+    ]
     if taken:
         raise FileExistsError(f"Nothing was written, for there is already {', '.join(taken)}.")
     fields = {
@@ -70,7 +74,9 @@ def begin(name: str, *, root: pathlib.Path = ROOT) -> list[pathlib.Path]:
             nbformat.write(book, path)
         else:
             path.write_text(text, encoding="utf-8", newline="\n")
-    number_of_paper = f"{fields['paper']}/dimmed,TODO,TODO: where,photos read as before,,%,TODO\n"
+    number_of_paper = (
+        f"{fields['paper']}/dimmed,TODO,TODO: where,photos read as before,,%,in words: TODO\n"
+    )
     with open(root / "data" / "papers.csv", "a", encoding="utf-8", newline="\n") as papers:
         papers.write(number_of_paper)
     return list(files)

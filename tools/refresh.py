@@ -31,6 +31,7 @@ def run(book: nbformat.NotebookNode, folder: pathlib.Path) -> nbformat.NotebookN
         store_widget_state=False,
         record_timing=False,
         coalesce_streams=True,
+        extra_arguments=["--log-level=ERROR"],  # or each kernel warns of its own ports
     )
     return client.execute()
 

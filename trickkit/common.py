@@ -1,4 +1,4 @@
-"""What every module may need and what wants no torch: errors for unknown names, counts that are
+"""What every module may need, and what needs no torch: errors for unknown names, counts that are
 checked, progress bars, an order that rounding does not decide.
 """
 

@@ -1,4 +1,4 @@
-"""Pictures, paintings, digits, clothes and tables, as tensors and frames.
+"""Pictures, paintings, digits, clothes, tables and texts, as tensors and frames; your own photos.
 
 All of it lies in data/ and needs no network, but for CIFAR-10 and the complete sets (full=True).
 

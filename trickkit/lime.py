@@ -1,4 +1,4 @@
-"""LIME: explain one answer of any black box by a line that is right near it.
+"""LIME for tables, text and pictures: explain one answer of any black box by a line near it.
 
 Ribeiro, Singh, Guestrin 2016, arXiv:1602.04938.
 

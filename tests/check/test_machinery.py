@@ -179,7 +179,7 @@ def test_what_came_is_told_by_kind_shape_and_size():
     assert check.shaped(torch.tensor(0.5), like, known=known) == "a number"
     assert check.shaped(torch.ones(3), like, known=known) == "too many"
     assert check.shaped(torch.ones(4), like) == "your result has shape (4,); (2,) is wanted."
-    assert "is a ndarray; a tensor of shape (2,)" in check.shaped(np.ones(2), like, known=known)
+    assert "is an ndarray; a tensor of shape (2,)" in check.shaped(np.ones(2), like, known=known)
     assert "not finite" in check.shaped(torch.tensor([0.0, torch.nan]), like)
     assert check.shaped(torch.ones(2), np.zeros(2)) is None
     assert check.called(lambda a: a, [1, 2], like=np.zeros(2)).tolist() == [1, 2]

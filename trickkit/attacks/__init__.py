@@ -1,4 +1,4 @@
-"""Attacks: (model, images, labels, …) -> images that the model gets wrong, and look the same to us.
+"""Attacks: (model, images, labels, …) -> images that it gets wrong but that look the same to us.
 
 `labels` are what to leave, or with targeted=True what to reach: an int64 tensor (N,), or one number
 for all; ε is a change of pixels (see `contract`). A file a family: those that follow the gradient

@@ -318,7 +318,9 @@ def shaped(
         return wrong
     if not isinstance(value, kinds):
         one = "a tensor" if tensor else "an array"
-        return f"your {what} is a {type(value).__name__}; {one} of shape {wanted} is wanted."
+        kind = type(value).__name__
+        a = "an" if kind[0] in "aeiou" or kind == "ndarray" else "a"
+        return f"your {what} is {a} {kind}; {one} of shape {wanted} is wanted."
     shape = tuple(np.shape(value))
     if shape != wanted:
         wrong = of_mark(known, lambda mark: mark == shape)

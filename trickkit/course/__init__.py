@@ -1,1 +1,1 @@
-"""The house: install, the learner's copy, the shipped weights, the studio."""
+"""Housekeeping: install, the learner's copy, the shipped weights, the studio."""

@@ -53,7 +53,7 @@ def curves(
     for axis in log:
         getattr(ax, f"set_{axis}scale")("log")
     if "x" in log and len(x) <= 7:  # the places measured, and no powers of ten between them
-        ax.set_xticks(x, [f"{place:,g}" for place in x])
+        ax.set_xticks(x, [f"{place:,.0f}" if place >= 1e6 else f"{place:,g}" for place in x])
         ax.xaxis.minorticks_off()
     ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
     if len(lines) > 1:
