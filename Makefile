@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/installed
 LESSON ?=
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --nbval -n 2
-TESTED := $(if $(LESSON),$(wildcard notebooks/$(LESSON)*.ipynb),tests notebooks)
+TESTED := $(if $(LESSON),$(wildcard notebooks/$(LESSON)*.ipynb),notebooks tests)
 # A lesson's own tests stand in files that are called as the lesson is, but for its number.
 THEME = $(patsubst $(LESSON)_%,%,$(basename $(notdir $(TESTED))))
 OWN_TESTS = $(if $(LESSON),$(wildcard tests/test_$(THEME).py tests/check/test_$(THEME).py) \
@@ -53,7 +53,8 @@ quick: $(STAMP)   ## the package's tests alone: no lessons, no browser
 	$(PYTEST) tests $(NO_BROWSER)
 
 test-portable: $(STAMP)  ## the lessons as on an older processor, one thread; then with this one's own instructions and two
-	ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 $(PYTEST) notebooks
+	ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 OPENBLAS_CORETYPE=Haswell \
+	  NPY_DISABLE_CPU_FEATURES="X86_V4 AVX512_ICL AVX512_SPR" $(PYTEST) notebooks
 	OMP_NUM_THREADS=2 $(BIN)/python -m pytest -q --nbval notebooks
 
 test-gpu: $(STAMP) ## what a GPU could change: the lessons and the package's tests, on it

@@ -10,6 +10,7 @@ import torch
 from numpy.random import default_rng
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import Ridge
+from sklearn.metrics import r2_score
 
 from trickkit import data, lime, rules
 
@@ -66,6 +67,31 @@ def test_weighted_ridge_is_scikit_learns():
         b = lime.weighted_ridge(z, answers, sample_weight, penalty=penalty)
         assert np.allclose(b[1:], ridge.coef_) and np.isclose(b[0], ridge.intercept_)
         assert b[5] == 0
+
+
+def test_r2_is_scikit_learns_and_counts_near_rows_more():
+    z = rows(200, 6, 1)
+    answers = default_rng(2).random(200) + z[:, 0] * z[:, 1]
+    settings = {"answer": 0.5, "distance": lime.euclidean, "width": 1.0}
+    told = lime.explanation(z, answers, list("abcdef"), **settings)
+    weight = lime.nearness(z, width=1.0, distance=lime.euclidean)
+    line = told.intercept + z @ told.weights
+    assert told.r2 == pytest.approx(r2_score(answers, line, sample_weight=weight))
+    assert abs(told.r2 - r2_score(answers, line)) > 0.01
+
+
+@pytest.mark.parametrize(("other", "settled"), [(0.3, False), (0.03, True)])
+def test_the_halves_may_differ_in_what_is_slight(other, settled):
+    """Below a twentieth of the largest weight: which of such is second does not matter."""
+    z = np.tile(list(itertools.product([0.0, 1.0], repeat=4)), (8, 1))
+    second = np.repeat([[other, 0, 0], [0, other, 0]], 64, axis=0)
+    answers = z[:, 0] + (z[:, 1:] * second).sum(1)
+    settings = {"answer": 1.0, "distance": lime.euclidean, "width": 2.0}
+    assert lime.explanation(z, answers, list("abcd"), **settings).settled == settled
+
+
+def test_five_weights_must_stand_or_half_of_few():
+    assert [lime.top_count(d) for d in (1, 2, 3, 4, 9, 10, 40)] == [1, 1, 2, 2, 5, 5, 5]
 
 
 def test_intervals_hold_what_they_promise_where_the_box_is_crooked():
@@ -173,6 +199,16 @@ def test_a_table_is_explained_as_lime_does_in_the_limit(table):
     assert ours.names == tuple(map(str, lime.row_features(row, train)))
     other = lime.explain_table(box, row, train, target=0, samples=16384)
     assert np.allclose(other.weights, -ours.weights)
+
+
+def test_made_up_rows_count_as_in_the_lime_package(table, monkeypatch):
+    train, box = table
+    asked = []
+    monkeypatch.setattr(lime, "nearness", lambda z, **how: asked.append(how) or np.ones(len(z)))
+    lime.explain_table(box, train.iloc[[3]], train, samples=64)
+    # 0.75 √d, in a kernel that is written exp(−D²/width²) under a root
+    assert all(how["distance"] is lime.euclidean for how in asked) and asked
+    assert asked[0]["width"] ** 2 == pytest.approx(2 * 0.75**2 * 4)
 
 
 def test_a_line_is_found_exactly_and_its_r2_is_1(table):
@@ -430,6 +466,19 @@ def test_the_patch_that_a_model_looks_at_is_found(channels):
     assert 8 <= best // 32 < 16 and 16 <= best % 32 < 24
 
 
+def test_a_patch_is_hidden_in_half_of_the_copies():
+    image = torch.ones(1, 1, 8, 8)
+    squares = torch.arange(8)[:, None] // 4 * 2 + torch.arange(8) // 4
+    shown = []
+
+    def model(images):
+        shown.append(images[:, 0, ::4, ::4].flatten(1))
+        return torch.zeros(len(images), 2)
+
+    lime.explain_picture(model, image, 0, squares, samples=512, cover=torch.zeros(1, 1, 1, 1))
+    assert (shown[0] == 1).all() and torch.cat(shown[1:]).mean(0).tolist() == [0.5] * 4
+
+
 def test_superpixels_are_numbered_patches_of_any_picture():
     for image in (
         data.picture("panda", size=96),
@@ -493,8 +542,9 @@ def test_pick_is_greedy_and_within_its_guarantee_of_the_best():
         chosen = lime.pick(weights, budget=3)
         best = max(covered(weights, c) for c in itertools.combinations(range(8), 3))
         assert covered(weights, chosen) >= (1 - 1 / np.e) * best - 1e-9
-        alone = max(covered(weights, [i]) for i in range(8))
-        assert covered(weights, chosen[:1]) == pytest.approx(alone)
+        for n in (1, 2, 3):  # each adds as much as any could
+            most = max(covered(weights, [*chosen[: n - 1], i]) for i in range(8))
+            assert covered(weights, chosen[:n]) == pytest.approx(most)
         assert len(set(lime.pick(weights, budget=8))) == 8
         assert lime.pick(-weights, budget=3) == chosen
     for budget in (0, 9):

@@ -286,6 +286,12 @@ def test_draws_needed_are_enough_and_not_one_too_many(eps, count, delta):
         assert below + above <= delta / count
 
 
+def test_bernsteins_bound_is_the_theorems():
+    # Maurer, Pontil 2009, theorem 4, with ln(2/0.05) = 3.6889
+    by_hand = (2 * 0.25 * 3.6889 / 101) ** 0.5 + 7 * 3.6889 / 300
+    assert mes.bernstein(0.25, n=101, delta=0.05) == pytest.approx(by_hand, rel=1e-4)
+
+
 @pytest.mark.parametrize("n", [20, 200, 3000])
 @pytest.mark.parametrize("delta", [0.2, 0.01])
 def test_bernsteins_bound_fails_as_seldom_as_it_says_and_is_no_wider_than_it_need_be(n, delta):

@@ -15,6 +15,7 @@ from scipy import special, stats
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from trickkit import data, rules
+from trickkit.rules import classifier
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +80,14 @@ def test_mined_are_all_that_are_frequent_in_a_class(titanic):
         if max(rules.holds(rule, frame)[labels == k].mean() for k in (0, 1)) >= 0.1
     ]
     assert rules.mine(frame, labels) == wanted  # in that order
+
+
+def test_the_support_is_of_a_class_and_includes_its_edge():
+    frame = pd.DataFrame({"a": list("xxx" + 17 * "y"), "b": list(18 * "u" + "vv")})
+    labels = [0] * 10 + [1] * 8 + [2] * 2
+    said = {rules.english(rule) for rule in rules.mine(frame, labels, support=0.3)}
+    assert "a is x" in said  # three of ten zeros
+    assert "b is v" in said  # both twos, a tenth of all rows
 
 
 def test_labels_are_taken_by_position(titanic):
@@ -224,6 +233,9 @@ def test_a_seed_gives_the_same_walk(titanic):
         list(rules.metropolis(posterior, steps=500, seed=seed)) for seed in (1, 1, 2)
     )
     assert first == again != other
+    steps = list(itertools.pairwise(first))
+    assert {len(b) - len(a) for a, b in steps} == {-1, 0, 1}
+    assert any(a != b and sorted(a) == sorted(b) for a, b in steps)  # a rule may change its place
 
 
 def test_r_hat():
@@ -242,10 +254,10 @@ def test_r_hat():
 def test_point_is_the_best_list_of_the_mean_s_size():
     frame, labels = small_world(3)
     posterior = rules.Posterior(rules.mine(frame, labels), frame, labels)
-    # 1.2 rules: 1 or 2 of them
-    visits = collections.Counter({(0,): 10, (1,): 10, (0, 1): 1, (2, 3, 4, 0): 1})
-    chosen = rules.point(posterior, visits)
-    assert chosen == max([(0,), (1,), (0, 1)], key=posterior)
+    # 2.25 rules: 2 or 3 of them, neither the best list of all nor the one seen most often
+    visits = collections.Counter({(0,): 1, (0, 1): 20, (1, 2): 5, (1, 2, 0): 10})
+    assert max(visits, key=posterior) == (0,) and max(visits, key=visits.get) == (0, 1)
+    assert rules.point(posterior, visits) == (1, 2)
 
 
 # The classifier.
@@ -305,6 +317,16 @@ def test_the_average_is_over_every_visit():
     lists = model.visits_.items()
     by_hand = sum(model.posterior_.list(x).predict_proba(frame) * n for x, n in lists) / 100
     assert model.predict_proba(frame) == pytest.approx(by_hand)
+
+
+def test_the_first_half_of_a_walk_counts_for_the_best_list_alone(monkeypatch):
+    def walk(posterior, *, steps, init, seed):
+        return [(0,)] * (steps // 2) + [(1, 2)] * (steps // 2)
+
+    monkeypatch.setattr(classifier, "metropolis", walk)
+    model = rules.BayesianRuleList(steps=10, chains=2, random_state=0).fit(*small_world(3))
+    assert model.visits_ == {(1, 2): 10} and model.best_ == (0,)
+    assert model.log_posterior_ == model.posterior_((0,)) > model.posterior_((1, 2))
 
 
 def test_walks_that_disagree_are_told():
@@ -378,3 +400,11 @@ assert "sklearn" in sys.modules and "torch" not in sys.modules
     subprocess.run([sys.executable, "-c", code], check=True)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         rules.nothing  # noqa: B018
+
+
+def test_rounding_does_not_choose_among_lists_as_probable_as_each_other():
+    heights = {(2, 0): -100.0, (0, 2): -100.0 + 1e-11, (1,): -100.0 - 1e-3, (0, 1): -120.0}
+    for lists in (list(heights), list(heights)[::-1], set(heights)):
+        assert rules.most_probable(heights.__getitem__, lists) == (0, 2)
+    heights[(2, 0)] += 1e-3
+    assert rules.most_probable(heights.__getitem__, heights) == (2, 0)

@@ -450,7 +450,7 @@ def drop_random(points: np.ndarray) -> np.ndarray:
     points: (n, 1 + d) in [0, 1).
     """
     d = points.shape[1] - 1
-    return points[:, 1:].argsort(1).argsort(1) > (points[:, :1] * d).astype(int)
+    return points[:, 1:].argsort(1, kind="stable").argsort(1) > (points[:, :1] * d).astype(int)
 
 
 def explain_text(

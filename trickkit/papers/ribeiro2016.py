@@ -383,8 +383,11 @@ def common_words(texts: Sequence[str], *, skip: int = 200, count: int = 200) -> 
     count: how many of the next to take.
     Returns (n, count) of 0 and 1.
     """
-    held = CountVectorizer(binary=True, max_features=skip + count).fit_transform(texts).tocsc()
-    return held[:, np.argsort(-np.ravel(held.sum(0)), kind="stable")[skip:]].toarray()
+    held = CountVectorizer(binary=True).fit_transform(texts).tocsc()
+    # of words as common as each other the alphabet takes the first; scikit-learn's own max_features
+    # cuts by a sort that is another on another processor
+    often = np.argsort(-np.ravel(held.sum(0)), kind="stable")
+    return held[:, often[skip : skip + count]].toarray()
 
 
 def half_blind(x: np.ndarray, y: np.ndarray, *, rng: np.random.Generator, seed: int) -> Predictor:

@@ -8,6 +8,7 @@ from trickkit.rules.bayesian import (
     from_prior,
     metropolis,
     mine,
+    most_probable,
     point,
     r_hat,
 )

@@ -7,7 +7,7 @@ import collections
 import functools
 import math
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from mlxtend.frequent_patterns import fpgrowth
 from numpy.typing import ArrayLike
 from scipy import special
 
-from trickkit.common import unknown
+from trickkit.common import ROUNDING, unknown
 from trickkit.rules import conditions
 from trickkit.rules.conditions import Condition, Rule
 from trickkit.rules.rule_list import RuleList
@@ -365,4 +365,15 @@ def point(posterior: Posterior, visits: collections.Counter) -> tuple[int, ...]:
         if math.floor(length) <= len(places) <= math.ceil(length)
         and math.floor(wide) <= width(places) <= math.ceil(wide)
     ]
-    return max(alike or visits, key=posterior)
+    return most_probable(posterior, alike or visits)
+
+
+def most_probable(posterior: Posterior, lists: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
+    """The list of the highest posterior; of those that rounding alone tells apart, such as the same
+    rules in another order, the first in the order of their places.
+
+    lists: one or more.
+    """
+    heights = {places: posterior(places) for places in lists}
+    top = max(heights.values())
+    return min(places for places in heights if heights[places] >= top - ROUNDING * abs(top))

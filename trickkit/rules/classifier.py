@@ -19,6 +19,7 @@ from trickkit.rules.bayesian import (
     frequent_rules,
     from_prior,
     metropolis,
+    most_probable,
     point,
     r_hat,
 )
@@ -112,7 +113,8 @@ class BayesianRuleList(ClassifierMixin, BaseEstimator):
         self.r_hat_ = r_hat([[self.posterior_(places) for places in chain] for chain in kept])
         self.mixed_ = self.r_hat_ < MIXED
         self.visits_ = collections.Counter(places for chain in kept for places in chain)
-        self.best_ = max({places for chain in chains for places in chain}, key=self.posterior_)
+        seen = {places for chain in chains for places in chain}
+        self.best_ = most_probable(self.posterior_, seen)
         self.log_posterior_ = self.posterior_(self.best_)
         self.list_ = self.posterior_.list(point(self.posterior_, self.visits_))
         return self
