@@ -4,7 +4,8 @@ BIN := .venv/bin
 STAMP := .venv/installed
 LESSON ?=
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --nbval -n 2
-TESTED := $(if $(LESSON),$(wildcard notebooks/$(LESSON)*.ipynb),notebooks tests/test_studio_page.py tests)  # what takes long first, so that no worker waits
+# What takes long comes first, so that no worker waits for another at the end.
+TESTED := $(if $(LESSON),$(wildcard notebooks/$(LESSON)*.ipynb),notebooks tests/test_studio_page.py tests)
 # A lesson's own tests stand in files that are called as the lesson is, but for its number.
 THEME = $(patsubst $(LESSON)_%,%,$(basename $(notdir $(TESTED))))
 OWN_TESTS = $(if $(LESSON),$(wildcard tests/test_$(THEME).py tests/check/test_$(THEME).py) \
