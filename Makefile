@@ -48,7 +48,7 @@ test: $(STAMP)    ## the package's tests and every lesson; LESSON=03 runs one le
 	$(PYTEST) $(TESTED) $(OWN_TESTS)
 
 test-solved: $(STAMP)  ## every lesson with its exercises solved; LESSON=03 runs one
-	$(PYTEST) -m solved tests/test_lessons.py $(if $(LESSON),-k '$(LESSON)_')
+	$(PYTEST) --dist load -m solved tests/test_lessons.py $(if $(LESSON),-k '$(LESSON)_')
 
 quick: $(STAMP)   ## the package's tests alone: no lessons, no browser
 	$(PYTEST) tests $(NO_BROWSER)
