@@ -53,6 +53,7 @@ def test_bins_are_of_about_equal_count_where_no_values_repeat():
     column = pd.Series(np.random.default_rng(0).normal(size=1000), name="x")
     every = rules.column_conditions(column, bins=5)
     assert [condition.holds(column.to_frame()).sum() for condition in every] == [200] * 5
+    assert np.isin(rules.bin_edges(column, bins=7), column).all()  # cut at values that there are
 
 
 def test_a_column_of_few_values_is_cut_between_each():

@@ -210,7 +210,7 @@ def test_an_ensemble_is_the_mean_of_its_members_probabilities():
 
 
 def test_mistakes_rubbish_and_agreement_by_hand():
-    answers = torch.tensor([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.3, 0.7]])
+    answers = torch.tensor([[0.95, 0.05], [0.2, 0.8], [0.6, 0.4], [0.3, 0.7]])
     error, sure = goodfellow2015.mistakes(
         lambda _: answers.log(), torch.zeros(4, 1, 1, 1), torch.tensor([0, 0, 0, 0])
     )
@@ -246,6 +246,9 @@ def test_a_straight_line_is_overtaken_where_geometry_says():
     assert goodfellow2015.overtaken(layer, images[:1], labels[:1]) == pytest.approx(
         0.26, abs=0.0101
     )
+    three = torch.tensor([[0.3, 0.2], [0.1, 0.1], [0.8, 0.9]]).view(3, 1, 1, 2)
+    median = goodfellow2015.overtaken(layer, three, torch.tensor([0, 0, 0]))
+    assert median == goodfellow2015.overtaken(layer, images[:1], labels[:1])
     line = goodfellow2015.along(layer, images[1:], 0, [-0.1, 0.0, 0.25])
     assert torch.allclose(line.flatten(1), torch.tensor([[0.5, 0.5], [0.4, 0.4], [0.15, 0.15]]))
 
@@ -318,8 +321,34 @@ def test_the_experiment_runs_on_the_complete_digits_as_they_are_kept(tmp_path, m
         if id_.startswith("goodfellow2015/")
     }
     assert set(ours) == wanted and all(len(runs) == 2 for runs in ours.values())
+    x, y = split.test_images, split.test_labels
+    plain, decayed = (nets[0][name].maxout1.linear.weight.abs().sum() for name in ("maxout", "l1"))
+    assert decayed < 0.865 * plain
+    committee = models.ensemble([nets[0][name] for name in ("maxout", "member1", "member2")])
+    at_all = goodfellow2015.sign_step(committee, x, y)
+    assert ours["ensemble-error"][0] == goodfellow2015.mistakes(committee, at_all, y)[0]
     again = goodfellow2015.measure(goodfellow2015.networks(split, seed=1, epochs=2), split)
     assert again == {name: runs[1] for name, runs in ours.items()}
+
+
+def test_the_two_noises_are_of_the_size_of_eps(monkeypatch):
+    few = data.digits()
+    split = few._replace(train_images=few.train_images[:80], train_labels=few.train_labels[:80])
+    added = []
+
+    def train(model, x, y, *, loss, **_):  # no training: what the loss shows the model first
+        seen = []
+        watch = model.register_forward_pre_hook(lambda _, given: seen.append(given[0].detach()))
+        loss(model, x, y)
+        watch.remove()
+        added.append((seen[0] - x).abs() / goodfellow2015.EPS)
+        return model
+
+    monkeypatch.setattr(training, "train", train)
+    sizes = dict(zip(goodfellow2015.networks(split), added, strict=True))
+    assert torch.allclose(sizes["noise_sign"], torch.tensor(1.0), atol=1e-5)
+    assert sizes["noise_even"].max() < 1.001 and abs(sizes["noise_even"].mean() - 0.5) < 0.01
+    assert not sizes["maxout"].any()
 
 
 def test_a_row_of_several_runs_shows_their_spread():

@@ -20,8 +20,10 @@ def test_the_course_network_reads_the_course_photographs(net):
         ("polar_bear", "ice bear"),
         ("crocodile", "African crocodile"),
     ):
-        label, chance = models.top(net, data.picture(name, size=net.size), k=1)[0]
+        image = data.picture(name, size=net.size)
+        (label, chance), second = models.top(net, image, k=2)
         assert label == says and chance > 0.8
+        assert [chance, second[1]] == net(image).softmax(1)[0].sort().values[-2:].flip(0).tolist()
 
 
 def test_folding_keeps_the_function(net):
@@ -54,6 +56,23 @@ def test_folding_keeps_other_networks(name):
     assert torch.allclose(folded(x), expected, atol=1e-4 * expected.abs().max().item())
     # the original is as it was, the copy is folded
     assert plain.state_dict().keys() != folded.state_dict().keys()
+
+
+def test_a_norm_of_something_else_is_not_folded():
+    class Doubled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 1)
+            self.norm = nn.BatchNorm2d(8)
+
+        def forward(self, x):
+            return self.norm(torch.cat([self.conv(x), -self.conv(x)], 1))
+
+    plain = Doubled()
+    plain(torch.rand(9, 3, 8, 8))
+    plain.eval()
+    x = torch.rand(2, 3, 8, 8)
+    assert torch.equal(models.fold_batchnorm(plain)(x), plain(x))
 
 
 def test_network_is_frozen_and_in_eval_mode(net):

@@ -22,7 +22,8 @@ def errors(rows, y):
     return wrong
 
 
-@pytest.mark.parametrize("seed", range(12))
+# 79: rows left over by a dear prefix are left over by a cheaper one that is found later
+@pytest.mark.parametrize("seed", [*range(12), 79])
 def test_no_list_of_a_small_world_is_better(seed):
     rng = np.random.default_rng(seed)
     frame = pd.DataFrame(
@@ -56,6 +57,7 @@ def test_a_search_cut_short_keeps_a_true_bound():
     antecedents = rules.mine(frame, labels, max_conditions=1, bins=2)
     whole = rules.corels(antecedents, frame, labels)
     assert whole.optimal and whole.bound == whole.objective
+    assert whole.looked_at < 3000  # 8,455 without the errors that nobody can avoid
     for most in (1, 10, 100, 1000):
         cut = rules.corels(antecedents, frame, labels, max_prefixes=most)
         assert cut.looked_at == most and not cut.optimal

@@ -127,6 +127,30 @@ def test_to_the_line_of_a_line_lime_trusts_what_deserves_it_and_blind_faith_does
     assert 1 - doubts / 40 < scores["trusting all"] / 100  # F1 of one who trusts all: 2p / (1 + p)
     scores, doubts = ribeiro2016.trusts(box, bag, bag[:40], share=0, runs=2)
     assert doubts == 0 and set(scores.values()) == {100}
+    # of thirty words a user sees ten, and cannot know what the others do
+    wide, many = default_rng(4).normal(size=40) * 0.04, bag_of(120, 40, 5, 0.7)
+    scores, _ = ribeiro2016.trusts(straight(wide), many, many[:20], share=0.5, runs=20)
+    assert scores["trusting all"] + 2 < scores["LIME"] < 96
+
+
+def test_words_named_at_random_find_what_chance_would():
+    bag = bag_of(120, 40, 5, 0.7)
+    rows = ribeiro2016.documents(bag[:10])
+    gold = [default_rng(i).permutation(row.nnz)[:3] for i, row in enumerate(rows)]
+    chance = 100 * np.mean([ribeiro2016.K / row.nnz for row in rows])
+    for seed in range(2):
+        found = ribeiro2016.recalls(straight(np.ones(40) / 90), bag, bag[:10], gold, seed=seed)
+        assert found["random"] == pytest.approx(chance, abs=4)
+
+
+def test_common_words_leave_out_the_commonest_and_go_by_the_alphabet_at_a_tie():
+    texts = ["aa bb cc dd ee", "aa bb cc dd", "aa bb ff", "aa gg"]
+    held = ribeiro2016.common_words(texts, skip=1, count=3)
+    assert held.T.tolist() == [[1, 1, 1, 0], [1, 1, 0, 0], [1, 1, 0, 0]]  # bb, cc, dd
+    assert ribeiro2016.common_words(texts, skip=4, count=2).T.tolist() == [
+        [1, 0, 0, 0],
+        [0, 0, 1, 0],
+    ]
 
 
 def test_stays_takes_out_only_bad_words_that_are_shown():

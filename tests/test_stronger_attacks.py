@@ -454,6 +454,11 @@ def test_hop_skip_jump_needs_labels_only_and_more_questions_bring_it_nearer():
     y = net(x).argmax(1)
     by_label = attacks.hop_skip_jump(lambda z: net(z).argmax(1), x, y, queries=300)
     assert torch.equal(by_label, attacks.hop_skip_jump(net, x, y, queries=300))
+    lengths = [
+        attacks.sizes(attacks.hop_skip_jump(net, x, y, queries=n) - x)[1]
+        for n in (100, 200, 300, 450, 600, 900, 1300)
+    ]
+    assert torch.stack(lengths).diff(dim=0).max() < 0.01
     near = attacks.sizes(attacks.hop_skip_jump(net, x, y, queries=3000) - x)[1]
     assert (near <= attacks.sizes(by_label - x)[1]).all() and near.mean() < 0.9 * attacks.sizes(
         by_label - x
