@@ -3,6 +3,8 @@ checked, progress bars, an order that rounding does not decide.
 """
 
 import difflib
+import math
+import operator
 import os
 from collections.abc import Iterable
 
@@ -12,20 +14,61 @@ from tqdm.auto import tqdm
 ROUNDING = 1e-9  # of the largest number: another processor's sums differ by less
 
 
+def _is_truth(thing: object) -> bool:
+    return isinstance(thing, bool) or str(getattr(thing, "dtype", "")).endswith("bool")
+
+
+def whole_number(thing: object) -> int | None:
+    """A whole number of Python's, NumPy's or torch's, as Python's; None for anything else.
+
+    True and False are none.
+    """
+    if _is_truth(thing):
+        return None
+    try:
+        return operator.index(thing)  # type: ignore[arg-type]  # what cannot, says so
+    except TypeError:
+        return None
+
+
+def finite_number(thing: object) -> float | None:
+    """A finite number of Python's, NumPy's or torch's, as Python's; None for anything else.
+
+    True and False are none, nor is a text that names a number.
+    """
+    if isinstance(thing, str | bytes) or _is_truth(thing):
+        return None
+    try:
+        number = float(thing)  # type: ignore[arg-type]  # what cannot, says so
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
 def validate_count(*, at_least: int = 1, **counts: int) -> None:
     """Raise ValueError unless each is a whole number of at least 1, or of `at_least`."""
     for name, count in counts.items():
-        if not isinstance(count, int) or count < at_least:
+        whole = whole_number(count)
+        if whole is None or whole < at_least:
             raise ValueError(
                 f"{name} is {count!r}; a whole number of at least {at_least} is wanted."
             )
 
 
 def validate_positive(**numbers: float) -> None:
-    """Raise ValueError unless each is a number above 0."""
+    """Raise ValueError unless each is a finite number above 0."""
     for name, number in numbers.items():
-        if not number > 0:
+        if not (finite_number(number) or 0) > 0:
             raise ValueError(f"{name} is {number!r}; a number above 0 is wanted.")
+
+
+def validate_number(*, at_least: float = -math.inf, **numbers: float) -> None:
+    """Raise ValueError unless each is a finite number, of at least `at_least`."""
+    for name, number in numbers.items():
+        value = finite_number(number)
+        if value is None or value < at_least:
+            wanted = "a number" if at_least == -math.inf else f"a number of at least {at_least:g}"
+            raise ValueError(f"{name} is {number!r}; {wanted} is wanted.")
 
 
 def progress_bar(iterable: Iterable, label: str, *, total: int | None = None) -> Iterable:

@@ -6,21 +6,75 @@ all. What does not fit is refused with a ValueError that says what came, what is
 do.
 """
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from trickkit.common import unknown, validate_count
+from trickkit.common import unknown, validate_count, whole_number
 
 Model = Callable[[torch.Tensor], torch.Tensor]
 Network = TypeVar("Network", bound=nn.Module)  # one that comes back is of the kind that was given
 Numbers = Sequence[float] | np.ndarray | torch.Tensor  # (n,), whatever holds them
+AS_TYPE = {
+    torch.float16: "use images.half()",
+    torch.float32: "use images.float()",
+    torch.float64: "use images.double()",
+    torch.bfloat16: "use images.bfloat16()",
+}
+
+# Decorates what asks for gradients: they come also where the caller has switched them off, by
+# torch.no_grad() or torch.inference_mode().
+with_gradients = torch.inference_mode(False)
 
 
+def asked(model: Callable, images: torch.Tensor, *more: Any) -> Any:
+    """What a model says, or any other function of images, be it a defence or a callback.
+
+    It is handed a copy, since it may work in place. All that is handed to the caller's own code
+    comes through here; a test sees to it.
+
+    more: what else it is handed.
+    Raises ValueError where torch cannot compute it, because the images' size or type does not fit.
+    """
+    try:
+        return model(images.clone(), *more)
+    except (RuntimeError, AssertionError) as error:
+        if type(error) not in (RuntimeError, AssertionError):
+            raise  # memory has run out, or it is an error of the model's own
+        weights = (p.dtype for m in modules_of(model) for p in m.parameters(recurse=False))
+        wanted = next((dtype for dtype in weights if dtype.is_floating_point), images.dtype)
+        raise ValueError(
+            f"The model cannot read these images, {described(images)}: {error}."
+            + (f" Its weights are {wanted}: {AS_TYPE[wanted]}." if wanted != images.dtype else "")
+        ) from error
+
+
+def gradient_of(value: torch.Tensor, images: torch.Tensor, **options: bool) -> torch.Tensor:
+    """The gradient of a number with respect to images, (N, C, H, W).
+
+    options: those of torch.autograd.grad.
+    Raises ValueError where none comes back from the model, or one that is not finite.
+    """
+    gradient = None
+    if value.requires_grad:
+        [gradient] = torch.autograd.grad(value, images, allow_unused=True, **options)
+    if gradient is None:
+        raise ValueError(
+            "No gradient comes back from the model to the pixels: it leaves torch, detaches them,"
+            " or does not look at them. An attack that only asks needs none: attacks.square."
+        )
+    if not gradient.isfinite().all():
+        raise ValueError("The model's gradient holds numbers that are not finite.")
+    return gradient
+
+
+@with_gradients
 def score_gradient(model: Model, images: torch.Tensor, labels: int | torch.Tensor) -> torch.Tensor:
     """The gradient of each image's score for its label with respect to its pixels.
 
@@ -34,9 +88,10 @@ def score_gradient(model: Model, images: torch.Tensor, labels: int | torch.Tenso
     images = images.detach().clone().requires_grad_(True)
     scores = logits_of(model, images)
     labels = validated_labels(labels, images, scores.shape[1])
-    return torch.autograd.grad(of_labels(scores, labels).sum(), images)[0]
+    return gradient_of(of_labels(scores, labels).sum(), images)
 
 
+@with_gradients
 def loss_gradient(model: Model, images: torch.Tensor, labels: int | torch.Tensor) -> torch.Tensor:
     """The gradient of each image's cross-entropy J(x, y) with respect to its pixels.
 
@@ -46,7 +101,7 @@ def loss_gradient(model: Model, images: torch.Tensor, labels: int | torch.Tensor
     logits = logits_of(model, images)
     labels = validated_labels(labels, images, logits.shape[1])
     loss = F.cross_entropy(logits, labels, reduction="sum")
-    return torch.autograd.grad(loss, images)[0]
+    return gradient_of(loss, images)
 
 
 def of_labels(values: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -70,46 +125,70 @@ def margin(logits: torch.Tensor, labels: torch.Tensor, *, targeted: bool = False
 
 
 def logits_of(model: Model, images: torch.Tensor) -> torch.Tensor:
-    """The model's logits (N, K).
+    """The model's logits (N, K), of two classes or more.
 
     Raises ValueError for a model that returns anything else.
     """
-    logits = model(images)
-    if not isinstance(logits, torch.Tensor) or logits.dim() != 2 or len(logits) != len(images):
+    logits = asked(model, images)
+    if not is_logits(logits, images):
         raise ValueError(
             f"The model should return logits ({len(images)}, K), a score a class; it returned "
             f"{described(logits)}."
         )
+    if logits.shape[1] < 2:
+        raise ValueError(
+            "The model has one score an image, and two or more classes are wanted. Of one score z,"
+            " torch.cat([-z, z], 1) makes two: no and yes."
+        )
+    if logits.isnan().any():
+        raise ValueError("The model's logits hold numbers that are not finite.")
     return logits
 
 
-def predictions(model: Model, images: torch.Tensor) -> torch.Tensor:
+def is_logits(said: object, images: torch.Tensor) -> bool:
+    """Whether what a model said to images can be logits: floats (N, K)."""
+    return (
+        isinstance(said, torch.Tensor)
+        and said.is_floating_point()
+        and said.dim() == 2
+        and len(said) == len(images)
+    )
+
+
+def predictions(
+    model: Model, images: torch.Tensor, *, labels: int | torch.Tensor | None = None
+) -> torch.Tensor:
     """The model's labels (N,), whether it returns those or logits (N, K).
 
-    Raises ValueError for a model that returns neither.
+    labels: what they will be compared with; where there are logits, each must be a class.
+    Raises ValueError for a model that returns neither, and for labels that do not fit.
     """
-    said = model(images)
+    said = asked(model, images)
     if (
         isinstance(said, torch.Tensor)
         and said.shape == (len(images),)
         and not said.is_floating_point()
     ):
         return said
-    if isinstance(said, torch.Tensor) and said.dim() == 2 and len(said) == len(images):
+    if is_logits(said, images) and said.shape[1] > 1:
+        if labels is not None:
+            validated_labels(labels, images, said.shape[1])
         return said.argmax(1)
     raise ValueError(
         f"The model should return a label an image, whole numbers ({len(images)},), or logits"
-        f" ({len(images)}, K); it returned {described(said)}."
+        f" ({len(images)}, K) of two classes or more; it returned {described(said)}."
     )
 
 
 def described(thing: object) -> str:
     """A thing in a few words, for an error."""
-    return (
-        f"a {thing.dtype} tensor of shape {tuple(thing.shape)}"
-        if isinstance(thing, torch.Tensor)
-        else repr(thing)[:60]
-    )
+    if isinstance(thing, torch.Tensor):
+        return f"a {thing.dtype} tensor of shape {tuple(thing.shape)}"
+    if isinstance(thing, Mapping):
+        return f"a {type(thing).__name__} with {', '.join(map(repr, thing))}"[:80]
+    if isinstance(thing, tuple | list):
+        return f"a {type(thing).__name__} of {len(thing)}"
+    return repr(thing)[:60]
 
 
 def per_image(eps: float | torch.Tensor, images: torch.Tensor) -> torch.Tensor:
@@ -173,7 +252,15 @@ def validate_eps(
 
     one_an_image: whether it may differ from image to image, (N,).
     """
-    size = torch.as_tensor(eps)
+    try:
+        size = torch.as_tensor(eps)
+    except (TypeError, ValueError, RuntimeError):
+        size = torch.tensor(False)
+    if size.dtype == torch.bool or size.is_complex():
+        raise ValueError(
+            f"eps is {eps!r}; a number is wanted, in pixels from 0 to 1: 8 / 255 for eight grey"
+            " levels."
+        )
     if size.dim() and not one_an_image:  # it would be taken for one a column
         raise ValueError(
             f"eps is one number here; its shape is {tuple(size.shape)}. attacks.pgd and"
@@ -184,8 +271,8 @@ def validate_eps(
             f"eps is one number, or one an image ({len(images)},); its shape is"
             f" {tuple(size.shape)}."
         )
-    if not (size >= 0).all():
-        raise ValueError(f"eps is {eps}; a distance is 0 or more.")
+    if not ((size >= 0) & size.isfinite()).all():
+        raise ValueError(f"eps is {eps}; a distance is 0 or more, and finite.")
     validate_norm(norm)
     if norm == "linf" and size.max() > 1:
         raise ValueError(
@@ -227,12 +314,17 @@ def validate_batch(images: torch.Tensor, *, channels: int | None = None) -> None
             f"Pixels are wanted as floats in [0, 1]; these are {images.dtype}. Use images.float() /"
             " 255."
         )
-    if len(images) == 0:
-        raise ValueError("The batch is empty: there are no images in it.")
-    if images.detach().abs().max() > 32:
+    if images.numel() == 0:
         raise ValueError(
-            f"Pixels are wanted in [0, 1]; the largest here is {images.max():.0f}. Use images /"
-            " 255."
+            "The batch is empty: there are no images in it, or no pixels; the shape is"
+            f" {tuple(images.shape)}."
+        )
+    largest = images.detach().abs().max()
+    if not largest.isfinite():
+        raise ValueError("Pixels are wanted in [0, 1]; some of these are not finite numbers.")
+    if largest > 32:
+        raise ValueError(
+            f"Pixels are wanted in [0, 1]; the largest here is {largest:.0f}. Use images / 255."
         )
 
 
@@ -261,14 +353,67 @@ def validate_picture(image: torch.Tensor, *, what: str = "photo") -> None:
 
 
 def validate_eval(model: object) -> None:
-    """Raise ValueError if a layer of the model that acts otherwise in training is in train mode."""
+    """Raise ValueError for what is no model, or is in train mode where that makes a difference.
+
+    It does where a layer of the model, or of one that it visibly holds, looks at its mode.
+    """
+    if not callable(model):
+        raise ValueError(
+            f"A model is wanted, a function from images to logits; {described(model)} came."
+        )
+    if any(m.training and minds_training(m) for m in modules_of(model)):
+        raise ValueError(
+            "The model is in train mode: dropout and batch norm would answer differently every"
+            " time. Call model.eval() first."
+        )
+
+
+def modules_of(model: object, *, depth: int = 4) -> Iterator[nn.Module]:
+    """The torch modules that a model is made of.
+
+    Those too that another callable visibly holds: a function in its closure or its module, an
+    object in its attributes, a partial in its arguments.
+
+    depth: how far down to look, from one holder to the next.
+    """
+    held: Iterable[object] = ()
     if isinstance(model, nn.Module):
-        mode_dependent = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
-        if any(m.training for m in model.modules() if isinstance(m, mode_dependent)):
-            raise ValueError(
-                "The model is in train mode: dropout and batch norm would answer differently every"
-                " time. Call model.eval() first."
-            )
+        yield from model.modules()
+    elif isinstance(model, functools.partial):
+        held = [model.func, *model.args, *model.keywords.values()]
+    elif inspect.ismethod(model):
+        held = [model.__self__]
+    elif inspect.isfunction(model):
+        seen = inspect.getclosurevars(model)
+        held = [*seen.nonlocals.values()]
+        held += [thing for thing in seen.globals.values() if isinstance(thing, nn.Module)]
+    elif isinstance(model, list | tuple):
+        held = model
+    elif not isinstance(model, type | torch.Tensor):
+        held = [*getattr(model, "__dict__", {}).values()]
+    for thing in held if depth else ():
+        yield from modules_of(thing, depth=depth - 1)
+
+
+def minds_training(module: nn.Module) -> bool:
+    """Whether a module answers otherwise in training: a method of its class looks at its mode.
+
+    Not so dropout that drops nothing, and a norm that keeps no statistics.
+    """
+    return _looks_at_mode(type(module)) and all(
+        getattr(module, switch, True) for switch in ("p", "dropout", "track_running_stats")
+    )
+
+
+@functools.cache
+def _looks_at_mode(kind: type) -> bool:
+    return any(
+        "training" in method.__code__.co_names
+        for owner in kind.__mro__
+        if issubclass(owner, nn.Module) and owner is not nn.Module
+        for method in vars(owner).values()
+        if inspect.isfunction(method)
+    )
 
 
 def validate_norm(norm: str) -> None:
@@ -285,15 +430,19 @@ def expanded_labels(labels: int | torch.Tensor, images: torch.Tensor) -> torch.T
 
     A single number is meant for every image.
 
+    labels: one, or (N,), as a tensor, an array or a list.
     Raises ValueError if they are no whole numbers, or not as many as the images.
     """
-    if not isinstance(labels, int | torch.Tensor):
-        raise ValueError(
-            f"Labels are wanted as class numbers; {labels!r} came. model.index(name) finds a"
-            " class's number."
-        )
-    labels = torch.as_tensor(labels, device=images.device)
-    if labels.is_floating_point() or labels.dtype == torch.bool:
+    if not isinstance(labels, torch.Tensor):
+        try:
+            labels = torch.as_tensor(np.asarray(labels))
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"Labels are wanted as class numbers; {labels!r} came. model.index(name) finds a"
+                " class's number."
+            ) from None
+    labels = labels.to(images.device)
+    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
         raise ValueError(
             f"Labels are wanted as whole numbers, a class each; these are {labels.dtype}."
         )
@@ -304,7 +453,7 @@ def expanded_labels(labels: int | torch.Tensor, images: torch.Tensor) -> torch.T
             f"One label an image is wanted, shape ({len(images)},); the labels' shape is"
             f" {tuple(labels.shape)}."
         )
-    return labels.long()
+    return labels.long().clone()  # autograd keeps it, and cannot one made in inference_mode
 
 
 def validated_labels(
@@ -322,6 +471,17 @@ def validated_labels(
             f"these go from {labels.min()} to {labels.max()}."
         )
     return labels
+
+
+def seeded(seed: int) -> torch.Generator:
+    """A generator of random numbers, the same for the same seed.
+
+    Raises ValueError for a seed that is no whole number.
+    """
+    whole = whole_number(seed)
+    if whole is None or not -(2**63) <= whole < 2**64:
+        raise ValueError(f"seed is {seed!r}; a whole number is wanted, of 64 bits at most.")
+    return torch.Generator().manual_seed(whole)
 
 
 def device() -> torch.device:

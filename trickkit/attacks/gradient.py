@@ -9,17 +9,20 @@ from collections.abc import Callable
 import torch
 from torch.nn import functional as F
 
-from trickkit.common import unknown
+from trickkit.common import unknown, validate_number
 from trickkit.contract import (
     Model,
     expanded_labels,
+    gradient_of,
     logits_of,
     loss_gradient,
     margin,
     per_image,
     score_gradient,
+    seeded,
     validate_attack,
     validated_labels,
+    with_gradients,
 )
 
 
@@ -39,6 +42,7 @@ def fgsm(
     targeted: labels are what to reach, and the step goes down the loss instead.
     """
     validate_attack(model, images, eps=eps)
+    images = images.detach()
     sign = loss_gradient(model, images, labels).sign()
     return (images + (-eps if targeted else eps) * sign).clamp(0, 1)
 
@@ -51,6 +55,7 @@ def one_step(
     Evans 2016.
     """
     validate_attack(model, images, eps=eps)
+    images = images.detach()
     sign = score_gradient(model, images, targets).sign()
     return (images + eps * sign).clamp(0, 1)
 
@@ -100,10 +105,13 @@ def pgd(
     seed: of the start.
     early_stop: an image that is already fooled keeps what fooled it and costs no more time.
     Returns images (N, C, H, W) in [0, 1], the last ones for those never fooled.
-    Raises ValueError for pixels outside [0, 1], labels that do not fit, a negative ε, an unknown
-        norm or a model in train mode.
+    Raises ValueError for pixels outside [0, 1], labels that do not fit, a negative ε or step, an
+        unknown norm or a model in train mode.
     """
     validate_attack(model, images, eps=eps, steps=steps, norm=norm, one_an_image=True)
+    if step_size is not None:
+        validate_number(step_size=step_size, at_least=0)
+    images = images.detach()
     radius = per_image(eps, images)
     length = radius / 4 if step_size is None else torch.full_like(radius, step_size)
     start = (
@@ -126,6 +134,7 @@ def pgd(
     )
 
 
+@with_gradients
 def iterate_until_fooled(
     model: Model,
     images: torch.Tensor,
@@ -163,7 +172,7 @@ def iterate_until_fooled(
         result[rows] = x.detach()
         if not going.any():
             return result
-        gradient = torch.autograd.grad(loss, x)[0]
+        gradient = gradient_of(loss, x)
         rows, x = rows[going], step(x.detach()[going], gradient[going], rows[going])
     result[rows] = x
     return result
@@ -193,7 +202,7 @@ def random_in_ball(
 
     It is the same on every machine for the same seed.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
     if norm == "linf":
         return (torch.rand(images.shape, generator=generator).to(images) * 2 - 1) * radius
     direction = torch.randn(images.shape, generator=generator).to(images)
@@ -232,6 +241,8 @@ def momentum(
     Returns images (N, C, H, W) in [0, 1], at most ε from where they started.
     """
     validate_attack(model, images, eps=eps, steps=steps)
+    validate_number(mu=mu)
+    images = images.detach()
     low = (images - eps).clamp(min=0)
     high = (images + eps).clamp(max=1)
     total = torch.zeros_like(images)
@@ -332,6 +343,7 @@ def apgd(
     validate_attack(model, images, eps=eps, steps=steps, norm=norm, one_an_image=True)
     if loss not in ("dlr", "ce"):
         raise unknown("loss", loss, ("dlr", "ce"))
+    images = images.detach()
     radius = per_image(eps, images)
     labels = expanded_labels(labels, images)
 
@@ -362,6 +374,7 @@ def apgd(
     return now.best
 
 
+@with_gradients
 def loss_and_gradient(
     model: Model, x: torch.Tensor, labels: torch.Tensor, *, loss: str
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -385,7 +398,7 @@ def loss_and_gradient(
             )
         three = logits.topk(3, dim=1).values
         value = -margin(logits, labels) / (three[:, 0] - three[:, 2]).clamp(min=1e-12)
-    return value.detach(), torch.autograd.grad(value.sum(), x)[0], logits.argmax(1) != labels
+    return value.detach(), gradient_of(value.sum(), x), logits.argmax(1) != labels
 
 
 def checkpoints(steps: int) -> set[int]:

@@ -2,10 +2,19 @@
 
 import torch
 
-from trickkit.common import validate_count, validate_positive
-from trickkit.contract import Model, logits_of, margin, of_labels, validated_start
+from trickkit.common import validate_count, validate_number, validate_positive
+from trickkit.contract import (
+    Model,
+    gradient_of,
+    logits_of,
+    margin,
+    of_labels,
+    validated_start,
+    with_gradients,
+)
 
 
+@with_gradients
 def cw(
     model: Model,
     images: torch.Tensor,
@@ -38,6 +47,8 @@ def cw(
     labels, _ = validated_start(model, images, labels, targeted=targeted)
     validate_count(steps=steps, searches=searches)
     validate_positive(lr=lr, c=c)
+    validate_number(confidence=confidence)
+    images = images.detach()
     n = len(images)
     result = images.clone()
     nearest = torch.full((n,), torch.inf, device=images.device)
@@ -61,8 +72,7 @@ def cw(
             nearer = found & (squared < nearest[rows])
             result[rows[nearer]] = x.detach()[nearer]
             nearest[rows[nearer]] = squared.detach()[nearer]
-            optimizer.zero_grad()
-            cost.sum().backward()
+            w.grad = gradient_of(cost.sum(), w)
             optimizer.step()
             # a tenth of the steps without a gain: done, as in the authors' code
             if k % max(steps // 10, 1) == 0:
@@ -76,6 +86,7 @@ def cw(
     return result
 
 
+@with_gradients
 def deepfool(
     model: Model,
     images: torch.Tensor,
@@ -102,6 +113,8 @@ def deepfool(
     labels, logits = validated_start(model, images, labels)
     validate_count(steps=steps)
     validate_count(classes=classes, at_least=2)  # the label's, and one to go to
+    validate_number(overshoot=overshoot)
+    images = images.detach()
     rivals = logits.scatter(1, labels[:, None], -torch.inf)
     others = rivals.topk(min(classes, logits.shape[1]) - 1).indices
     x = images.clone()
@@ -117,7 +130,7 @@ def deepfool(
         margins = logits.gather(1, others[rows]) - of_labels(logits, labels[rows])[:, None]
         gradients = torch.stack(
             [
-                torch.autograd.grad(margins[:, j].sum(), here, retain_graph=True)[0]
+                gradient_of(margins[:, j].sum(), here, retain_graph=True)
                 for j in range(margins.shape[1])
             ],
             1,

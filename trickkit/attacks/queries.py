@@ -3,17 +3,24 @@
 import math
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch.nn import functional as F
 
 from trickkit.attacks.gradient import steepest_step
-from trickkit.common import progress_bar, validate_count, validate_positive
+from trickkit.common import (
+    progress_bar,
+    validate_count,
+    validate_number,
+    validate_positive,
+)
 from trickkit.contract import (
     Model,
     expanded_labels,
     logits_of,
     margin,
     predictions,
+    seeded,
     validate_eps,
     validate_eval,
     validate_images,
@@ -48,7 +55,8 @@ def square(
     labels, _ = validated_start(model, images, labels, targeted=targeted)
     validate_eps(eps, images)
     validate_count(queries=queries)
-    generator = torch.Generator().manual_seed(seed)
+    images = images.detach()
+    generator = seeded(seed)
     n, c, h, w = images.shape
 
     def signs(*shape):
@@ -122,13 +130,15 @@ def nes(
     validate_eps(eps, images)
     validate_count(queries=queries, samples=samples)
     step_size = eps / 4 if step_size is None else step_size
+    validate_number(step_size=step_size, at_least=0)
     validate_positive(sigma=sigma)
     if queries <= samples:
         raise ValueError(
             f"queries is {queries}; one step asks samples + 1 = {samples + 1} times, so fewer lead"
             " nowhere."
         )
-    generator = torch.Generator().manual_seed(seed)
+    images = images.detach()
+    generator = seeded(seed)
     result = images.clone()
     with torch.no_grad():
         for i in progress_bar(range(len(images)), "asking"):
@@ -210,7 +220,8 @@ def hop_skip_jump(
     validate_eval(model)
     validate_count(queries=queries)
     labels = expanded_labels(labels, images)
-    generator = torch.Generator().manual_seed(seed)
+    images = images.detach()
+    generator = seeded(seed)
     with torch.no_grad():
         return torch.cat(
             [
@@ -240,7 +251,7 @@ def hop_skip_jump_one(
         left -= len(asked)
         wrong = torch.zeros(len(points), dtype=torch.bool, device=image.device)
         if len(asked):
-            wrong[: len(asked)] = predictions(model, asked) != label
+            wrong[: len(asked)] = predictions(model, asked, labels=label) != label
         return wrong
 
     # noise of single pixels, then of ever larger blocks, down to one plain colour
@@ -256,9 +267,9 @@ def hop_skip_jump_one(
     close = 0.1 / dimensions**0.5
     x = border(misread, image, x, close=close)
     for t in range(1, queries):
-        if left <= 0:
-            break
         distance = (x - image).norm()
+        if left <= 0 or distance == 0:
+            break
         count = min(int(100 * t**0.5), left)
         reach = distance / dimensions**0.5
         u = torch.randn((count, *image.shape[1:]), generator=generator).to(image)
@@ -332,8 +343,9 @@ def one_pixel(
     labels, _ = validated_start(model, images, labels, targeted=targeted)
     validate_count(pixels=pixels, generations=generations)
     validate_count(population=population, at_least=5)
+    images = images.detach()
     n, c, h, w = images.shape
-    bounds = [(0, h - 1e-6), (0, w - 1e-6), *[(0, 1)] * c] * pixels
+    bounds = [(0, h - 1e-6), (0, w - 1e-6), *[(0, 1)] * c] * int(pixels)
     result = images.clone()
 
     def painted(image, genes):  # genes: (candidates, pixels · (2 + C))
@@ -363,7 +375,7 @@ def one_pixel(
             mutation=0.5,
             recombination=1,
             tol=-1,
-            rng=seed,
+            rng=np.random.default_rng(seeded(seed).initial_seed()),
             polish=False,
             updating="deferred",
             vectorized=True,

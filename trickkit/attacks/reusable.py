@@ -10,13 +10,17 @@ from trickkit.common import progress_bar, validate_count, validate_positive
 from trickkit.contract import (
     Model,
     expanded_labels,
+    gradient_of,
     logits_of,
+    seeded,
     validate_attack,
     validated_labels,
     validated_start,
+    with_gradients,
 )
 
 
+@with_gradients
 def universal(
     model: Model,
     images: torch.Tensor,
@@ -45,7 +49,8 @@ def universal(
     validate_attack(model, images, eps=eps, steps=steps)
     validate_count(batch_size=batch_size)
     labels = expanded_labels(labels, images)
-    generator = torch.Generator().manual_seed(seed)
+    images = images.detach()
+    generator = seeded(seed)
     change = torch.zeros_like(images[:1])
     total = torch.zeros_like(images[:1])
     for _ in progress_bar(range(steps), "one change for all"):
@@ -54,12 +59,13 @@ def universal(
         logits = logits_of(model, (images[rows] + change).clamp(0, 1))
         y = validated_labels(labels[rows], images[rows], logits.shape[1])
         loss = F.cross_entropy(logits, y, reduction="none")
-        gradient = torch.autograd.grad(loss.clamp(max=1).sum(), change)[0]
+        gradient = gradient_of(loss.clamp(max=1).sum(), change)
         total = 0.9 * total + gradient / norms(gradient, p=1).clamp(min=1e-12)
         change = (change.detach() + eps / 2 * total.sign()).clamp(-eps, eps)
     return change
 
 
+@with_gradients
 def patch(
     model: Model,
     images: torch.Tensor,
@@ -89,14 +95,16 @@ def patch(
     validated_start(model, images, target, targeted=True)
     validate_count(steps=steps, side=side, batch_size=batch_size)
     validate_positive(lr=lr)
-    generator = torch.Generator().manual_seed(seed)
+    images = images.detach()
+    generator = seeded(seed)
     sticker = torch.full((1, images.shape[1], side, side), 0.5).to(images).requires_grad_(True)
     optimizer = torch.optim.Adam([sticker], lr=lr)
     for _ in progress_bar(range(steps), "printing a sticker"):
         rows = torch.randperm(len(images), generator=generator)[:batch_size].to(images.device)
         logits = logits_of(model, paste(images[rows], sticker, generator=generator))
-        optimizer.zero_grad()
-        F.cross_entropy(logits, expanded_labels(target, logits)).backward()
+        sticker.grad = gradient_of(
+            F.cross_entropy(logits, expanded_labels(target, logits)), sticker
+        )
         optimizer.step()
         sticker.data.clamp_(0, 1)
     return sticker.detach()
