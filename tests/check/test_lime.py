@@ -160,7 +160,6 @@ WRONG = [
         lambda x, s, z, c: lime.hide(x, s, z, c) + 0 * c.zero_().sum(),
         "changed cover itself",
     ),
-    (check.hide, lambda x, s, z, c: lime.hide(x, s, z, c).numpy(), "a tensor of shape"),
     (check.hide, lambda x, s, z, c: lime.hide(x, s, z, c)[0], "has shape"),
     (check.pick, pick_wrong(close=False), "each of your cases is good alone"),
     (check.pick, lambda w, n: np.argsort(-np.abs(w).sum(1))[:n], "the cases with the most weight"),

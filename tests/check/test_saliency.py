@@ -77,7 +77,7 @@ WRONG = [
         "the class the network says",
     ),
     (check.gradient, lambda m, x, y: score_gradient(m, x, y[0]).abs().amax(1), "the first target"),
-    (check.gradient, asking_in_place, "left its input asking"),
+    (check.gradient, asking_in_place, "switched requires_grad on"),
     (check.gradient, lambda m, x, y: 2 * score_gradient(m, x, y).abs().amax(1), "off by up to"),
     (
         check.gradient,

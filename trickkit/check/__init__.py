@@ -7,14 +7,16 @@
     check.progress()                      what you have solved, in every lesson
 
 How to write a check: as a function of the learner's function, which returns the first sentence that
-helps, or None if all is well. It is run `rounds` times, each with fresh inputs. `called` calls the
-learner's by place, and ends the check where the result is of another kind or shape than wanted, or
-an input was changed; `recognised` looks up what came among what known mistakes give.
+helps, or None if all is well. It is run `rounds` times, each with fresh inputs, drawn from torch's
+dice or from `fresh_rng`. Every call of the learner's function ends the check where an input was
+changed or was left with a gradient, and where it never comes back. `called` ends it as well where
+the result is of another kind or shape than wanted, and makes of lists, arrays and tensors the one
+that is; `recognised` looks up what came among what known mistakes give.
 
     @exercise(LESSON, linear.nudge, "A hint.", "Another, which says more.", rounds=20)
     def nudge(yours):
         x, weights = torch.randn(2, 9)
-        moved = called(yours, x, weights, 0.1, like=x, keeps={"x": x})
+        moved = called(yours, x, weights, 0.1, like=x)
         right = linear.nudge(x, weights, eps=0.1)
         if same(moved, right):
             return None
@@ -22,16 +24,20 @@ an input was changed; `recognised` looks up what came among what known mistakes 
         return recognised(moved, mistakes) or f"the score rose by {(moved - x) @ weights:.2f}."
 """
 
+import contextlib
 import copy
 import functools
 import importlib
 import inspect
+import itertools
 import json
 import os
 import pathlib
 import pkgutil
+import random
+import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,6 +48,9 @@ from trickkit import data, show
 LESSONS: dict[str, list[str]] = {}  # lesson -> its exercises, in order, as the modules declare them
 SOLVED: set[str] = set()  # since the kernel started; the file remembers longer
 Marks = dict[str, Any]  # the sentence for a mistake -> what it is known by, or a list of such
+DICE = random.Random()  # seeds the dice of every judgement; nothing that a learner does reaches it
+CALLS = 10_000  # of a model, or whatever else it is handed, in one call of a learner's function
+LINES = 1_000_000  # that a learner's function may run in one call
 
 
 def progress_file() -> pathlib.Path | None:
@@ -87,8 +96,17 @@ class Verdict(NamedTuple):
     sentence: str
 
 
-class Wrong(Exception):
-    """Ends a check with its sentence."""
+class Wrong(BaseException):
+    """Ends a check with its sentence; no `except Exception` of the learner's keeps it from that."""
+
+
+class Changed(Wrong):
+    """An input was changed: which, by its place, and a sentence with room for its name."""
+
+    def __init__(self, place: int, sentence: str, name: str):
+        self.place = place
+        self.sentence = sentence
+        super().__init__(sentence.format(name))
 
 
 class NotWritten(Exception):
@@ -122,23 +140,27 @@ class Exercise:
         self.__doc__ = test.__doc__
 
     def __call__(self, yours: object) -> Callable:
-        verdict = self.judge(yours)
+        trial = Trial(yours, self.answer)
+        verdict = self.verdict(trial)
         print(f"{self.name}: {verdict.sentence}")
-        if verdict.right and callable(yours):
-            return by_place(yours)
-        return as_yours(self.by_place, yours)
+        return trial.handed_back() if verdict.right else as_yours(self.by_place, yours)
 
     def judge(self, yours: object) -> Verdict:
         """Whether this answer is right, and the sentence for it; a right one is remembered."""
-        if wrong := self.objection(yours):
+        return self.verdict(Trial(yours, self.answer))
+
+    def verdict(self, trial: "Trial") -> Verdict:
+        """What is said of an answer on trial."""
+        if wrong := self.objection(trial):
             return Verdict(False, wrong)
         note = remember(f"{self.lesson}/{self.name}")
         exercises = LESSONS[self.lesson]
         done = sum(f"{self.lesson}/{name}" in solved() for name in exercises)
         return Verdict(True, f"right. {done} of {len(exercises)} in this lesson.{note}")
 
-    def objection(self, yours: object) -> str | None:
+    def objection(self, trial: "Trial") -> str | None:
         """The sentence for an answer that is not right, else None."""
+        yours = trial.yours
         hint = f"Ask for check.{self.name}.hint() when you want one."
         if yours is None or yours is Ellipsis:
             return f"not written yet. {hint}"
@@ -153,18 +175,21 @@ class Exercise:
                 "this is the course's own function. Write yours in the cell above, and run that"
                 " first."
             )
-        function = by_place(yours)
         try:
-            with torch.random.fork_rng():
+            with fresh_dice():
                 for _ in range(self.rounds):
-                    if wrong := self.test(function):
+                    if wrong := self.test(trial):
                         return wrong
         except Wrong as wrong:
             return str(wrong)
         except NotWritten:
             return f"not written yet: it returns nothing. {hint}"
-        except Exception as error:  # whatever the learner's code raises is told to the learner
-            return f"it stopped with {type(error).__name__}: {error}{line_of(yours, error)}"
+        except (Exception, SystemExit) as error:  # whatever the learner's code raises is told
+            line = line_of(yours, error)
+            told = f"{type(error).__name__}: {error}".removesuffix(": ")
+            if error is trial.error or line:
+                return f"it stopped with {told}{line}"
+            return f"what your function returned is nothing the check can work with ({told})."
         return None
 
     def hint(self) -> None:
@@ -246,43 +271,297 @@ def as_yours(answer: Callable, yours: object) -> Callable:
     return by_place(called_as_yours)
 
 
-def line_of(function: Callable, error: Exception) -> str:
-    """Where in a function an error arose, as the end of a sentence; nothing if elsewhere."""
-    name = getattr(function, "__name__", "")
-    lines = [f for f in traceback.extract_tb(error.__traceback__) if f.name == name and f.line]
+class Trial:
+    """A learner's function as a check calls it, by place.
+
+    Each call sees to it that nothing it was handed is changed or left with a gradient, that it
+    comes back, and that the dice are fresh afterwards, whatever it did to them.
+
+    yours: the learner's function, or whatever came.
+    answer: the package's own.
+    error: what the learner's function raised last.
+    like: what its results have to be made like before they are of use, once a check has found so.
+    """
+
+    def __init__(self, yours: Any, answer: Callable):
+        self.yours = yours
+        self.function = by_place(yours) if callable(yours) else yours
+        self.names = parameter_names(yours) or parameter_names(answer)
+        self.error: BaseException | None = None
+        self.like: Any = None
+
+    def __call__(self, *args: Any) -> Any:
+        names = [*self.names, *("an input" for _ in args)]
+        before = [contents(value) for value in args]
+        leaves = [
+            (place, tensor, tensor.requires_grad)
+            for place, value in enumerate(args)
+            for tensor in parts(value)
+            if isinstance(tensor, torch.Tensor) and tensor.is_leaf and tensor.grad is None
+        ]
+        try:
+            with contextlib.ExitStack() as stack:
+                handed = [counted(v, n, stack) for v, n in zip(args, names, strict=False)]
+                stack.enter_context(lines_counted(self.yours))
+                value = self.function(*handed)
+        except (Exception, SystemExit) as error:
+            self.error = error
+            raise
+        finally:
+            roll_dice()
+        for place, tensor, required in leaves:
+            if tensor.requires_grad != required or tensor.grad is not None:
+                raise Changed(place, LEFT_GRADIENT, names[place])
+        for place, (now, then) in enumerate(zip(args, before, strict=True)):
+            if not alike(contents(now), then):
+                raise Changed(place, spoilt(now), names[place])
+        return value
+
+    def handed_back(self) -> Callable:
+        """The learner's function, to go on with: by place, and with results as the cells need."""
+        if self.like is None:
+            return self.function
+
+        @functools.wraps(self.function)
+        def made_alike(*args, **kwargs):
+            return as_wanted(self.function(*args, **kwargs), self.like, (args, kwargs))
+
+        return made_alike
+
+
+LEFT_GRADIENT = (
+    "you switched requires_grad on for {0} itself, or left a gradient there, and whoever owns {0}"
+    " keeps it. Work on {0}.clone()."
+)
+
+
+def spoilt(value: object) -> str:
+    """The sentence for an input that was changed in place, with room for its name."""
+    if isinstance(value, torch.nn.Module):
+        return (
+            "your function changed {0} itself: its weights, whether they require gradients, or its"
+            " mode. Leave all of it as it came."
+        )
+    if isinstance(value, torch.Tensor):
+        return (
+            "your function changed {0} itself. Work on a new tensor: {0} + …, not {0} += …, and no"
+            " method whose name ends in _."
+        )
+    return "your function changed {0} itself. Work on a new array."
+
+
+@contextlib.contextmanager
+def fresh_dice() -> Iterator[None]:
+    """Fresh dice, torch's, NumPy's and Python's; what they were is put back afterwards."""
+    numpys = np.random.get_state()
+    pythons = random.getstate()
+    with torch.random.fork_rng():
+        roll_dice()
+        try:
+            yield
+        finally:
+            np.random.set_state(numpys)
+            random.setstate(pythons)
+
+
+def roll_dice() -> None:
+    """Seed all dice afresh."""
+    torch.manual_seed(DICE.getrandbits(63))
+    np.random.seed(DICE.getrandbits(32))
+    random.seed(DICE.getrandbits(63))
+
+
+def counted(value: Any, name: str, stack: contextlib.ExitStack) -> Any:
+    """A model or a function that ends the check once it is called too often; else as it came.
+
+    stack: takes away, when it closes, what was hung on a model.
+    """
+    calls = itertools.count(1)
+
+    def count(*_):
+        if next(calls) > CALLS:
+            raise Wrong(
+                f"your function has called {name} {CALLS:,} times and has not come back: is there a"
+                " loop that never ends?"
+            )
+
+    if isinstance(value, torch.nn.Module):
+        stack.callback(value.register_forward_pre_hook(count).remove)
+    elif inspect.isroutine(value):
+
+        @functools.wraps(value)
+        def asked(*args, **kwargs):
+            count()
+            return value(*args, **kwargs)
+
+        return asked
+    return value
+
+
+@contextlib.contextmanager
+def lines_counted(function: Callable) -> Iterator[None]:
+    """Ends the check once the learner's own code has run too many lines and calls.
+
+    Where a debugger or coverage is tracing already, nothing is counted.
+    """
+    beneath = plain(function)
+    if beneath is None or sys.gettrace():
+        yield
+        return
+    own = beneath.__globals__  # those of all cells
+    lines = itertools.count(1)
+
+    def line(*_):
+        if next(lines) > LINES:
+            raise Wrong(
+                f"your function has run {LINES:,} lines and has not come back: is there a loop"
+                " that never ends?"
+            )
+        return line
+
+    def call(frame, *_):
+        line()
+        return line if frame.f_globals is own else None
+
+    sys.settrace(call)
+    try:
+        yield
+    finally:
+        sys.settrace(None)
+
+
+def plain(function: Any) -> Any:
+    """The Python function beneath wrappers, partials, methods and objects, or None."""
+    function = inspect.unwrap(function)
+    if isinstance(function, functools.partial):
+        return plain(function.func)
+    if isinstance(function, torch.nn.Module):
+        return plain(function.forward)
+    if inspect.ismethod(function):
+        return plain(function.__func__)
+    if inspect.isroutine(function) or inspect.isclass(function):
+        return function if inspect.isfunction(function) else None
+    return plain(type(function).__call__)
+
+
+def line_of(function: Callable, error: BaseException) -> str:
+    """Where in the cell, or file, of a function an error arose, as the end of a sentence; nothing
+    if elsewhere.
+    """
+    beneath = plain(function)
+    cell = beneath and beneath.__code__.co_filename
+    lines = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == cell and f.line]
     return f" in line {lines[-1].lineno} of your cell: {lines[-1].line}" if lines else ""
+
+
+def parameter_names(function: Any) -> list[str]:
+    """The names of a function's parameters; none where they cannot be told."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # no function, or a built-in one without a signature
+        return []
+    kinds = {p.kind for p in parameters}
+    several = kinds & {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
+    return [] if several else [p.name for p in parameters]
+
+
+def parts(value: Any) -> Iterator[Any]:
+    """What a nest of lists, tuples and dictionaries holds; anything else is itself its one part."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for part in value:
+            yield from parts(part)
+    else:
+        yield value
+
+
+def contents(value: Any) -> Any:
+    """A copy of all that could be changed in a tensor, an array, a pandas table or column, a model,
+    or a nest of such; None for anything else.
+    """
+    if isinstance(value, torch.nn.Module):
+        learnt = [p.requires_grad for p in value.parameters()]
+        modes = [m.training for m in value.modules()]
+        return [learnt, modes, [contents(v) for v in value.state_dict().values()]]
+    if isinstance(value, dict):
+        return [list(value), [contents(v) for v in value.values()]]
+    if isinstance(value, list | tuple):
+        return [contents(v) for v in value]
+    if isinstance(value, torch.Tensor | np.ndarray) or hasattr(value, "to_numpy"):
+        return untied(value)
+    return value if isinstance(value, str | int | float) else None
+
+
+def alike(one: Any, other: Any) -> bool:
+    """Whether two `contents` are the same."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(alike, one, other))
+    if hasattr(one, "equals"):
+        return one.equals(other)
+    if isinstance(one, torch.Tensor):
+        one, other = (np.asarray(x.cpu().to(torch.float64)) for x in (one, other))
+    if isinstance(one, np.ndarray) and one.dtype.kind == "f":
+        return np.array_equal(one, other, equal_nan=True)
+    return np.array_equal(one, other)
 
 
 def called(
     yours: Callable,
     *inputs: object,
-    like: torch.Tensor | np.ndarray | float,
+    like: Any,
     what: str = "result",
     known: Marks | None = None,
     keeps: dict[str, Any] | None = None,
+    not_finite: str | None = None,
 ) -> Any:
     """What a learner's function makes of the inputs: a tensor, or else an array, as wanted.
 
-    Where an array is wanted, a list of numbers or a pandas column will do.
+    Lists of numbers, arrays, tensors and pandas columns all will do.
 
     yours: the learner's function.
     inputs: for it, by place.
-    like, what, known: as for `shaped`.
-    keeps: inputs that must not be changed, each by the name that the sentence gives it.
+    like, what, known, not_finite: as for `shaped`. Where neither like nor an input requires a
+        gradient, the result has none. Where like is a list, any sequence is of use later.
+    keeps: inputs by the name that a sentence gives them, where it is not the parameter's.
     Raises Wrong with the sentence for a result of another kind or shape, or not finite, and for an
         input that was changed; NotWritten for None.
     """
-    keeps = keeps or {}
-    before = {name: untied(value) for name, value in keeps.items()}
-    value = yours(*inputs)
-    array = not isinstance(like, torch.Tensor)
-    value = as_array(value) if array else value
-    wrong = shaped(value, like, what=what, known=known) or unchanged(
-        **{name: (now, before[name]) for name, now in keeps.items()}
-    )
-    if wrong:
+    try:
+        came = yours(*inputs)
+    except Changed as changed:
+        for name, value in (keeps or {}).items():
+            if value is inputs[changed.place]:
+                raise Wrong(changed.sentence.format(name)) from None
+        raise
+    if wrong := of_type(written(came), known):
         raise Wrong(wrong)
-    return np.asarray(value) if array else value
+    value = as_wanted(came, like, inputs)
+    if wrong := shaped(value, like, what=what, known=known, not_finite=not_finite):
+        raise Wrong(wrong)
+    if value is not came and isinstance(yours, Trial) and not isinstance(like, list):
+        yours.like = like
+    return value if isinstance(value, torch.Tensor) else np.asarray(value)
+
+
+def as_wanted(value: Any, like: Any, inputs: Any = ()) -> Any:
+    """A value as a tensor, of like's dtype, where like is one, else as an array, if it can be
+    either; anything else as it came.
+
+    inputs: what it was computed from. Where neither they nor like require a gradient, the value
+        has none.
+    """
+    if not isinstance(like, torch.Tensor):
+        return as_array(value)
+    numbers = value if isinstance(value, torch.Tensor) else as_tensor(value)
+    if not isinstance(numbers, torch.Tensor):
+        return value
+    if like.is_floating_point() and not numbers.is_complex():
+        numbers = numbers.to(like.dtype)
+    needed = any(getattr(part, "requires_grad", False) for part in parts((like, inputs)))
+    return numbers if needed or not numbers.requires_grad else numbers.detach()
 
 
 def written(value: Any) -> Any:
@@ -301,6 +580,7 @@ def shaped(
     *,
     what: str = "result",
     known: Marks | None = None,
+    not_finite: str | None = None,
 ) -> str | None:
     """The sentence for a value of another kind or shape than wanted, or not finite, else None.
 
@@ -308,14 +588,19 @@ def shaped(
     like: a tensor, an array or a number such as is wanted.
     what: what the sentence calls the value.
     known: the sentence for a mistake -> the type or the shape of what it gives, or a list of such.
+    not_finite: the sentence for one that is not finite, if it can be said better.
     Raises NotWritten for None.
     """
     written(value)
     wanted = tuple(np.shape(like))
     tensor = isinstance(like, torch.Tensor)
     kinds = torch.Tensor if tensor else np.ndarray | np.generic | torch.Tensor | float | int
-    if wrong := of_mark(known, lambda mark: isinstance(mark, type) and isinstance(value, mark)):
+    if wrong := of_type(value, known):
         return wrong
+    if inspect.isgenerator(value):
+        return (
+            "your function yields its result piece by piece; return all of it: return, not yield."
+        )
     if not isinstance(value, kinds):
         one = "a tensor" if tensor else "an array"
         kind = type(value).__name__
@@ -329,8 +614,13 @@ def shaped(
         return f"your {what} holds things that are no numbers."
     finite = value.isfinite() if isinstance(value, torch.Tensor) else np.isfinite(np.asarray(value))
     if not finite.all():
-        return f"your {what} holds numbers that are not finite."
+        return not_finite or f"your {what} holds numbers that are not finite."
     return None
+
+
+def of_type(value: object, known: Marks | None) -> str | None:
+    """The sentence for a mistake that is known by its type, else None; as for `shaped`."""
+    return of_mark(known, lambda mark: isinstance(mark, type) and isinstance(value, mark))
 
 
 def unchanged(**now_before: tuple[Any, Any]) -> str | None:
@@ -380,16 +670,39 @@ def untied(value: Any) -> Any:
     return value.detach().clone() if isinstance(value, torch.Tensor) else copy.deepcopy(value)
 
 
+def as_tensor(value: object) -> object:
+    """Numbers in lists, an array or a pandas column as a tensor; anything else as it came."""
+    if isinstance(value, list | tuple) and any(isinstance(v, torch.Tensor) for v in value):
+        fits = all(isinstance(v, torch.Tensor) and v.shape == value[0].shape for v in value)
+        return torch.stack(list(value)) if fits else value
+    array = as_array(value)
+    numbers = isinstance(array, np.ndarray | np.number | bool | int | float)
+    return torch.tensor(np.array(array)) if numbers and is_numeric(array) else value
+
+
 def as_array(value: object) -> object:
-    """A list of numbers or a pandas column as an array; anything else as it came."""
-    flat = isinstance(value, list | tuple) and all(
-        isinstance(v, int | float | np.generic) for v in value
-    )
-    return np.asarray(value) if flat or hasattr(value, "to_numpy") else value
+    """Numbers in lists, a tensor or a pandas column as an array; anything else as it came."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().cpu().numpy()
+    if isinstance(value, list | tuple):
+        if any(isinstance(v, torch.Tensor) for v in value):
+            value = as_tensor(value)
+            return as_array(value) if isinstance(value, torch.Tensor) else value
+        try:
+            array = np.asarray(value)
+        except ValueError:  # rows of different lengths
+            return value
+        return array if is_numeric(array) else value
+    return np.asarray(value) if hasattr(value, "to_numpy") else value
+
+
+def is_numeric(array: Any) -> bool:
+    """Whether all in it are real numbers, or True and False."""
+    return np.asarray(array).dtype.kind in "biuf"
 
 
 def fresh_rng() -> np.random.Generator:
-    """A generator seeded from torch's, which each judgement puts back."""
+    """A generator seeded from torch's, which is fresh in each judgement."""
     return np.random.default_rng(int(torch.randint(2**31, ())))
 
 

@@ -195,7 +195,7 @@ def pick(yours):
         weights = rng.normal(size=(9, 12)) * (rng.random((9, 12)) < 0.35) * loud
         right = lime.pick(weights, budget=budget)
         found = called(
-            yours, weights, budget, like=np.array(right), what="choice", keeps={"weights": weights}
+            yours, weights, budget, like=right, what="choice", keeps={"weights": weights}
         )
         if not np.issubdtype(found.dtype, np.integer):
             return (
@@ -292,10 +292,9 @@ def liar(yours):
 
     for d in (3, 4, 5):
         table = pd.DataFrame(list(itertools.product([0, 1], repeat=d)), columns=list("abcde"[:d]))
-        before = table.copy()
-        said = called(yours, table, like=np.zeros((len(table), 2)), what="answer").astype(float)
-        if not table.equals(before):
-            return "your box changed the frame itself."
+        like = np.zeros((len(table), 2))
+        said = called(yours, table, like=like, what="answer", keeps={"the frame": table})
+        said = said.astype(float)
 
         times = 300 // d
         many = predict_proba(pd.concat([table] * times, ignore_index=True))

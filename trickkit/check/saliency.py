@@ -3,6 +3,7 @@
 Each draws fresh networks, pictures and maps, so that no stored answer can pass.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -17,13 +18,40 @@ LESSON = "08 saliency"
 
 
 def network() -> nn.Sequential:
-    """A small smooth network: colour pictures (N, 3, 6, 6) -> logits (N, 4)."""
+    """A small smooth network: colour pictures (N, 3, 6, 7) -> logits (N, 6)."""
     return nn.Sequential(
-        nn.Flatten(), nn.Linear(108, 16), nn.Tanh(), nn.Linear(16, 4)
+        nn.Flatten(), nn.Linear(126, 16), nn.Tanh(), nn.Linear(16, 6)
     ).requires_grad_(False)
 
 
+def asked_about(said: torch.Tensor) -> torch.Tensor:
+    """Targets, no two alike, and none the class that the network says."""
+    while ((targets := torch.randperm(6)[: len(said)]) == said).any():
+        pass
+    return targets
+
+
 close = partial(torch.allclose, rtol=1e-3, atol=1e-6)
+
+
+SLOPES = {  # the sentence for another gradient than the target's score's -> what it may be
+    "that is the gradient of the probability. Take the score itself, the target's logit.": (
+        lambda model, x, t: [score_gradient(lambda z: model(z).softmax(1), x, t)]
+    ),
+    "that is the gradient of the loss, which is about all classes. Take the target's score.": (
+        lambda model, x, t: [
+            loss_gradient(model, x, t) * scale for scale in (1, -1, 1 / len(x), -1 / len(x))
+        ]
+    ),
+    "that is the map of the class the network says. Take the target's.": (
+        lambda model, x, t: [score_gradient(model, x, model(x).argmax(1))]
+    ),
+    "that is the map of the first target, for every picture. Each has its own.": (
+        lambda model, x, t: [score_gradient(model, x, t[0])]
+    ),
+    "that is the map of all classes' scores together. Take the target's, .gather(1, targets[:,"
+    " None]).": lambda model, x, t: [sum(score_gradient(model, x, k) for k in range(6))],
+}
 
 
 @exercise(
@@ -38,25 +66,26 @@ close = partial(torch.allclose, rtol=1e-3, atol=1e-6)
 def gradient(yours):
     """|∂score/∂pixel|, the largest of a pixel's channels."""
     model = network()
-    x = torch.rand(5, 3, 6, 6)
-    t = (model(x).argmax(1) + 1 + torch.arange(5)) % 4  # the first is not what the network says
+    x = torch.rand(5, 3, 6, 7)
+    t = asked_about(model(x).argmax(1))
+    asks = []
+    model.register_forward_pre_hook(lambda *_: asks.append(1))
     right = saliency.gradient(model, x, t)
     known = {
         "your map has three numbers a pixel, one a channel. Keep the largest of them: .amax(1).": (
             x.shape
         )
     }
-    said = called(yours, model, x, t, like=right, what="map", known=known, keeps={"x": x}).detach()
-    if x.requires_grad:
+    said = called(yours, model, x, t, like=right, what="map", known=known)
+    if len(asks) > 100:
         return (
-            "your function left its input asking for gradients. Work on a copy:"
-            " images.clone().requires_grad_(True)."
+            f"your function asked the network {len(asks):,} times. A photograph has 150,528 numbers:"
+            " do not try them one by one, ask for the gradient."
         )
     if close(said, right):
+        called(yours, model, x[:1], t[:1], like=right[:1], what="map of a single picture")
         return None
     grad = score_gradient(model, x, t)
-    of_probability = score_gradient(lambda z: model(z).softmax(1), x, t)
-    of_said = score_gradient(model, x, model(x).argmax(1))
     mistakes = {
         "a pixel that lowers the score matters as much as one that raises it: .abs() before the"
         " largest.": grad.amax(1),
@@ -70,12 +99,6 @@ def gradient(yours):
         "added up with their signs, channels cancel. Take .abs() first, then the largest.": (
             grad.sum(1).abs()
         ),
-        "that is the gradient of the probability. Take the score itself, the target's logit.": (
-            of_probability.abs().amax(1)
-        ),
-        "that is the gradient of the loss, which is about all classes. Take the target's score.": (
-            loss_gradient(model, x, t).abs().amax(1)
-        ),
         "you multiplied with the picture. Here the gradient alone is wanted.": (
             (grad * x).abs().amax(1)
         ),
@@ -83,13 +106,13 @@ def gradient(yours):
             grad.norm(dim=1)
         ),
         "every picture was asked about the targets of all. Each has its own: .gather(1, targets[:,"
-        " None]).": (
-            sum((score_gradient(model, x, k) for k in t), torch.zeros_like(x)).abs().amax(1)
-        ),
-        "that is the map of the class the network says. Take the target's.": of_said.abs().amax(1),
-        "that is the map of the first target, for every picture. Each has its own.": (
-            score_gradient(model, x, t[0]).abs().amax(1)
-        ),
+        " None]).": sum((score_gradient(model, x, k) for k in t), torch.zeros_like(x))
+        .abs()
+        .amax(1),
+        **{
+            sentence: [slope.abs().amax(1) for slope in slopes(model, x, t)]
+            for sentence, slopes in SLOPES.items()
+        },
     }
     off = ((said - right).abs().max() / right.max()).item()
     return recognised(said, mistakes, same=close) or (
@@ -110,9 +133,9 @@ def gradient(yours):
 def integrated_gradients(yours):
     """(x − x') times the mean gradient on the straight way from x' to x."""
     model = network()
-    x = torch.rand(3, 3, 6, 6)
-    t = torch.randint(4, (3,))
+    x = torch.rand(3, 3, 6, 7)
     model[1].get_parameter("weight").mul_(3)  # bent enough for one gradient to be wrong
+    t = asked_about(model(x).argmax(1))
     grey = torch.rand(()).mul(0.5).add(0.2).item()
     right = saliency.integrated_gradients(model, x, t, steps=300, baseline=grey)
     known = {
@@ -120,30 +143,11 @@ def integrated_gradients(yours):
             x.shape
         )
     }
-    said = called(
-        yours,
-        model,
-        x,
-        t,
-        300,
-        grey,
-        like=right,
-        what="map",
-        known=known,
-        keeps={"x": x},
-    ).detach()
+    said = called(yours, model, x, t, 300, grey, like=right, what="map", known=known)
     if near(said, right):
-        rough = yours(model, x, t, 3, grey)
-        three = saliency.integrated_gradients(model, x, t, steps=3, baseline=grey)
-        if torch.allclose(rough, said, atol=1e-6):
-            return "right, but the same with 3 pieces as with 300: you ignore steps."
-        if (rough - three).abs().max() > 1e-3 * three.abs().max():
-            return (
-                "nearly: right with 300 pieces, off with 3. Ask at the middle of each piece, share"
-                " (k + 0.5) / steps."
-            )
-        return None
+        return of_three_pieces(yours, model, x, t, grey, said)
     way = x - grey
+    points = torch.cat([grey + (k + 0.5) / 300 * way for k in range(300)])
     mean = saliency.mean_gradient(model, lambda k: grey + (k + 0.5) / 300 * way, t, count=300)
     at_end = score_gradient(model, x, t)
     at_start = score_gradient(model, torch.full_like(x, grey), t)
@@ -179,12 +183,57 @@ def integrated_gradients(yours):
         "you took the mean of the channels; add them up, .sum(1), or completeness is lost.": (
             right / 3
         ),
+        **{
+            sentence: [
+                (way * slope.view(300, *x.shape).mean(0)).sum(1)
+                for slope in slopes(model, points, t.repeat(300))
+            ]
+            for sentence, slopes in SLOPES.items()
+        },
     }
     rise = (model(x) - model(torch.full_like(x, grey))).gather(1, t[:, None])[:, 0]
+    sums = said.sum((1, 2))
+    i = int((sums - rise).abs().argmax())
     return recognised(said, mistakes, same=near) or (
-        f"with 300 steps, your map sums to {said[0].sum():.3f}, and from the baseline to the"
-        f" picture the score rose by {rise[0]:.3f}. Are your points baseline + share * way, with"
+        f"with 300 steps, your map of picture {i} sums to {sums[i]:.3f}, and from the baseline to"
+        f" the picture the score rose by {rise[i]:.3f}. Are your points baseline + share * way, with"
         " shares spread from 0 to 1?"
+    )
+
+
+def of_three_pieces(
+    yours: Callable,
+    model: nn.Module,
+    x: torch.Tensor,
+    t: torch.Tensor,
+    grey: float,
+    fine: torch.Tensor,
+) -> str | None:
+    """The sentence for a map that is right with 300 pieces, and not with 3, else None.
+
+    fine: the learner's map with 300.
+    """
+    right = saliency.integrated_gradients(model, x, t, steps=3, baseline=grey)
+    rough = called(yours, model, x, t, 3, grey, like=right, what="map")
+    if torch.allclose(rough, fine, atol=1e-6):
+        return "your map is the same with 3 pieces as with 300: you ignore steps."
+    if (rough - right).abs().max() < 1e-3 * right.abs().max():
+        called(yours, model, x[:1], t[:1], 3, grey, like=right[:1], what="map of a single picture")
+        return None
+
+    def along(*shares):
+        slopes = [score_gradient(model, grey + share * (x - grey), t) for share in shares]
+        return ((x - grey) * torch.stack(slopes).mean(0)).sum(1)
+
+    middle = (
+        "nearly: right with 300 pieces, off with 3. Ask at the middle of each piece, share (k +"
+    )
+    middle += " 0.5) / steps."
+    ends = {middle: [along(0, 1 / 3, 2 / 3), along(1 / 3, 2 / 3, 1), along(0, 0.5, 1)]}
+    ends[middle].append(along(0, 1 / 3, 2 / 3, 1))
+    return recognised(rough, ends, same=near) or (
+        "nearly: right with 300 pieces, off with 3. Do you ask at just `steps` shares, (k + 0.5) /"
+        " steps, and divide by just so many?"
     )
 
 
@@ -203,7 +252,7 @@ def near(said: torch.Tensor, wanted: torch.Tensor) -> bool:
 )
 def cam(yours):
     """relu(Σ α_k A_k), α_k the mean slope of a channel."""
-    a = torch.randn(4, 6, 5, 3)
+    a = torch.randn(4, 6, 5, 3)  # few places, of which some in each picture are above 0
     g = torch.randn(4, 6, 5, 3)
     alpha = g.mean((2, 3), keepdim=True)
     weighed = alpha * a
@@ -213,10 +262,15 @@ def cam(yours):
         " keepdim.": (4, 1, 5, 3),
         "your map still has a number for each channel. Add them up: .sum(1).": (4, 6, 5, 3),
     }
-    keeps = {"maps": a, "gradients": g}
-    said = called(yours, a, g, like=right, what="map", known=known, keeps=keeps)
+    said = called(yours, a, g, like=right, what="map", known=known)
     if torch.allclose(said, right, rtol=1e-4, atol=1e-5):
+        called(yours, a[:1], g[:1], like=right[:1], what="map of a single picture")
         return None
+    scaled = (
+        "your map is scaled to a largest value of 1. Which of two pictures speaks more for its class"
+        " would be lost: leave relu(Σ α A) as it is."
+    )
+    least, most = (f((1, 2), keepdim=True) for f in (right.amin, right.amax))
     mistakes = {
         "a map of what speaks *for* the target has nothing below 0: .relu() at the end.": (
             weighed.sum(1)
@@ -236,6 +290,15 @@ def cam(yours):
         "your α is a mean over all pictures. Each has its own: .mean((2, 3), keepdim=True).": (
             (g.mean((0, 2, 3), keepdim=True) * a).sum(1).relu()
         ),
+        "your α is the mean of the maps. Take the mean of the gradients, and weigh the maps.": (
+            (a.mean((2, 3), keepdim=True) * a).sum(1).relu()
+        ),
+        scaled: [
+            right / most,
+            right / right.max(),
+            (right - least) / (most - least),
+            (right - right.min()) / (right.max() - right.min()),
+        ],
         "that is |Σ α A|. What speaks against the target should be 0, not positive.": (
             weighed.sum(1).abs()
         ),
@@ -258,10 +321,10 @@ def cam(yours):
 def top_pixels(yours):
     """The given share of each map's pixels, the highest, as booleans."""
     for share in (0.25, 0.5, 0.75, 0.0, 1.0):
-        maps = torch.randn(3, 8, 8) * torch.tensor([1.0, 10.0, 0.1]).view(-1, 1, 1)
-        maps[2] = maps[2].relu()  # a map with many equal zeros, as Grad-CAM's are
+        maps = torch.randn(3, 4, 16) * torch.tensor([1.0, 10.0, 0.1]).view(-1, 1, 1)
+        maps[2] = (maps[2] - maps[2].median()).relu()  # half of it 0, as Grad-CAM's maps are
         k = round(64 * share)
-        said = called(yours, maps, share, like=maps, what="mask", keeps={"maps": maps})
+        said = called(yours, maps, share, like=maps > 0, what="mask")
         if said.dtype != torch.bool:
             return (
                 "booleans are wanted, True for a pixel that is among the highest; yours are"
@@ -283,6 +346,7 @@ def top_pixels(yours):
             )
         if counts != [k] * 3:
             return f"a share of {share:g} is {k} of 64 pixels in each map; you chose {counts}."
+        once = maps.flatten(1).argsort(1, descending=True)
         for m, s in zip(maps, said, strict=True) if 0 < k < 64 else ():
             if m[s].min() >= m[~s].max():
                 continue
@@ -295,8 +359,14 @@ def top_pixels(yours):
                     "you chose as many in each row or column. Choose from the whole map:"
                     " .flatten(1) first."
                 )
+            if torch.equal(said.flatten(1), once < k):
+                return (
+                    ".argsort says which pixel comes first, which next, …; which place a pixel has"
+                    " says .argsort(1) of that."
+                )
             return (
                 f"a pixel of {m[~s].max():.2f} is left out, and one of {m[s].min():.2f} is in. Sort"
                 " each map by itself."
             )
+        called(yours, maps[:1], share, like=maps[:1] > 0, what="mask of a single map")
     return None

@@ -100,7 +100,6 @@ def style_loss(yours):
     sizes = [2 + int(n) for n in torch.randperm(7)[:3]]
     now, wanted = ([style.gram(torch.randn(1, c, 4, 5).relu()) for c in sizes] for _ in range(2))
     right = style.style_loss(now, wanted)
-    before = [matrix.clone() for matrix in (*now, *wanted)]
     asked = [g.requires_grad_(True) for g in now]
     known = {
         "your loss is a plain number, through which no gradient flows. Return the tensor: no"
@@ -108,8 +107,6 @@ def style_loss(yours):
         "your loss has a number a layer. One number is wanted, their mean.": (3,),
     }
     said = called(yours, asked, wanted, like=right, what="loss", known=known)
-    if not all(map(torch.equal, (*asked, *wanted), before)):
-        return "your function changed its matrices. Work on new ones: g - a, not g -= a."
     if not said.requires_grad:
         return (
             "your loss is cut off from the matrices, so no gradient flows back. Leave out"
