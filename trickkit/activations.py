@@ -7,6 +7,16 @@ import torch
 from torch import nn
 
 from trickkit.common import unknown
+from trickkit.contract import asked, described, validate_batch
+
+
+def validate_module(model: object) -> None:
+    """Raise ValueError unless the model is a torch module, whose layers can be found."""
+    if not isinstance(model, nn.Module):
+        raise ValueError(
+            "This method looks inside the model, so a torch.nn.Module is wanted; a"
+            f" {type(model).__name__} came."
+        )
 
 
 def layers(model: nn.Module) -> list[str]:
@@ -17,8 +27,11 @@ def layers(model: nn.Module) -> list[str]:
 def submodule(model: nn.Module, name: str) -> nn.Module:
     """A model's layer by its dotted name; "" is the model itself.
 
-    Raises ValueError for an unknown name, with the nearest that exist.
+    Raises ValueError for an unknown name, with the nearest that exist, and for what has no layers.
     """
+    validate_module(model)
+    if not isinstance(name, str):
+        raise ValueError(f"A layer's name is wanted, a str; {name!r} came.")
     try:
         return model.get_submodule(name)
     except AttributeError:
@@ -57,28 +70,78 @@ def read(model: nn.Module, images: torch.Tensor, *names: str) -> list[torch.Tens
 
     The model is left as it was. With autograd on, the outputs are part of its graph. Of the forward
     pass, nothing after the last of them is computed; a layer that works more than once is read the
-    first time.
+    first time. Maps come as (N, channels, h, w), also from a layer that puts its channels last
+    (`channels_second`).
 
     names: dotted, as `layers` lists them; "" is the model itself.
-    Raises ValueError for an unknown name, with the nearest that exist, and for a layer that took no
-        part.
+    Raises ValueError for an unknown name, with the nearest that exist, for a layer that took no
+        part, and for one that puts out anything but one tensor.
     """
+    validate_batch(images)
     modules = {name: submodule(model, name) for name in names}
+    if not modules:
+        return []
     seen: dict[nn.Module, torch.Tensor] = {}
-    asked = set(modules.values())
+    wanted = set(modules.values())
 
     def keep(module, _, out):
-        seen.setdefault(module, out)
-        if len(seen) == len(asked):
+        if not isinstance(out, torch.Tensor):
+            name = next(name for name in names if modules[name] is module)
+            raise ValueError(
+                f"{f'The layer {name!r}' if name else 'The model'} puts out {described(out)}; one"
+                " tensor is wanted. Name a layer that puts out one."
+            )
+        moved = channels_second(out, images)
+        seen.setdefault(module, moved)
+        if len(seen) == len(wanted):
             raise _AllRead
-        return out.clone()  # what follows may work in place, and is to leave what was read alone
+        # a copy, for what follows may work in place and is to leave what was read alone; of what
+        # was read, so that a gradient comes back to it
+        return (out if moved is out else moved.permute(0, 2, 3, 1)).clone()
 
     try:
-        with hooked(model, asked, keep):
-            model(images)
+        with hooked(model, wanted, keep):
+            asked(model, images)
     except _AllRead:
         return [seen[modules[name]] for name in names]
     missing = next(name for name in names if modules[name] not in seen)
     raise ValueError(
         f"The layer {missing!r} took no part in the forward pass, so there is nothing to read."
     )
+
+
+def channels_second(out: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+    """A layer's output as (N, channels, h, w), where it is maps and held (N, h, w, channels).
+
+    That is seen by the proportions, which maps share with their images. Where both orders of axes
+    have them, the channels are taken to be second already, as everywhere in torch.
+
+    out: what a layer put out, of any shape.
+    images: what it looked at, (N, C, H, W).
+    """
+    if out.dim() != 4:
+        return out
+    height, width = images.shape[2:]
+    # for images that are not square, up to a pixel that was lost in halving
+    slack = 0 if height == width else max(height, width)
+    second, last = (abs(h * width - w * height) for h, w in (out.shape[2:], out.shape[1:3]))
+    return out.permute(0, 3, 1, 2) if last <= slack < second else out
+
+
+def validate_maps_of(layer: str, out: torch.Tensor) -> None:
+    """Raise ValueError unless what a layer puts out is maps, (N, channels, h, w)."""
+    if out.dim() != 4:
+        raise ValueError(
+            f"This wants a layer of maps, (N, channels, h, w); {layer!r} puts out"
+            f" {tuple(out.shape)}."
+        )
+
+
+def read_maps(model: nn.Module, images: torch.Tensor, name: str) -> torch.Tensor:
+    """What a layer of maps puts out, as `read`: (N, channels, h, w).
+
+    Raises ValueError for a layer that puts out anything else, and for what `read` refuses.
+    """
+    [out] = read(model, images, name)
+    validate_maps_of(name, out)
+    return out

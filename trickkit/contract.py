@@ -8,8 +8,9 @@ do.
 
 import functools
 import inspect
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 import numpy as np
 import torch
@@ -21,49 +22,56 @@ from trickkit.common import unknown, validate_count, whole_number
 Model = Callable[[torch.Tensor], torch.Tensor]
 Network = TypeVar("Network", bound=nn.Module)  # one that comes back is of the kind that was given
 Numbers = Sequence[float] | np.ndarray | torch.Tensor  # (n,), whatever holds them
-AS_TYPE = {
-    torch.float16: "use images.half()",
-    torch.float32: "use images.float()",
-    torch.float64: "use images.double()",
-    torch.bfloat16: "use images.bfloat16()",
-}
 
 # Decorates what asks for gradients: they come also where the caller has switched them off, by
 # torch.no_grad() or torch.inference_mode().
 with_gradients = torch.inference_mode(False)
 
 
-def asked(model: Callable, images: torch.Tensor, *more: Any) -> Any:
-    """What a model says, or any other function of images, be it a defence or a callback.
+def asked(model: Callable, images: torch.Tensor) -> Any:
+    """What a model says to images. It is handed a copy, since it may work in place.
 
-    It is handed a copy, since it may work in place. All that is handed to the caller's own code
-    comes through here; a test sees to it.
-
-    more: what else it is handed.
-    Raises ValueError where torch cannot compute it, because the images' size or type does not fit.
+    Raises ValueError where the images' type or size does not fit the model. An error of the model's
+        own goes through.
     """
     try:
-        return model(images.clone(), *more)
+        return model(images.clone())
     except (RuntimeError, AssertionError) as error:
-        if type(error) not in (RuntimeError, AssertionError):
-            raise  # memory has run out, or it is an error of the model's own
         weights = (p.dtype for m in modules_of(model) for p in m.parameters(recurse=False))
         wanted = next((dtype for dtype in weights if dtype.is_floating_point), images.dtype)
-        raise ValueError(
-            f"The model cannot read these images, {described(images)}: {error}."
-            + (f" Its weights are {wanted}: {AS_TYPE[wanted]}." if wanted != images.dtype else "")
-        ) from error
+        *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+        by_torch = frame.f_globals["__name__"].partition(".")[0] in ("torch", "torchvision", "timm")
+        out_of_memory = isinstance(error, torch.OutOfMemoryError)
+        if out_of_memory or not by_torch and wanted == images.dtype:
+            raise
+        said = f"The model cannot read these images, {described(images)}: {error}."
+        if wanted != images.dtype:
+            change = "float()" if wanted == torch.float32 else f"to({wanted})"
+            said += f" Its weights are {wanted}: use images.{change}."
+        raise ValueError(said) from error
 
 
-def gradient_of(value: torch.Tensor, images: torch.Tensor, **options: bool) -> torch.Tensor:
+def gradient_of(
+    value: torch.Tensor,
+    images: torch.Tensor,
+    *,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+) -> torch.Tensor:
     """The gradient of a number with respect to images, (N, C, H, W).
 
-    options: those of torch.autograd.grad.
+    retain_graph, create_graph: as in torch.autograd.grad.
     Raises ValueError where none comes back from the model, or one that is not finite.
     """
     gradient = None
     if value.requires_grad:
-        [gradient] = torch.autograd.grad(value, images, allow_unused=True, **options)
+        [gradient] = torch.autograd.grad(
+            value,
+            images,
+            retain_graph=retain_graph,
+            create_graph=create_graph,
+            allow_unused=True,
+        )
     if gradient is None:
         raise ValueError(
             "No gradient comes back from the model to the pixels: it leaves torch, detaches them,"
@@ -130,6 +138,12 @@ def logits_of(model: Model, images: torch.Tensor) -> torch.Tensor:
     Raises ValueError for a model that returns anything else.
     """
     logits = asked(model, images)
+    validate_logits(logits, images)
+    return logits
+
+
+def validate_logits(logits: object, images: torch.Tensor) -> None:
+    """Raise ValueError unless what a model said to images are logits (N, K), and K at least 2."""
     if not is_logits(logits, images):
         raise ValueError(
             f"The model should return logits ({len(images)}, K), a score a class; it returned "
@@ -142,10 +156,9 @@ def logits_of(model: Model, images: torch.Tensor) -> torch.Tensor:
         )
     if logits.isnan().any():
         raise ValueError("The model's logits hold numbers that are not finite.")
-    return logits
 
 
-def is_logits(said: object, images: torch.Tensor) -> bool:
+def is_logits(said: object, images: torch.Tensor) -> TypeGuard[torch.Tensor]:
     """Whether what a model said to images can be logits: floats (N, K)."""
     return (
         isinstance(said, torch.Tensor)
@@ -400,7 +413,8 @@ def minds_training(module: nn.Module) -> bool:
 
     Not so dropout that drops nothing, and a norm that keeps no statistics.
     """
-    return _looks_at_mode(type(module)) and all(
+    kind = type(module)
+    return _looks_at_mode(kind) and all(  # type: ignore[arg-type]  # classes do have a hash
         getattr(module, switch, True) for switch in ("p", "dropout", "track_running_stats")
     )
 

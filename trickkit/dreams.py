@@ -14,9 +14,16 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from trickkit import activations, data
-from trickkit.common import validate_count
-from trickkit.contract import device, validate_eval, validate_picture
+from trickkit import activations, data, models
+from trickkit.common import finite_number, validate_count, validate_number, whole_number
+from trickkit.contract import (
+    device,
+    gradient_of,
+    seeded,
+    validate_eval,
+    validate_picture,
+    with_gradients,
+)
 
 SMALLEST = 32  # pixels: where networks for photographs have one place left in their last layer
 CONTRAST = 12  # from the palette's numbers to what the sigmoid wants
@@ -80,10 +87,14 @@ def layer(name: str) -> Objective:
 
 
 def shaded(name: str) -> Objective:
-    """The upper half of a layer's rows, ½‖a‖²: a dream above, and the photo below."""
+    """The upper half of a layer's rows, ½‖a‖²: a dream above, and the photo below.
+
+    Raises ValueError, when a model is asked, for a layer that puts out no maps.
+    """
 
     def value(_, out):
         a = out[name]
+        activations.validate_maps_of(name, a)
         return a[:, :, : a.shape[2] // 2].square().flatten(1).sum(1) / 2
 
     return Objective([name], value)
@@ -96,26 +107,38 @@ def unit(name: str, channel: int) -> Objective:
 
     name: the layer's.
     channel: its number, from 0.
-    Raises ValueError, when a model is asked, for a channel that the layer does not have.
+    Raises ValueError for what is no number of a channel and, when a model is asked, for one that
+        the layer does not have, and a layer of tokens, (N, T, C).
     """
 
+    validate_count(channel=channel, at_least=0)
+
     def value(_, out):
-        if not 0 <= channel < out[name].shape[1]:
-            raise ValueError(
-                f"There is no unit {channel}: {name} has {out[name].shape[1]}, from 0."
-            )
-        if out[name].dim() > 2:
-            return out[name][:, channel].flatten(1).mean(1)
-        return out[name][:, channel]
+        a = out[name]
+        if a.dim() != 2:
+            activations.validate_maps_of(name, a)
+        if channel >= a.shape[1]:
+            raise ValueError(f"There is no unit {channel}: {name} has {a.shape[1]}, from 0.")
+        return a[:, channel].flatten(1).mean(1) if a.dim() > 2 else a[:, channel]
 
     return Objective([name], value)
 
 
 def label(name: str | int) -> Objective:
-    """The score (logit) of a class, by name or number. The model is a `models.Classifier`."""
+    """The score (logit) of a class, by number or, of a `models.Classifier`, by name.
+
+    Raises ValueError, when a model is asked, for a class that it does not have.
+    """
 
     def value(model, out):
-        return out[""][:, model.index(name)]
+        number = whole_number(name)
+        if number is None:
+            number = models.classifier_of(model).index(name)
+        if out[""].dim() != 2 or not 0 <= number < out[""].shape[1]:
+            raise ValueError(
+                f"There is no class {number}: this model puts out {tuple(out[''].shape)}."
+            )
+        return out[""][:, number]
 
     return Objective([""], value)
 
@@ -136,7 +159,7 @@ def guide(photo: torch.Tensor, name: str) -> Objective:
     @functools.cache
     def features_of(model):
         with torch.no_grad():
-            return activations.read(model, photo, name)[0][0].flatten(1)
+            return activations.read_maps(model, photo, name)[0].flatten(1)
 
     return Objective(
         [name], lambda model, out: (features_of(model).T @ out[name].flatten(2)).amax(1).sum(1)
@@ -157,10 +180,11 @@ def gradient_step(x: torch.Tensor, g: torch.Tensor, *, lr: float) -> torch.Tenso
     return (x + lr * g / g.abs().mean().clamp(min=1e-30)).clamp(0, 1)
 
 
+@with_gradients
 def objective_gradient(model: nn.Module, x: torch.Tensor, objective: Objective) -> torch.Tensor:
     """The gradient of an objective with respect to the picture: both (1, 3, H, W)."""
-    x = x.detach().requires_grad_(True)
-    return torch.autograd.grad(objective(model, x).sum(), x)[0]
+    x = x.detach().clone().requires_grad_(True)
+    return gradient_of(objective(model, x).sum(), x)
 
 
 def jittered(
@@ -226,13 +250,15 @@ def dreaming(
     validate_picture(photo)
     validate_eval(model)
     validate_count(octaves=octaves, steps=steps)
-    if not (scale > 1 or octaves == 1) or not lr > 0 or jitter < 0:
+    grows = octaves == 1 or (finite_number(scale) or 0) > 1
+    rolls = whole_number(jitter) is not None and jitter >= 0
+    if not (grows and rolls and (finite_number(lr) or 0) > 0):
         raise ValueError(
-            f"Wanted are a scale above 1, an lr above 0 and a jitter of 0 or more; {scale:g},"
-            f" {lr:g} and {jitter} came."
+            f"Wanted are a scale above 1, an lr above 0 and a jitter of 0 or more; {scale},"
+            f" {lr} and {jitter} came."
         )
     photo = photo.detach()
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
     pyramid = [photo]
     for _ in range(octaves - 1):
         height, width = (round(side / scale) for side in pyramid[0].shape[2:])
@@ -247,7 +273,7 @@ def dreaming(
             )
         pyramid.insert(0, resized(pyramid[0], height, width))
     # not a generator itself, so that errors come at the call
-    return _octaves(model, pyramid, objective, steps, lr, jitter, generator)
+    return _octaves(model, pyramid, objective, steps, lr, int(jitter), generator)
 
 
 def _octaves(
@@ -271,7 +297,7 @@ def _octaves(
                 down=down,
                 right=right,
             )
-            yield x
+            yield x.clone()  # whoever looks on may draw on it
 
 
 def dream(
@@ -317,6 +343,7 @@ def zoom(
     Raises ValueError for a share outside [0, 1), no frames, and what `dreaming` refuses.
     """
     validate_count(frames=frames)
+    validate_number(by=by)
     if not 0 <= by < 1:
         raise ValueError(
             f"by is the share that each frame leaves outside, from 0 to below 1; {by} came."
@@ -336,7 +363,7 @@ def _frames(
 ) -> Iterator[torch.Tensor]:
     for frame in range(frames):
         photo = dream(model, photo, objective, seed=seed + frame, **settings)
-        yield photo
+        yield photo.clone()
         photo = enlarged(photo, by=by).clamp(0, 1)
 
 
@@ -355,6 +382,7 @@ def palette() -> torch.Tensor:
     return vectors * values.clamp(min=0).sqrt() @ vectors.T
 
 
+@with_gradients
 def visualise(
     model: nn.Module,
     objective: Objective,
@@ -385,9 +413,10 @@ def visualise(
     """
     validate_eval(model)
     validate_count(steps=steps)
-    if size < SMALLEST:
+    if (whole_number(size) or 0) < SMALLEST:
         raise ValueError(f"A size of {SMALLEST} pixels or more is wanted; {size} came.")
-    generator = torch.Generator().manual_seed(seed)
+    size = int(size)
+    generator = seeded(seed)
     there = device()
     loud = loudness(size).to(there)
     shape = (1, 3, *loud.shape, 2) if fourier else (1, 3, size, size)
@@ -404,8 +433,7 @@ def visualise(
 
     for _ in range(steps):
         picture = shaken(drawn(), generator=generator) if transform else drawn()
-        loss = -objective(model, picture).sum()
-        latent.grad = torch.autograd.grad(loss, latent)[0]  # so that none is left in the model
+        latent.grad = gradient_of(-objective(model, picture).sum(), latent)
         optimizer.step()
     return drawn().detach()
 

@@ -15,6 +15,8 @@ from torch.nn import functional as F
 from torchvision.utils import make_grid
 
 from trickkit import activations
+from trickkit.common import validate_count
+from trickkit.contract import gradient_of, seeded, validate_batch, validate_eval, with_gradients
 
 # What chance would hold.
 
@@ -28,7 +30,7 @@ def untrained(model: nn.Module, *, seed: int = 0) -> nn.Module:
     biases, and BatchNorm's gains too, so fold those first, as this course's models do. What the
     copy shows as well as the model does, training did not put there. Same seed, same copy.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
     model = copy.deepcopy(model)
     with torch.no_grad():
         for weight in model.parameters():
@@ -98,6 +100,7 @@ def low_rank(weights: torch.Tensor, *, k: int) -> torch.Tensor:
     k: the rank.
     Returns (m, n).
     """
+    validate_count(k=k)
     u, s, v = torch.linalg.svd(weights, full_matrices=False)
     return u[:, :k] * s[:k] @ v[:k]
 
@@ -166,6 +169,7 @@ def receptive_field(steps: Sequence[tuple[int, int]]) -> int:
     return field
 
 
+@with_gradients
 def field(model: nn.Module, images: torch.Tensor, layer: str) -> torch.Tensor:
     """What the unit in the middle of a layer sees: |gradient| of its channels' sum of squares.
 
@@ -173,12 +177,14 @@ def field(model: nn.Module, images: torch.Tensor, layer: str) -> torch.Tensor:
     layer: its name, as `activations.layers` lists them.
     Returns (H, W), which sums to 1 and is exactly 0 outside the receptive field.
     """
+    validate_batch(images)
+    validate_eval(model)
     seen = torch.zeros(images.shape[2:], device=images.device)
     for image in images.detach().split(1):  # one at a time, for memory's sake
         x = image.clone().requires_grad_(True)
-        out = activations.read(model, x, layer)[0]
+        out = activations.read_maps(model, x, layer)
         middle = out[..., out.shape[-2] // 2, out.shape[-1] // 2]
-        seen += torch.autograd.grad(middle.square().sum(), x)[0].abs().sum((0, 1))
+        seen += gradient_of(middle.square().sum(), x).abs().sum((0, 1))
     return seen / seen.sum().clamp(min=1e-12)
 
 
@@ -187,7 +193,13 @@ def span(seen: torch.Tensor, *, share: float = 1.0) -> int:
 
     seen: the map, (S, S), which sums to 1.
     share: 0 to 1; 1 is all that is not 0.
+    Raises ValueError for what is no square map, or is 0 everywhere.
     """
+    if seen.dim() != 2 or len(seen) != seen.shape[1] or not seen.any():
+        raise ValueError(
+            f"A square map is wanted, (S, S), somewhere above 0; its shape is {tuple(seen.shape)}"
+            f" and it goes up to {seen.max() if seen.numel() else 0:g}."
+        )
     if share == 1:
         place = seen.nonzero()
         return int((place.amax(0) - place.amin(0)).max()) + 1
@@ -209,9 +221,17 @@ def top_places(activations: torch.Tensor, unit: int, *, k: int = 5) -> list[tupl
     activations: (N, C, H, W); rows and columns are theirs.
     unit: the channel's number.
     k: how many places.
+    Raises ValueError for activations of another shape, and for a unit that is not there.
     """
+    validate_count(k=k)
+    if activations.dim() != 4:
+        raise ValueError(
+            f"Activations (N, C, H, W) are wanted; their shape is {tuple(activations.shape)}."
+        )
+    if not 0 <= unit < activations.shape[1]:
+        raise ValueError(f"There is no unit {unit}: there are {activations.shape[1]}, from 0.")
     highest, places = activations[:, unit].flatten(1).max(1)
-    best = highest.topk(min(k, len(activations))).indices.tolist()
+    best = highest.topk(min(int(k), len(activations))).indices.tolist()
     return [(i, *divmod(places[i].item(), activations.shape[-1])) for i in best]
 
 

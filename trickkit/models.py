@@ -18,8 +18,20 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from trickkit import data
-from trickkit.common import unknown
-from trickkit.contract import Model, Network, device, validate_batch, validate_images
+from trickkit.common import unknown, validate_count, whole_number
+from trickkit.contract import (
+    Model,
+    Network,
+    asked,
+    device,
+    expanded_labels,
+    logits_of,
+    predictions,
+    validate_batch,
+    validate_eval,
+    validate_images,
+    validated_labels,
+)
 
 if TYPE_CHECKING:
     from torchvision.models._api import WeightsEnum
@@ -78,13 +90,14 @@ class Classifier(nn.Sequential):
 
         Raises ValueError for an unknown one; for a name, with the nearest there are.
         """
-        if isinstance(name, int):
-            if not 0 <= name < len(self.names):
+        number = whole_number(name)
+        if number is not None:
+            if not 0 <= number < len(self.names):
                 raise ValueError(
-                    f"There is no class {name}: this network's classes are 0 to"
+                    f"There is no class {number}: this network's classes are 0 to"
                     f" {len(self.names) - 1}."
                 )
-            return name
+            return number
         if name not in self.names:
             raise unknown("class", name, self.names)
         return self.names.index(name)
@@ -359,9 +372,10 @@ def rbf(images: torch.Tensor, labels: torch.Tensor, *, classes: int = 10) -> RBF
     images: (N, C, H, W), on the device where the network is to be.
     labels: (N,).
     classes: how many there are.
-    Raises ValueError for a class with no image, which has no mean.
+    Raises ValueError for a class with no image, which has no mean, and labels that do not fit.
     """
     validate_images(images)
+    labels = validated_labels(labels, images, classes)
     x = images.flatten(1)
     counts = labels.bincount(minlength=classes)
     if (counts == 0).any():
@@ -392,29 +406,63 @@ def quick(model: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
     multiplies matrices of bfloat16; elsewhere the model itself. It follows no later change of the
     model's weights.
     """
-    if not has_bfloat16(next(model.parameters()).device):
+    if not has_bfloat16(next(model.parameters(), torch.empty(0)).device):
         return model
     half = copy.deepcopy(model).bfloat16()
-    return lambda images: half(images.bfloat16()).float()
+    return lambda images: asked(half, images.bfloat16()).float()
 
 
 @torch.no_grad()
 def accuracy(model: Model, images: torch.Tensor, labels: int | torch.Tensor) -> float:
-    """The share, 0 to 1, of images (N, C, H, W) whose highest logit is their label's (N,)."""
-    correct = model(images).argmax(1) == torch.as_tensor(labels, device=images.device)
+    """The share, 0 to 1, of images (N, C, H, W) whose highest logit is their label's (N,).
+
+    Raises ValueError for images, labels or a model that do not fit.
+    """
+    validate_batch(images)
+    validate_eval(model)
+    correct = predictions(model, images, labels=labels) == expanded_labels(labels, images)
     return correct.double().mean().item()  # or 775 of 1,000 would be 0.77499998 on some machines
+
+
+def classifier_of(model: object) -> Classifier:
+    """A model that knows its classes' names, also where torch has wrapped it, as DataParallel does.
+
+    Raises ValueError for one that knows none.
+    """
+    inner = getattr(model, "module", model)
+    if not hasattr(inner, "names") or not hasattr(inner, "index"):
+        raise ValueError(
+            f"The classes of this {type(model).__name__} have no names. models.Classifier(network,"
+            " names=…, …) gives them theirs; a class's number needs none."
+        )
+    return inner
 
 
 @torch.no_grad()
 def top(model: Classifier, image: torch.Tensor, *, k: int = 3) -> list[tuple[str, float]]:
-    """The k likeliest classes of one image (1, 3, H, W), as (name, probability)."""
-    chances, places = model(image).softmax(1)[0].topk(k)
-    return [(model.names[i], p) for i, p in zip(places.tolist(), chances.tolist(), strict=True)]
+    """The k likeliest classes of one image (1, 3, H, W), as (name, probability).
+
+    All of them where there are fewer.
+
+    Raises ValueError for more images than one, a model whose classes have no names, and k below 1.
+    """
+    names = classifier_of(model).names
+    validate_count(k=k)
+    validate_batch(image)
+    validate_eval(model)
+    if len(image) != 1:
+        raise ValueError(
+            f"One image is wanted, (1, C, H, W); the shape is {tuple(image.shape)}. Take one with"
+            " images[[i]]."
+        )
+    logits = logits_of(model, image)
+    chances, places = logits.softmax(1)[0].topk(min(int(k), logits.shape[1]))
+    return [(names[i], p) for i, p in zip(places.tolist(), chances.tolist(), strict=True)]
 
 
 def ensemble(members: Sequence[Callable]) -> Callable[[torch.Tensor], torch.Tensor]:
     """Several models as one: the logarithm of their mean probabilities, (N, K)."""
     return lambda images: (
-        torch.stack([m(images).log_softmax(1) for m in members]).logsumexp(0)
+        torch.stack([logits_of(m, images).log_softmax(1) for m in members]).logsumexp(0)
         - math.log(len(members))
     )

@@ -22,19 +22,23 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision.transforms.functional import gaussian_blur
 
-from trickkit.activations import hooked, read, submodule
+from trickkit.activations import hooked, read, submodule, validate_maps_of, validate_module
 from trickkit.common import progress_bar, validate_count, validate_positive
 from trickkit.contract import (
     Model,
     described,
     expanded_labels,
+    gradient_of,
     logits_of,
     of_labels,
     score_gradient,
+    seeded,
     validate_eps,
     validate_eval,
     validate_images,
+    validate_logits,
     validated_labels,
+    with_gradients,
 )
 
 BATCH = 16  # images at a time: more fill the memory and gain nothing
@@ -70,7 +74,7 @@ def gradient_times_input(
     Shrikumar et al. 2016, arXiv:1605.01713.
     """
     targets = validated_targets(model, images, targets)
-    return (images * score_gradient(model, images, targets)).sum(1)
+    return (images.detach() * score_gradient(model, images, targets)).sum(1)
 
 
 def smoothgrad(
@@ -96,7 +100,8 @@ def smoothgrad(
     targets = validated_targets(model, images, targets)
     validate_count(samples=samples)
     validate_positive(sigma=sigma)
-    generator = torch.Generator().manual_seed(seed)
+    images = images.detach()
+    generator = seeded(seed)
     spread = sigma * (images.amax((1, 2, 3), keepdim=True) - images.amin((1, 2, 3), keepdim=True))
 
     def noisy(k):
@@ -126,13 +131,29 @@ def integrated_gradients(
     """
     targets = validated_targets(model, images, targets)
     validate_count(steps=steps)
-    difference = images - torch.as_tensor(baseline).to(images)
-    validate_images(images - difference)
+    images = images.detach()
+    difference = images - validated_baseline(baseline, images)
 
     def between(k):
         return images - (1 - (k + 0.5) / steps) * difference
 
     return (difference * mean_gradient(model, between, targets, count=steps)).sum(1)
+
+
+def validated_baseline(baseline: float | torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+    """What `integrated_gradients` starts from, as images.
+
+    Raises ValueError for what is no grey in [0, 1], nor images of the same size.
+    """
+    try:
+        start = torch.as_tensor(baseline).detach().to(images).expand_as(images)
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(
+            "The baseline is wanted as a grey, 0 to 1, or as images of the same size,"
+            f" {tuple(images.shape)}; {described(baseline)} came."
+        ) from None
+    validate_images(start)
+    return start
 
 
 def mean_gradient(
@@ -163,7 +184,8 @@ def guided_backprop(
     """
 
     def pass_positive(_, __, out):
-        out.register_hook(lambda grad: grad.clamp(min=0))
+        if out.requires_grad:
+            out.register_hook(lambda grad: grad.clamp(min=0))
 
     with hooked(model, relus(model), pass_positive):
         return gradient(model, images, targets)
@@ -184,6 +206,7 @@ def relus(model: nn.Module) -> list[nn.ReLU | nn.ReLU6]:
     return found
 
 
+@with_gradients
 def grad_cam(
     model: nn.Module, images: torch.Tensor, targets: int | torch.Tensor, layer: str
 ) -> torch.Tensor:
@@ -191,21 +214,18 @@ def grad_cam(
 
     Selvaraju et al. 2017.
 
-    layer: its name, as `activations.layers` lists them; its output must be (N, channels, h, w).
+    layer: its name, as `activations.layers` lists them; it puts out maps (N, channels, h, w), or
+        (N, h, w, channels).
     Returns (N, H, W), 0 and above.
-    Raises ValueError for a layer of another shape.
+    Raises ValueError for a layer that puts out anything else.
     """
     validate_module(model)
     targets = validated_targets(model, images, targets)
-    with torch.enable_grad():
-        a, logits = read(model, images.detach().clone().requires_grad_(True), layer, "")
-    if a.dim() != 4:
-        raise ValueError(
-            f"Grad-CAM wants a layer of maps, (N, channels, h, w); {layer!r} puts out"
-            f" {tuple(a.shape)}."
-        )
+    a, logits = read(model, images.detach().clone().requires_grad_(True), layer, "")
+    validate_maps_of(layer, a)
+    validate_logits(logits, images)
     targets = validated_labels(targets, images, logits.shape[1])
-    grad = torch.autograd.grad(of_labels(logits, targets).sum(), a)[0]
+    grad = gradient_of(of_labels(logits, targets).sum(), a)
     return F.interpolate(cam(a.detach(), grad)[:, None], images.shape[2:], mode="bilinear")[:, 0]
 
 
@@ -341,7 +361,7 @@ def random_masks(
     seed: of the coins and the cuts.
     Yields (k, H, W), `BATCH` masks at a time.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
     step = [-(-side // cells) for side in size]
     for part in torch.arange(count).split(BATCH):
         coins = torch.randint(0, 2, (len(part), 1, cells, cells), generator=generator).float()
@@ -375,6 +395,7 @@ def deletion(
     steps: equal parts of the pixels.
     Returns (N, steps + 1), from the whole image to none of it.
     """
+    validate_images(images)
     return probability_curve(
         model, images, torch.full_like(images, GREY), targets, maps, steps=steps
     )
@@ -399,8 +420,11 @@ def insertion(
     steps: equal parts of the pixels.
     Returns (N, steps + 1), from the blurred copy to the image.
     """
+    validate_images(images)
+    # a small image is mirrored at its rim, and cannot be so further than it is wide
+    kernel = min(11, 2 * min(images.shape[2:]) - 1)
     return probability_curve(
-        model, gaussian_blur(images, 11, 5), images, targets, maps, steps=steps
+        model, gaussian_blur(images, kernel, 5), images, targets, maps, steps=steps
     )
 
 
@@ -499,7 +523,7 @@ def cascade(
     Raises ValueError, when its turn comes, for a layer that is unknown or has no weights.
     """
     validate_module(model)
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
     lost = copy.deepcopy(model)
     for name in layers:
         weights = list(submodule(lost, name).parameters())
@@ -520,12 +544,16 @@ def similarity(ours: torch.Tensor, others: torch.Tensor) -> tuple[float, float]:
 
     ours, others: (H, W).
     Returns the two numbers.
-    Raises ValueError for maps of two shapes or of one value.
+    Raises ValueError for maps of two shapes, of one value, or smaller than SSIM's window of 7 × 7.
     """
     if ours.shape != others.shape or ours.dim() != 2:
         raise ValueError(
             f"Two maps (H, W) are wanted; these have shapes {tuple(ours.shape)} and"
             f" {tuple(others.shape)}."
+        )
+    if min(ours.shape) < 7:
+        raise ValueError(
+            f"Maps of 7 × 7 or more are wanted, as SSIM's window is; these are {tuple(ours.shape)}."
         )
     a, b = (m.detach().cpu().double().numpy() for m in (ours, others))
     if np.ptp(a) == 0 or np.ptp(b) == 0:
@@ -538,6 +566,7 @@ def similarity(ours: torch.Tensor, others: torch.Tensor) -> tuple[float, float]:
     return correlation, structure
 
 
+@with_gradients
 def manipulate(
     model: nn.Module,
     images: torch.Tensor,
@@ -561,15 +590,21 @@ def manipulate(
     steps: Adam's.
     lr: about how far one of them moves a pixel.
     Returns images (N, C, H, W) in [0, 1], at most ε from where they started.
-    Raises ValueError for a wanted map that is not finite, below 0 anywhere or 0 everywhere, for a
-        negative ε, no steps, lr ≤ 0, and for a model without ReLUs.
+    Raises ValueError for a wanted map of another size, not finite, below 0 anywhere or 0
+        everywhere, for a negative ε, no steps, lr ≤ 0, and for a model without ReLUs.
     """
     targets = validated_targets(model, images, targets)
     validate_eps(eps, images)
     validate_count(steps=steps)
     validate_positive(lr=lr)
-    goal = wanted.expand_as(images[:, 0]).to(images)
-    validate_maps(goal)
+    validate_maps(wanted)
+    images = images.detach()
+    if wanted.shape not in (images[:, 0].shape, images[:1, 0].shape):
+        raise ValueError(
+            f"A map for each image is wanted, {tuple(images[:, 0].shape)}, or one for all; the"
+            f" wanted map is {tuple(wanted.shape)}."
+        )
+    goal = wanted.detach().expand_as(images[:, 0]).to(images)
     if goal.min() < 0 or (goal.sum((1, 2)) == 0).any():
         raise ValueError(
             "The wanted map should be 0 and above, and somewhere above: it is to be a share of the"
@@ -583,16 +618,17 @@ def manipulate(
     with softened(model):
         with torch.no_grad():
             before = logits_of(model, images)
+        targets = validated_labels(targets, images, before.shape[1])
         for _ in progress_bar(range(steps), "bending the map"):
             logits = logits_of(model, x)
             score = of_labels(logits, targets).sum()
-            grad = torch.autograd.grad(score, x, create_graph=True)[0]
+            grad = gradient_of(score, x, create_graph=True)
             shown = grad.abs().sum(1) / grad.abs().sum((1, 2, 3)).view(-1, 1, 1)
             loss = (
                 (shown - goal).square().sum((1, 2)) / goal.square().sum((1, 2))
                 + (logits - before).square().sum(1) / before.square().sum(1)
             ).sum()
-            x.grad = torch.autograd.grad(loss, x)[0]
+            x.grad = gradient_of(loss, x)
             optimizer.step()
             x.data.clamp_(low, high)
     return x.detach()
@@ -629,12 +665,3 @@ def validate_maps(maps: torch.Tensor, *, images: torch.Tensor | None = None) -> 
         )
     if not maps.isfinite().all():
         raise ValueError("The maps hold numbers that are not finite.")
-
-
-def validate_module(model: object) -> None:
-    """Raise ValueError unless the model is a torch module, whose layers can be found."""
-    if not isinstance(model, nn.Module):
-        raise ValueError(
-            "This method looks inside the model, so a torch.nn.Module is wanted; a"
-            f" {type(model).__name__} came."
-        )

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from torch.nn import functional as F
 
@@ -375,7 +374,7 @@ def one_pixel(
             mutation=0.5,
             recombination=1,
             tol=-1,
-            rng=np.random.default_rng(seeded(seed).initial_seed()),
+            rng=seeded(seed).initial_seed(),
             polish=False,
             updating="deferred",
             vectorized=True,
