@@ -46,7 +46,7 @@ WRONG = [
     (
         check.gradient_step,
         climb_wrong(lambda g: g.mean()),
-        "whatever the gradient's size|walk downhill",
+        "its mean, in which plus and minus cancel",
     ),
     (check.gradient_step, climb_wrong(lambda g: g.abs().sum()), "whatever the gradient's size"),
     (check.gradient_step, lambda x, g, rate: rate * g / g.abs().mean(), "the step alone"),
@@ -96,7 +96,7 @@ WRONG = [
     (
         check.jittered,
         lambda x, m, d, r: m(x.roll((d, r), (2, 3))).roll((-r, -d), (2, 3)),
-        "not where it belongs",
+        "on the way back you exchanged the two",
     ),
     (
         check.jittered,
@@ -116,7 +116,7 @@ WRONG = [
     ),
     (check.carry, detail_of(end=lambda z: z.clamp(0, 1)), "clipping"),
     (check.carry, detail_of(lambda z, *size: F.interpolate(z, size)), "in another way"),
-    (check.carry, lambda d, s, b: d, "has shape"),
+    (check.carry, lambda d, s, b: d, "the size of the small one"),
     (
         check.carry,
         lambda d, s, b: (
@@ -142,7 +142,11 @@ WRONG = [
         "the mean of the squares",
     ),
     (check.shaded, half(join=lambda z: z.flatten(1).sum(1)), "Square it first"),
-    (check.shaded, half(join=lambda z: z.square().sum() / 2), "has shape"),
+    (
+        check.shaded,
+        half(join=lambda z: z.square().sum() / 2),
+        "a number an image|A number an image",
+    ),
     (check.shaded, half(join=lambda z: -z.square().flatten(1).sum(1) / 2), "the sign is turned"),
     (check.shaded, lambda name: torch.zeros(2), "a tensor came"),
     (check.shaded, lambda name: dreams.layer("bend"), "should read the one given"),
@@ -157,7 +161,7 @@ WRONG = [
         "lost its gradient",
     ),
     (check.shaded, half(lambda a: a.chunk(2, 2)[0]), "one too many"),
-    (check.shaded, half(lambda a: a[:, :, :4]), "for one image your value is"),
+    (check.shaded, half(lambda a: a[:, :, :4]), "for image . of 2 your value is"),
 ]
 
 

@@ -109,7 +109,7 @@ WRONG = [
     (
         check.receptive_field,
         field_wrong(join=lambda apart, stride: apart + stride - 1),
-        "Go layer by layer",
+        "Strides multiply.*not 3",
     ),
     (check.receptive_field, strides_added, "Strides multiply"),
     (check.receptive_field, field_wrong(join=lambda a, stride: a + stride), "Strides multiply"),
@@ -163,7 +163,7 @@ WRONG = [
     (check.correlations, lambda a, b: features.correlations(b, a), "Transpose it"),
     (check.correlations, lambda a, b: torch.corrcoef(torch.cat([a, b], 1).T), "Cut out"),
     (check.correlations, lambda a, b: features.correlations(a, b).abs(), "lost their signs"),
-    (check.correlations, lambda a, b: features.correlations(a, b.sub_(1)), "changed its input"),
+    (check.correlations, lambda a, b: features.correlations(a, b.sub_(1)), "changed b itself"),
     (
         check.energy,
         lambda w: squares(w).sqrt().cumsum(0) / squares(w).sqrt().sum(),

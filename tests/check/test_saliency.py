@@ -112,7 +112,11 @@ WRONG = [
     (check.integrated_gradients, along_wrong(join=lambda m: m.amax(1)), "kept the largest channel"),
     (check.integrated_gradients, along_wrong(join=lambda m: m.mean(1)), "mean of the channels"),
     (check.integrated_gradients, along_wrong(join=lambda m: m), "three numbers a pixel"),
-    (check.integrated_gradients, along_wrong(point=lambda x, b, s: s * x), "your map sums to"),
+    (
+        check.integrated_gradients,
+        along_wrong(point=lambda x, b, s: s * x),
+        r"your map of picture \d sums to",
+    ),
     (
         check.integrated_gradients,
         along_wrong(join=lambda m: m.abs().sum(1)),

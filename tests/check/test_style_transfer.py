@@ -45,6 +45,24 @@ WRONG = [
     (check.gram, lambda x: style.gram(x.detach()), "cut off from the activation"),
     (check.gram, lambda x: torch.from_numpy(x.numpy()), "stopped with RuntimeError"),
     (check.gram, lambda x: style.gram(x.mul_(2)), "changed the activation itself"),
+    (
+        check.gram,
+        lambda x: torch.stack([torch.stack([(a * b).mean() for b in x[0]]) for a in x[0]]),
+        "No loop over channels",
+    ),
+    (
+        check.gram,
+        lambda x: torch.stack([(x[0] * a).mean((1, 2)) for a in x[0]]),
+        "No loop over channels",
+    ),
+    (
+        check.gram,
+        gram_wrong(join=lambda r: r @ r.detach().T),
+        "its gradient is not: one of its factors is cut off",
+    ),
+    (check.gram, lambda x: style.gram((x > 0) * 1.0 + 0 * x), "1 where both channels fire"),
+    (check.gram, lambda x: style.gram(x).diag().diag(), "its diagonal alone"),
+    (check.gram, lambda x: style.gram(x) * x.shape[2], "one side of the layer"),
     (check.style_loss, style_wrong(join=sum), "three times too large"),
     (check.style_loss, style_wrong(lambda g, a: (g - a).square().mean()), "four times too large"),
     (
@@ -119,10 +137,6 @@ RIGHT = [
     (check.gram, lambda x: torch.einsum("bchw,bdhw->cd", x, x) / x.shape[2] / x.shape[3]),
     (check.gram, lambda x: (x[0, :, None] * x[0]).mean((2, 3))),
     (check.gram, lambda x: style.gram(x.double())),
-    (
-        check.gram,
-        lambda x: torch.stack([torch.stack([(a * b).mean() for b in x[0]]) for a in x[0]]),
-    ),
     (check.style_loss, style_wrong(lambda g, a: (g - a).square().mean() / 4)),
     (check.style_loss, style_wrong(lambda g, a: F.mse_loss(g, a) / 4)),
     (check.style_loss, style_wrong(lambda g, a: ((g - a).double().norm() / (2 * len(g))) ** 2)),

@@ -10,11 +10,14 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from trickkit import dreams
-from trickkit.check import called, exercise, progress, recognised, shaped, unchanged, written
+from trickkit import activations, dreams
+from trickkit.check import Trial, Wrong, called, exercise, progress, recognised, shaped, written
 
 __all__ = ["carry", "gradient_step", "jittered", "progress", "shaded"]
 LESSON = "14 deep_dream"
+
+
+NAMES = ("last", "first", "bend")  # layers of `bent_network`
 
 
 def bent_network() -> nn.Module:
@@ -38,55 +41,86 @@ def gradient_step(yours):
     """One step uphill whose mean size is the rate."""
     for scale in (3.0, 1e-5, 1e4) * 4:
         x = torch.rand(1, 3, 12, 14).mul(0.6).add(0.2)
-        g = scale * torch.randn(1, 3, 12, 14)
+        g = torch.randn(1, 3, 12, 14).add(0.3) * torch.tensor([1, 3, 0.5]).view(1, 3, 1, 1) * scale
         lr = torch.empty(()).uniform_(0.002, 0.01).item()
-        moved = called(yours, x, g, lr, like=x, what="picture", keeps={"x": x, "g": g}).float()
-        mean = g.abs().mean()
-        step = lr * g / mean
-        if any(torch.allclose(moved, alone, atol=1e-6) for alone in (step.clamp(0, 1), step)):
-            return "you returned the step alone; x with the step added is wanted."
-        change = moved - x
-        if (change * g).sum() < 0:
-            return "you walk downhill: the step goes against the gradient. Add it."
-        if torch.allclose(change, lr * g.sign(), atol=1e-5):
-            return (
-                "every pixel moved by the same: that is lesson 03's sign. Here pixels with a"
-                " steeper slope move further; only the mean size is fixed."
-            )
-        if torch.allclose(change, step.clamp(0, 1), atol=1e-6):
-            return "you clipped the step, and half of it is lost. Add first; then clip the picture."
-        size = (change.abs().mean() / lr).item()
-        for divisor, name in (
-            (g.abs().max(), "largest value"),
-            (g.norm(), "length"),
-            (g.std(), "standard deviation"),
-        ):
-            if abs(size * divisor / mean - 1) < 0.01:
-                return (
-                    f"you divided g by its {name}, so that the mean change is {size:.2g} of the"
-                    " rate. Divide by the mean of its absolute values."
-                )
-        if not 0.98 < size < 1.02:
-            return (
-                f"with a gradient of mean size {mean:.2g}, your mean change is {size:.2g} times the"
-                " rate; it should be the rate whatever the gradient's size. Divide g by the mean"
-                " of its absolute values."
-            )
-        if not torch.allclose(change, step, rtol=0.01, atol=0.01 * lr):
-            return (
-                "the size is right, and not the direction: each pixel should move in proportion to"
-                " its own gradient."
-            )
+        moved = called(yours, x, g, lr, like=x, what="picture")
+        if wrong := stepped_wrongly(moved, x, g, lr):
+            return wrong
         edge = torch.tensor([0.0, 1.0]).repeat(252).view(1, 3, 12, 14)
-        outside = yours(edge.clone(), g, 0.1).float()
+        outside = called(yours, edge, g, 0.1, like=edge, what="picture")
         if ((outside < 0) | (outside > 1)).any():
             return (
                 f"your pixels go from {outside.min():.2f} to {outside.max():.2f}. Clip them to [0,"
                 " 1] after the step."
             )
-        if not torch.allclose(outside, (edge + 0.1 * g / mean).clamp(0, 1), atol=1e-3):
+        if not torch.allclose(outside, (edge + 0.1 * g / g.abs().mean()).clamp(0, 1), atol=1e-3):
             return "at black and white pixels your picture is not x plus the step, clipped."
     return None
+
+
+def stepped_wrongly(moved: torch.Tensor, x: torch.Tensor, g: torch.Tensor, lr: float) -> str | None:
+    """The sentence for another step than lr · g / mean|g|, else None; nothing needs clipping."""
+    mean = g.abs().mean()
+    step = lr * g / mean
+    change = moved - x
+    close = partial(torch.allclose, rtol=1e-3, atol=1e-6)
+    if torch.allclose(change, step, rtol=0.02, atol=0.01 * lr):
+        return None
+    if any(close(moved, alone) for alone in (step, step.clamp(0, 1), step.clamp(-1, 1))):
+        return "you returned the step alone; x with the step added is wanted."
+    if close(change, torch.zeros_like(x)):
+        return "you returned x as it came, and the step is lost."
+    if (change * g).sum() < 0:
+        return "you walk downhill: the step goes against the gradient. Add it."
+    steps = {
+        "every pixel moved by the same: that is lesson 03's sign. Here pixels with a steeper slope"
+        " move further; only the mean size is fixed.": lr * g.sign(),
+        "you clipped the step, and half of it is lost. Add first; then clip the picture.": (
+            step.clamp(0, 1)
+        ),
+        "each channel has a mean of its own in your step, and colours shift. Take one mean over all"
+        " of g.": lr * g / g.abs().mean((2, 3), keepdim=True),
+    }
+    if wrong := recognised(change, steps, same=partial(torch.allclose, rtol=1e-3, atol=1e-5)):
+        return wrong
+    levels = moved * 255
+    if close(levels, levels.round()) and not close(x * 255, (x * 255).round()):
+        return (
+            "you rounded to whole grey levels, and a step may be smaller than one. Leave the"
+            " numbers as they are."
+        )
+    far = x + step
+    if close(moved, (far - far.min()) / (far.max() - far.min())):
+        return (
+            "you stretched the picture until it fills [0, 1]. Clip it instead: what lies in [0, 1]"
+            " stays as it is."
+        )
+    size = (change.abs().mean() / lr).item()
+    straight = F.cosine_similarity(change.flatten(), g.flatten(), 0) > 0.999
+    if straight:
+        divisors = {
+            "its largest value": g.abs().max(),
+            "its length": g.norm(),
+            "its standard deviation": g.std(),
+            "the root of its mean square": g.square().mean().sqrt(),
+            "its mean, in which plus and minus cancel": g.mean(),
+        }
+        for name, divisor in divisors.items():
+            if abs(size * divisor / mean - 1) < 0.01:
+                return (
+                    f"you divided g by {name}, so that the mean change is {size:.3g} times the"
+                    " rate. Divide by the mean of its absolute values."
+                )
+    if not 0.99 < size < 1.01:
+        return (
+            f"with a gradient of mean size {mean:.3g}, your mean change is {size:.3g} times the"
+            " rate; it should be the rate whatever the gradient's size. Divide g by the mean of its"
+            " absolute values."
+        )
+    return (
+        "the size is right, and not the direction: each pixel should move in proportion to its own"
+        " gradient."
+    )
 
 
 @exercise(
@@ -106,15 +140,22 @@ def jittered(yours):
     given = []
     gradient = torch.randn(1, 3, 12, 15)
 
-    def step(z):
-        given.append(z.clone())
+    def stepped(z):
         return z * 0.9 + 0.01 * gradient + network(z).mean()
 
-    moved = called(yours, x, step, down, right, like=x, what="picture", keeps={"x": x}).float()
+    def step(z):
+        if not isinstance(z, torch.Tensor) or z.dtype != x.dtype:
+            kind = z.dtype if isinstance(z, torch.Tensor) else type(z).__name__
+            raise Wrong(f"step was given a picture of {kind}; it takes a tensor of {x.dtype}.")
+        given.append((z.clone(), stepped(z)))
+        return given[-1][1]
+
+    moved = called(yours, x, step, down, right, like=x, what="picture")
     if not given:
         return "you never called step. Give it the rolled picture."
     if len(given) > 1:
         return f"you called step {len(given)} times; once is wanted."
+    [(came, answered)] = given
     rolled = x.roll((down, right), (2, 3))
     mistakes = {
         "step was given the picture where it lay. Roll it first.": x,
@@ -124,11 +165,13 @@ def jittered(yours):
             x.roll((-down, -right), (2, 3))
         ),
     }
-    if not torch.equal(given[0], rolled):
-        return recognised(given[0], mistakes, same=torch.equal) or (
+    if not torch.equal(came, rolled):
+        return recognised(came, mistakes, same=torch.equal) or (
             "step was given something else than x rolled by (down, right) along axes 2 and 3."
         )
-    answer = step(rolled)
+    answer = stepped(rolled)
+    if not torch.equal(answered, answer):
+        return "your function changed in place what step returned. Roll it into a new tensor."
     if torch.allclose(moved, answer.roll((-down, -right), (2, 3)), atol=1e-5):
         return None
     mistakes = {
@@ -137,6 +180,9 @@ def jittered(yours):
         "you rolled twice the same way. The way back has minus signs.": (
             answer.roll((down, right), (2, 3))
         ),
+        "you threw away what step returned: that is x as it came.": x,
+        "on the way back you exchanged the two: rows, axis 2, go by -down; columns, axis 3, by"
+        " -right.": answer.roll((-right, -down), (2, 3)),
     }
     return recognised(moved, mistakes, same=torch.allclose) or (
         "it is not where it belongs: the answer of step, rolled back by (-down, -right), is wanted."
@@ -154,23 +200,19 @@ def jittered(yours):
 )
 def carry(yours):
     """The photo at the next size, with the dream of the smaller size in it."""
-    height, width = torch.randint(13, 30, (2,)).tolist()
+    height, width = (torch.randperm(17)[:2] + 13).tolist()
     small = torch.rand(1, 3, round(height / 1.4), round(width / 1.4)).mul(0.8).add(0.1)
     large = torch.rand(1, 3, height, width).mul(0.8).add(0.1)
     dreamt = small + torch.randn_like(small) * 0.15
-    before = [z.clone() for z in (dreamt, small, large)]
-    start = yours(dreamt, small, large)
-    if wrong := shaped(start, large, what="picture"):
-        return wrong + " Every octave has a size of its own: that of large."
-    if wrong := unchanged(
-        dreamt=(dreamt, before[0]), small=(small, before[1]), large=(large, before[2])
-    ):
-        return wrong
+    known = {
+        "your picture has the size of the small one. Every octave has a size of its own: that of"
+        " large.": tuple(small.shape)
+    }
+    start = called(yours, dreamt, small, large, like=large, what="picture", known=known)
     detail = dreams.resized(dreamt - small, height, width)
     blurred = dreams.resized(dreamt, height, width)
     enlarged = partial(F.interpolate, dreamt - small, (height, width))
     close = partial(torch.allclose, atol=1e-4)
-    start = start.float()
     if close(start, large + detail):
         return None
     two = "two photos lie on top of each other. Take small away from dreamt before you enlarge it."
@@ -214,42 +256,75 @@ def strength(part: torch.Tensor) -> torch.Tensor:
     " (N, C, h, w).",
     "The rows of a tensor are axis 2. Keep the first half: out[name][:, :, :rows // 2].",
     "Sum of squares over half of ‖a‖²: .square().flatten(1).sum(1) / 2.",
-    rounds=20,
+    rounds=3,
 )
 def shaded(yours):
     """An objective of one's own: ½‖a‖² over the upper half of a layer's rows, and nothing of the
     lower.
     """
     network = bent_network()
-    images = torch.rand(2, 3, int(torch.randint(9, 15, ())) * 2, 20).requires_grad_(True)
-    objective = written(yours("last"))
-    if isinstance(objective, torch.Tensor) and (wrong := shaped(objective, images[:, 0, 0, 0])):
-        return wrong
-    if not isinstance(objective, dreams.Objective):
-        kind = "tensor" if isinstance(objective, torch.Tensor) else type(objective).__name__
-        return f"an Objective is wanted, and a {kind} came: return Objective([name], …)."
-    if tuple(objective.layers) == tuple("last"):
-        return "a list of names is wanted, and a word is a list of letters: Objective([name], …)."
-    if tuple(objective.layers) != ("last",):
-        return (
-            f"your objective reads {', '.join(objective.layers) or 'no layer'}; it should read the"
-            " one given, [name]."
-        )
-    value = objective(network, images)
-    if wrong := shaped(value, images[:, 0, 0, 0], what="objective's value"):
-        return wrong + " A number an image: sum over all but axis 0."
-    if not value.requires_grad:
+    for name in NAMES:
+        objective = written(yours(name))
+        if isinstance(objective, torch.Tensor) and (wrong := shaped(objective, torch.zeros(2))):
+            return wrong
+        if not isinstance(objective, dreams.Objective):
+            kind = "tensor" if isinstance(objective, torch.Tensor) else type(objective).__name__
+            return f"an Objective is wanted, and a {kind} came: return Objective([name], …)."
+        if tuple(objective.layers) == tuple(name):
+            return (
+                "a list of names is wanted, and a word is a list of letters: Objective([name], …)."
+            )
+        if tuple(objective.layers) != (name,):
+            return (
+                f"your objective reads {', '.join(objective.layers) or 'no layer'}; it should read"
+                " the one given, [name]."
+            )
+        for n in (2, 1):
+            if wrong := valued_wrongly(Trial(objective.value, strength), network, name, n):
+                return wrong
+    return None
+
+
+def valued_wrongly(value: Trial, network: nn.Module, name: str, n: int) -> str | None:
+    """The sentence for another value than ½‖a‖² of the upper rows, else None.
+
+    value: the objective's, of a network and {layer's name: what it put out}.
+    name, n: that of the layer, and for how many images.
+    """
+    images = torch.rand(n, 3, 2 * int(torch.randint(10, 15, ())) + 1, 20)
+    [a] = activations.read(network, images, name)
+    a = a.clone().requires_grad_(True) * 1  # no leaf: a change in place is found, not forbidden
+    right = strength(a[:, :, : a.shape[2] // 2])
+    out = {name: a}
+    known = {"one number came. A number an image, (N,), is wanted: sum over all but axis 0.": ()}
+    said = called(
+        value,
+        network,
+        out,
+        like=right.detach(),
+        what="objective's value",
+        known=known,
+        keeps={"what the layer put out": out},
+    )
+    if not said.requires_grad:
         return (
             "your value has lost its gradient, so nothing can be dreamt. No .detach(), no .item(),"
             " no torch.no_grad()."
         )
-    value = value.float()
-    a = network(images)
+    [slope] = torch.autograd.grad(said.sum(), a, allow_unused=True)
+    [uphill] = torch.autograd.grad(right.sum(), a)
+    said, right, a = said.detach(), right.detach(), a.detach()
     half = a.shape[2] // 2
-    upper = strength(a[:, :, :half])
-    lower = strength(a[:, :, half:])
+    upper, lower = right, strength(a[:, :, half:])
     close = partial(torch.allclose, rtol=1e-4)
-    if a.shape[2] % 2 and close(value, strength(a[:, :, : half + 1])):
+    if close(said, upper):
+        if slope is None or not torch.allclose(slope, uphill, rtol=1e-3, atol=1e-5):
+            return (
+                "your value is right, and its gradient is not: a part of it is cut off. No"
+                " .detach(), no .item(), no torch.tensor(…)."
+            )
+        return None
+    if a.shape[2] % 2 and close(said, strength(a[:, :, : half + 1])):
         return "of an odd number of rows you took one too many: the first h // 2 are wanted."
     mistakes = {
         "that is the whole layer. Leave out the lower half of its rows.": strength(a),
@@ -260,17 +335,28 @@ def shaded(yours):
         "twice too large: ½‖a‖² has a half.": 2 * upper,
         "the sign is turned: the dream would have less of it.": -upper,
         "the lower half counts against. Nothing of it is wanted: leave it out.": upper - lower,
-        "you took the mean of the squares; their sum is wanted.": (
-            a[:, :, :half].square().flatten(1).mean(1) / 2
+        "you took the mean of the squares; their sum is wanted.": [
+            a[:, :, :half].square().flatten(1).mean(1) * factor for factor in (1 / 2, 1)
+        ],
+        "you summed what the layer puts out. Square it first.": [
+            a[:, :, :half].flatten(1).sum(1) * factor for factor in (1, 1 / 2)
+        ],
+        "you took the root, the length; here its square stays.": [
+            a[:, :, :half].flatten(1).norm(dim=1) * factor for factor in (1, 1 / 2)
+        ],
+        "you squared the sum, in which plus and minus cancel. Square first, then add up.": (
+            a[:, :, :half].flatten(1).sum(1).square() / 2
         ),
-        "you summed what the layer puts out. Square it first.": a[:, :, :half].flatten(1).sum(1),
         "you halved the channels: rows are axis 2.": strength(a[:, : a.shape[1] // 2]),
+        "the first image's value is there for every image. Each has its own: .flatten(1).sum(1).": (
+            upper[:1].expand(n)
+        ),
+        "every image has the sum of all. Each has its own: .flatten(1).sum(1).": (
+            upper.sum().expand(n)
+        ),
     }
-    if wrong := recognised(value, mistakes, same=close):
-        return wrong
-    if not torch.allclose(value, upper, rtol=1e-3):
-        return (
-            f"for one image your value is {value[0]:.3g}, and ½‖a‖² of the upper rows is"
-            f" {upper[0]:.3g}."
-        )
-    return None
+    worst = (said - upper).abs().argmax()
+    return recognised(said, mistakes, same=close) or (
+        f"for image {worst} of {n} your value is {said[worst]:.5g}, and ½‖a‖² of the upper rows is"
+        f" {upper[worst]:.5g}."
+    )

@@ -3,12 +3,25 @@
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
+import numpy as np
 import torch
 from scipy.stats import binomtest, norm
 
 from trickkit import defences
-from trickkit.check import called, exercise, progress, recognised, written
+from trickkit.check import (
+    Marks,
+    Trial,
+    called,
+    exercise,
+    progress,
+    recognised,
+    shaped,
+    unchanged,
+    untied,
+    written,
+)
 
 __all__ = ["break_defence", "certificate", "progress", "straight_through", "withstood"]
 LESSON = "06 defences"
@@ -25,47 +38,53 @@ def of_kind(value: object, fits: bool, what: str) -> str | None:
     return None if fits else f"your answer is a {type(value).__name__}; {what} is wanted."
 
 
+def readings(labels: torch.Tensor, attempts: int, classes: int) -> torch.Tensor:
+    """What a network says of each image under each attempt, (attempts, N), so that no two ways to
+    read them agree.
+
+    Of every five images one is read rightly each time, one under all attempts but one, one under
+    half of them, one under a single attempt, and one never, but always as the same class.
+    """
+    n = len(labels)
+    kind = torch.arange(n) % 5
+    turn = (torch.arange(n) // 5 + torch.arange(attempts)[:, None]) % attempts
+    right = turn < torch.tensor([attempts, attempts - 1, attempts // 2, 1, 0])[kind]
+    wrong = (labels + torch.randint(1, classes, (attempts, n))) % classes
+    wrong[:, kind == 4] = wrong[0, kind == 4]
+    return torch.where(right, labels, wrong)
+
+
 @exercise(
     LESSON,
     defences.withstood,
     "model(images).argmax(1) == labels says who held under one attempt. What joins several such"
     " answers?",
     "torch.stack(answers).all(0): True where an image held under every attempt.",
-    rounds=20,
+    rounds=5,
 )
 def withstood(yours):
     """Which images hold out against every attempt."""
     weights = torch.randn(12, 5)
-    labels = torch.randint(0, 5, (30,))
-    template = 3 * weights.T[labels].view(30, 1, 3, 4)
-    attempts = torch.stack(
-        [torch.randn(30, 1, 3, 4) + template * (torch.rand(30, 1, 1, 1) < 0.7) for _ in range(4)]
-    )
+    labels = torch.randint(0, 5, (40,))
+    read = readings(labels, 4, 5)
+    logits = 2 * torch.eye(5)[read] + torch.rand(4, 40, 5)
+    attempts = list((logits @ torch.linalg.pinv(weights)).view(4, 40, 1, 3, 4))
 
     def model(images):
         return images.flatten(1) @ weights
 
+    rights = read == labels
+    held = rights.all(0)
+    share = rights.float().mean(0)
     known = {
         "you returned one number. One attack fools some images and another others: keep the answer"
         " for each image, True or False, and take the mean last.": [float, ()]
     }
-    said = called(
-        yours,
-        model,
-        list(attempts),
-        labels,
-        like=labels,
-        what="answer",
-        known=known,
-        keeps={"attempts": attempts},
-    )
-    rights = torch.stack([model(x).argmax(1) == labels for x in attempts])
-    held = rights.all(0)
-    share = rights.float().mean(0)
-    read = said.bool()
-    if torch.equal(read, held) and ((said == 0) | (said == 1)).all():
+    said = called(yours, model, attempts, labels, like=held, what="answer", known=known)
+    answer = said.bool()
+    if torch.equal(answer, held) and ((said == 0) | (said == 1)).all():
         return None
-    if torch.equal(read, ~held):
+    if torch.equal(answer, ~held):
         return (
             "your answer is the other way round: True is for an image that is read rightly under"
             " every attempt."
@@ -80,16 +99,23 @@ def withstood(yours):
         "your attempts vote, and the majority wins. One attempt that fools is enough: an image"
         " holds if *every* one fails."
     )
-    mistakes = {
+    steady = (
+        "an image holds for you if all attempts are read alike. They may all be read as the same"
+        " wrong class: compare what is read with labels."
+    )
+    mistakes: Marks = {
         "your images hold if one attempt fails. An attacker tries them all: an image holds if"
         " *every* attempt fails.": rights.any(0),
+        "you mark the images that every attempt fools. An image falls if one does: mark those that"
+        " no attempt fools.": ~rights.any(0),
         only.format("first"): rights[0],
         only.format("last"): rights[-1],
         vote: [share > 0.5, share >= 0.5],
+        steady: (read == read[0]).all(0),
     }
-    return recognised(read, mistakes, same=torch.equal) or (
-        f"{(read & ~held).sum()} images hold by your answer and are misread under some attempt;"
-        f" {(~read & held).sum()} fall by your answer and are always read rightly."
+    return recognised(answer, mistakes, same=torch.equal) or (
+        f"{(answer & ~held).sum()} images hold by your answer and are misread under some attempt;"
+        f" {(~answer & held).sum()} fall by your answer and are always read rightly."
     )
 
 
@@ -100,32 +126,57 @@ def withstood(yours):
     " The gradient should take that something for a constant.",
     "images + (defence(images) - images) is the defence's output. .detach() makes the bracket a"
     " constant.",
+    rounds=3,
 )
 def straight_through(yours):
     """A defence that keeps its output and lets gradients through as if it were not there."""
-    for defence in [lambda x: (x * 3).round() / 3, lambda x: x * x] * 8:
-        opened = yours(defence)
+    for defence in (
+        lambda x: (x * 3).round() / 3,
+        lambda x: x * x,
+        lambda x: (x * 3).round() / 3 + torch.randn_like(x),
+    ):
+        put_out = []
+
+        def watched(images, defence=defence, put_out=put_out):
+            out = defence(images)
+            put_out.append((out, untied(out)))
+            return out
+
+        opened = yours(watched)
         if wrong := of_kind(opened, callable(opened), "a function, from images to images,"):
             return wrong
         for _ in range(2):
-            if wrong := opened_wrongly(opened, defence):
+            put_out.clear()
+            if wrong := opened_wrongly(Trial(opened, opened), put_out):
                 return wrong
     return None
 
 
-def opened_wrongly(opened: Callable, defence: Callable) -> str | None:
-    """The sentence for an opened defence whose output or gradient is not as it should be."""
-    images = torch.rand(2, 1, 4, 4).requires_grad_(True)
-    pull = torch.randn(2, 1, 4, 4)
-    out = called(
-        opened, images, like=images, what="opened defence's output", keeps={"images": images}
-    )
+def opened_wrongly(opened: Callable, put_out: list) -> str | None:
+    """The sentence for an opened defence whose output or gradient is not as it should be.
+
+    put_out: what the defence puts out while `opened` runs, each with a copy.
+    """
+    images = torch.rand(2, 1, 4, 5).requires_grad_(True)
+    pull = torch.randn(2, 1, 4, 5)
+    out = opened(images)
+    if isinstance(out, torch.Tensor) and out.dtype != images.dtype:
+        return f"images came in as {images.dtype}, and your opened defence puts out {out.dtype}."
+    if wrong := shaped(out, images, what="opened defence's output"):
+        return wrong
     if torch.allclose(out, images, atol=1e-6):
         return (
             "your function gives the images back as they came. Forward it must give what the"
             " defence makes of them."
         )
-    if not torch.allclose(out, defence(images), atol=1e-5):
+    if any(unchanged(out=put) for put in put_out):
+        return "your function changed in place what the defence puts out. Work on a new tensor."
+    if not any(torch.allclose(out, put, atol=1e-5) for _, put in put_out):
+        if any(torch.allclose(out, put.clamp(0, 1), atol=1e-5) for _, put in put_out):
+            return (
+                "you clip what the defence puts out. Its noise may leave [0, 1], and the network"
+                " reads it so: pass it on as it is."
+            )
         return (
             "your function's output is not what the defence puts out. Only the gradient may differ."
         )
@@ -150,12 +201,19 @@ def opened_wrongly(opened: Callable, defence: Callable) -> str | None:
             "two gradients arrive, that of the images and the defence's own. Detach the whole"
             " bracket."
         )
-    if not torch.allclose(gradient, pull, atol=1e-5):
+    if torch.allclose(gradient, pull, atol=1e-5):
+        return None
+    lost = gradient == 0
+    if lost.any() and torch.allclose(gradient[~lost], pull[~lost], atol=1e-5):
         return (
-            f"the gradient comes out {(gradient / pull).median():.2f} times as large as it went in,"
-            " not the same."
+            f"at {lost.sum()} of {lost.numel()} pixels the gradient is 0, as where one clips. It"
+            " should come through everywhere as it went in."
         )
-    return None
+    times = gradient / pull
+    return (
+        f"the gradient comes out {times.flatten()[(times - 1).abs().argmax()]:.2f} times as large"
+        " as it went in at one pixel; it should come out the same everywhere."
+    )
 
 
 def clouded(images: torch.Tensor) -> torch.Tensor:
@@ -212,25 +270,16 @@ def break_defence(yours):
     shares = []
     full = []
     furthest = 0
-    calls = []
+    asked = []  # for each look at the defence, whether it was for a gradient
 
     def watched(x):
-        calls.append(len(x))
+        asked.append(torch.is_grad_enabled() and x.requires_grad)
         return clouded(x)
 
     for _ in range(8):
         network, images, labels = defended()
-        moved = called(
-            yours,
-            network,
-            watched,
-            images,
-            labels,
-            eps,
-            like=images,
-            what="picture",
-            keeps={"images": images},
-        ).detach()
+        inputs = (network, watched, images, labels, eps)
+        moved = called(yours, *inputs, like=images, what="picture").detach()
         if torch.equal(moved, images):
             return "you returned the images as they came."
         if moved.min() < 0 or moved.max() > 1:
@@ -241,7 +290,7 @@ def break_defence(yours):
         reach = (moved - images).abs() / eps
         if reach.max() > 1.001:
             return (
-                f"one pixel moved by {reach.max():.2f}·ε. What fools the defence must lie within ε"
+                f"one pixel moved by {reach.max():.3f}·ε. What fools the defence must lie within ε"
                 " of where it started."
             )
         furthest = max(furthest, reach.max().item())
@@ -256,12 +305,17 @@ def break_defence(yours):
     if won >= 0.93 * theirs:
         return None
     at_bound = torch.cat(full)
-    asked = len(calls) / 8
+    looks = len(asked) / 8
     said = f"your images are misread under {won:.0%} of fresh draws, and {theirs:.0%} can be had. "
-    if asked == 0:
+    if looks == 0:
         return (
             said + "You never called the defence: what tricks the network alone need not trick"
             " model(defence(x))."
+        )
+    if not any(asked):
+        return (
+            said + f"Your attack saw the defence {looks:.0f} times and never asked for a gradient."
+            " Opened, the defence has one."
         )
     if won < by_noise + 0.1 * (theirs - by_noise):
         return (
@@ -271,20 +325,27 @@ def break_defence(yours):
         )
     if furthest < 0.9:
         return said + f"No pixel of yours went further than {furthest:.2f}·ε. You may use all of ε."
-    if asked < 100:
+    if looks < 100:
         return (
             said
-            + f"Your attack saw the defence {asked:.0f} times in all. One draw's gradient is mostly"
+            + f"Your attack saw the defence {looks:.0f} times in all. One draw's gradient is mostly"
             " noise: take the mean over sixteen or so, at each of twenty steps."
         )
     if at_bound.mean() > 0.95:
         return (
-            said + "All your pixels went the full ε, as in one step. The slope changes on the way:"
-            " twenty steps of ε/4."
+            said + f"{at_bound.mean():.0%} of your pixels went the full ε, as in one step. The"
+            " slope changes on the way: twenty steps of ε/4."
         )
     if at_bound.quantile(0.1) < 0.15:
-        return said + "Some images stopped early. One lucky draw is no success: early_stop=False."
-    return said + "More draws a step, more steps, no early stop: which of them is missing?"
+        return (
+            said + "In some of your images few pixels went the full ε. Did they stop early? One"
+            " lucky draw is no success: early_stop=False."
+        )
+    return (
+        said + f"Your attack saw the defence {looks:.0f} times, and {at_bound.mean():.0%} of your"
+        " pixels went the full ε. The course takes sixteen draws at each of twenty steps, no early"
+        " stop, and returns where the last step led."
+    )
 
 
 @exercise(
@@ -299,10 +360,10 @@ def certificate(yours):
     """The class and certified radius from two sets of counts, or (-1, 0.0)."""
     for turn in range(24):
         case = ("clear", "all", "close", "split")[turn % 4]
+        sigma = (0.25, 0.5, 2.0)[turn % 3]
+        alpha = (0.001, 0.01)[turn // 4 % 2]
         classes = int(torch.randint(3, 9, ()))
         n = int(torch.randint(300, 3000, ()))
-        sigma = (0.25, 0.5, 2.0)[turn % 3]
-        alpha = (0.001, 0.01)[turn % 2]
         label, other = torch.randperm(classes)[:2].tolist()
         clear = 0.65 + 0.3 * torch.rand(()).item()
         close = 0.5 + 0.4 / math.sqrt(n)
@@ -313,12 +374,14 @@ def certificate(yours):
         selection = torch.zeros(classes, dtype=torch.int64)
         selection[label] = 60
         selection[other] = 40
-        answer = yours(selection.clone(), counts.clone(), sigma, alpha)
+        answer = yours(selection, counts, sigma, alpha)
         if answer is None and turn:
             return (
                 f"you return nothing where {hits} of {n} draws agree. Where there is nothing to"
                 " promise, return -1, 0.0."
             )
+        if isinstance(answer, np.ndarray | torch.Tensor) and answer.shape == (2,):
+            answer = answer.tolist()
         if wrong := of_kind(
             answer, isinstance(answer, tuple | list), "a pair, a class number and a radius,"
         ):
@@ -328,9 +391,23 @@ def certificate(yours):
                 f"your answer holds {len(answer)} things; a pair, a class number and a radius, is"
                 " wanted."
             )
-        if wrong := judged(int(answer[0]), float(answer[1]), case, selection, counts, sigma, alpha):
+        said, radius = map(number, answer)
+        if not said.is_integer() or math.isnan(radius):
+            return (
+                f"for {hits} of {n} draws your answer is {answer[0]!r}, {answer[1]!r}. A class"
+                " number and a radius are wanted; to abstain, return -1, 0.0."
+            )
+        if wrong := judged(int(said), radius, case, selection, counts, sigma, alpha):
             return wrong
     return None
+
+
+def number(value: Any) -> float:
+    """A value as a float, nan where it is no number."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, RuntimeError):
+        return math.nan
 
 
 def judged(
@@ -388,12 +465,22 @@ def judged(
         "your bound is two-sided: half of alpha is spent on the share being higher, which harms"
         ' nobody. Take alternative="greater".'
     )
+    others = (
+        f"your radius takes another alpha than {alpha:g}, the one that was given. The bound's"
+        " confidence is 1 - alpha."
+    )
+
+    def at(alpha):
+        bound = found.proportion_ci(confidence_level=1 - alpha).low
+        return sigma * norm.ppf(bound)
+
     mistakes = {
         counted: [sigma * norm.ppf(hits / n), math.inf],
         two_sided: [
             sigma * norm.ppf(binomtest(hits, n).proportion_ci(1 - alpha).low),
-            sigma * norm.ppf(found.proportion_ci(1 - alpha / 2).low),
+            at(alpha / 2),
         ],
+        others: [at(1 - alpha), *(at(a) for a in (0.001, 0.01, 0.05) if a != alpha)],
         "your radius is in units of the noise: σ is missing. It is σ·Φ⁻¹(p).": norm.ppf(p),
         "your radius has σ² in it, the variance. It is σ·Φ⁻¹(p), with the standard deviation.": (
             sigma**2 * norm.ppf(p)
@@ -411,7 +498,7 @@ def judged(
             " positive for p above 1/2."
         )
     return (
-        f"{hits} of {n}, sigma {sigma:g}, alpha {alpha:g}: your radius is {radius:.3f}, and"
-        f" {best:.3f} is certain. The bound is Clopper and Pearson's, one-sided; the radius"
+        f"{hits} of {n}, sigma {sigma:g}, alpha {alpha:g}: your radius is {radius:.5g}, and"
+        f" {best:.5g} is certain. The bound is Clopper and Pearson's, one-sided; the radius"
         " σ·Φ⁻¹(p)."
     )

@@ -1,7 +1,7 @@
 """The checks of lesson 07. Each draws fresh small kernels, layers, matrices or activations."""
 
-import math
 import numbers
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -9,16 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from trickkit import features
-from trickkit.check import (
-    Marks,
-    called,
-    exercise,
-    progress,
-    recognised,
-    shaped,
-    unchanged,
-    written,
-)
+from trickkit.check import called, exercise, progress, recognised, written
 
 __all__ = ["correlations", "energy", "progress", "receptive_field", "toeplitz"]
 LESSON = "07 matrices_and_filters"
@@ -31,14 +22,21 @@ LESSON = "07 matrices_and_filters"
     "torch.eye(height * width).view(-1, 1, height, width) is a batch of such images. Convolve them"
     " all at once.",
     "F.conv2d(those, kernel[None, None]).flatten(1) has a row for each: transpose it.",
-    rounds=10,
+    rounds=3,
 )
 def toeplitz(yours):
     """The matrix that does what a convolution does."""
-    k, across = torch.randint(2, 4, (2,)).tolist()
-    height, width = torch.randint(4, 7, (2,)).tolist()
-    kernel = torch.randn(k, across)
-    before = kernel.clone()
+    for k, across in ((2, 3), (3, 3), (3, 2)):
+        height = int(torch.randint(4, 7, ()))
+        width = height + (1, -1)[int(torch.randint(2, ()))]
+        if wrong := filtered_wrongly(yours, torch.randn(k, across), height, width):
+            return wrong
+    return None
+
+
+def filtered_wrongly(yours, kernel: torch.Tensor, height: int, width: int) -> str | None:
+    """The sentence for a matrix that does not do what the convolution does, else None."""
+    k, across = kernel.shape
     right = features.toeplitz(kernel, height, width)
     known = {
         f"your matrix has {height * width} rows, as with padding. Without it, {len(right)} pixels"
@@ -54,10 +52,7 @@ def toeplitz(yours):
             "your matrix keeps only what is not 0, which is clever. Here a plain tensor is wanted:"
             " add .to_dense()."
         )
-    wrong = shaped(matrix, right, what="matrix", known=known) or unchanged(kernel=(kernel, before))
-    if wrong:
-        return wrong
-    matrix = matrix.to(right.dtype)
+    matrix = called(yours, kernel, height, width, like=right, what="matrix", known=known)
     close = partial(torch.allclose, atol=1e-5)
     if close(matrix, right):
         return None
@@ -78,6 +73,8 @@ def toeplitz(yours):
     if k == across:
         on_its_side = "your kernel lies on its side: its rows have become columns."
         mistakes[on_its_side] = with_kernel(kernel.T.contiguous())
+        turned = f"you exchanged height and width: a row of the image has {width} pixels."
+        mistakes[turned] = features.toeplitz(kernel, width, height)
     if wrong := recognised(matrix, mistakes, same=close):
         return wrong
     count = (matrix != 0).sum(1).max().item()
@@ -129,9 +126,13 @@ def seen(steps: list[tuple[int, int]]) -> int:
 )
 def receptive_field(yours):
     """How many pixels one unit sees."""
-    steps = [(int(torch.randint(3, 6, ())), int(torch.randint(1, 4, ()))) for _ in range(4)]
-    steps[1:3] = [(3, 2), (4, 3)]  # so that each way of being wrong shows
-    said = written(yours(list(steps)))
+    mistakes = {}
+    while len({*mistakes.values()}) < len(FIELDS):  # until no two ways agree
+        steps = [(int(torch.randint(1, 6, ())), int(torch.randint(1, 4, ()))) for _ in range(6)]
+        mistakes = {sentence: way(steps) for sentence, way in FIELDS.items()}
+        if seen(steps) in mistakes.values():
+            mistakes = {}
+    said = written(yours(steps))
     right = seen(steps)
     if isinstance(said, tuple | list):
         return "your function returns several numbers; the width alone is wanted."
@@ -144,40 +145,68 @@ def receptive_field(yours):
     said = float(said)
     if said == right:
         return None
-    apart = [math.prod(s for _, s in steps[:i]) for i in range(5)]
-    totals = [sum(s for _, s in steps[:i]) for i in range(4)]
-    last = [1, *(s for _, s in steps[:3])]
-    mistakes: Marks = {
-        "Your strides are missing: after a stride of 2,"
-        " neighbouring units are twice as far apart.": 1 + sum(k - 1 for k, _ in steps),
-        "A layer's own stride counts only for the layers after it: add first, then multiply.": (
-            1 + sum((k - 1) * a for (k, _), a in zip(steps, apart[1:], strict=True))
-        ),
-        "A unit with no layer below sees 1 pixel, not 0.": right - 1,
-        "Strides multiply: after two strides of 2, neighbours are 4 pixels apart.": [
-            1 + sum((k - 1) * far(a) for (k, _), a in zip(steps, totals, strict=True))
-            for far in (lambda a: max(1, a), lambda a: 1 + a)
-        ],
-        "A kernel of 3 adds 2 neighbours, not 3: the middle one was seen already.": (
-            1 + sum(k * a for (k, _), a in zip(steps, apart[:-1], strict=True))
-        ),
-        "You count only the stride of the layer before. All strides before it play a part.": (
-            1 + sum((k - 1) * a for (k, _), a in zip(steps, last, strict=True))
-        ),
-        "The layers come in the order of the picture's way: the first one reads pixels.": (
-            seen(steps[::-1])
-        ),
-    }
-    found = [sentence for sentence, value in mistakes.items() if said in np.ravel(value)]
-    if len(found) > 1:
-        return None  # other layers tell which of them it is
-    found.append(
+    found = recognised(said, mistakes) or (
         "Go layer by layer: how many neighbours more does a kernel reach, how many pixels apart?"
     )
     return (
         f"through {', '.join(f'({k}, {s})' for k, s in steps)} a unit sees {right} pixels, and you"
-        f" say {said:g}. {found[0]}"
+        f" say {said:g}. {found}"
     )
+
+
+def field(
+    steps: list[tuple[int, int]],
+    *,
+    less: int = 1,
+    own: bool = False,
+    join: Callable = lambda apart, stride: apart * stride,
+) -> int:
+    """How wide one unit would see by some other way of counting.
+
+    less: what is taken from a kernel's width.
+    own: whether a layer's own stride counts for itself.
+    join: apart, stride -> how far apart the next layer's units are.
+    """
+    width = 1
+    apart = 1
+    for kernel, stride in steps:
+        after = join(apart, stride)
+        width += (kernel - less) * (after if own else apart)
+        apart = after
+    return width
+
+
+FIELDS = {  # the sentence for a mistake -> steps -> the width that it gives
+    "Your strides are missing: after a stride of 2,"
+    " neighbouring units are twice as far apart.": partial(field, join=lambda apart, stride: 1),
+    "A layer's own stride counts only for the layers after it: add first, then multiply.": partial(
+        field, own=True
+    ),
+    "A unit with no layer below sees 1 pixel, not 0.": lambda steps: field(steps) - 1,
+    "Strides multiply: after two strides of 2, neighbours are 4 pixels apart, not 5.": partial(
+        field, join=lambda apart, stride: apart + stride
+    ),
+    "Strides multiply: after two strides of 2, neighbours are 4 pixels apart, not 3.": partial(
+        field, join=lambda apart, stride: apart + stride - 1
+    ),
+    "Strides multiply; they are not added up.": lambda steps: (
+        1 + sum((k - 1) * max(1, sum(s for _, s in steps[:i])) for i, (k, _) in enumerate(steps))
+    ),
+    "A kernel of 3 adds 2 neighbours, not 3: the middle one was seen already.": partial(
+        field, less=0
+    ),
+    "You count only the stride of the layer before. All strides before it play a part.": partial(
+        field, join=lambda apart, stride: stride
+    ),
+    "The layers come in the order of the picture's way: the first one reads pixels.": (
+        lambda steps: field(steps[::-1])
+    ),
+    "A kernel reaches to both sides: one of 5 adds 4 neighbours, not 2.": lambda steps: (
+        1 + (field(steps) - 1) // 2
+    ),
+    "The last layer counts too.": lambda steps: field(steps[:-1]),
+    "The first layer counts too.": lambda steps: field(steps[1:]),
+}
 
 
 @exercise(
@@ -199,7 +228,6 @@ def correlations(yours):
     b[:, 0] = 0.6 * a[:, 1] - b[:, 0]
     a[:, 0] = 0
     b[:, 1] = 3  # a dead unit, and one stuck at a whole number, whose mean has no rounding
-    before = a.clone(), b.clone()
     right = features.correlations(a, b)
     known = {
         f"your table has shape {(n, m)}; a row for each column of a is wanted, {(m, n)}. Transpose"
@@ -208,29 +236,23 @@ def correlations(yours):
             (m + n, m + n)
         ),
     }
-    said = yours(a, b)
-    fits = isinstance(said, torch.Tensor) and said.shape == right.shape
-    if fits and torch.cat([said[0], said[:, 1]]).isnan().any():
-        return "a column that never changes (a dead unit) gives you 0 / 0. Give it correlation 0."
-    if wrong := shaped(said, right, what="table", known=known):
-        return wrong
-    if unchanged(a=(a, before[0]), b=(b, before[1])):
-        return "your function changed its input. Work on a new tensor: a - …, not a -= …."
-    said = said.to(right.dtype)
+    dead = "a column that never changes (a dead unit) gives you 0 / 0. Give it correlation 0."
+    said = called(yours, a, b, like=right, what="table", known=known, not_finite=dead)
     if torch.allclose(said, right, atol=1e-4):
         return None
     mistakes = correlation_mistakes(a, b, right)
     if wrong := recognised(said, mistakes, same=partial(torch.allclose, rtol=1e-3, atol=1e-5)):
         return wrong
-    if said.abs().max() > 1.001:
+    beyond = divmod(said.abs().argmax().item(), n)
+    if said[beyond].abs() > 1.001:
         return (
-            f"one of your correlations is {said.abs().max():.2f}. None can be beyond 1: divide by"
+            f"one of your correlations is {said[beyond]:.3f}. None can be beyond 1: divide by"
             " both columns' lengths."
         )
     i, j = divmod((said - right).abs().argmax().item(), n)
     return (
-        f"column {i} of a and column {j} of b correlate at {right[i, j]:.2f}, and you say"
-        f" {said[i, j]:.2f}."
+        f"column {i} of a and column {j} of b correlate at {right[i, j]:.6f}, and you say"
+        f" {said[i, j]:.6f}."
     )
 
 
@@ -287,14 +309,7 @@ def energy(yours):
         "you returned one number. One share for each k is wanted: for the first value, the first"
         " two, and so on.": [float, ()]
     }
-    share = called(
-        yours,
-        weights,
-        like=right,
-        what="list of shares",
-        known=known,
-        keeps={"weights": weights},
-    ).to(right.dtype)
+    share = called(yours, weights, like=right, what="list of shares", known=known)
     close = partial(torch.allclose, atol=1e-4)
     if close(share, right):
         return None
@@ -314,10 +329,14 @@ def energy(yours):
         "you began with the smallest value. The first k are the k largest.": (
             squares.flip(0).cumsum(0) / squares.sum()
         ),
+        "your list begins with 0, for no value at all. Its first number is for k = 1.": (
+            torch.cat([torch.zeros(1), right[:-1]])
+        ),
         "these shares fall to 0: that is what is left out. What the first k hold is wanted, which"
         " rises to 1.": 1 - right,
     }
+    k = int((share - right).abs().argmax())
     return recognised(share, mistakes, same=close) or (
-        f"for k = 1 the share is {right[0]:.3f}, the largest singular value's square over Σ W², and"
-        f" you say {share[0]:.3f}; for the last k it is 1, and you say {share[-1]:.3f}."
+        f"for k = {k + 1} the share is {right[k]:.5f}, the sum of the {k + 1} largest singular"
+        f" values' squares over Σ W², and you say {share[k]:.5f}."
     )

@@ -79,8 +79,8 @@ def gradient(yours):
     said = called(yours, model, x, t, like=right, what="map", known=known)
     if len(asks) > 100:
         return (
-            f"your function asked the network {len(asks):,} times. A photograph has 150,528 numbers:"
-            " do not try them one by one, ask for the gradient."
+            f"your function asked the network {len(asks):,} times. A photograph has 150,528"
+            " numbers: do not try them one by one, ask for the gradient."
         )
     if close(said, right):
         called(yours, model, x[:1], t[:1], like=right[:1], what="map of a single picture")
@@ -128,7 +128,7 @@ def gradient(yours):
     "At each of `steps` shares ask contract.score_gradient(model, point, targets), and take the"
     " mean of the answers.",
     "(way * mean).sum(1). For the middles of the pieces, share = (k + 0.5) / steps.",
-    rounds=5,
+    rounds=2,
 )
 def integrated_gradients(yours):
     """(x − x') times the mean gradient on the straight way from x' to x."""
@@ -195,9 +195,9 @@ def integrated_gradients(yours):
     sums = said.sum((1, 2))
     i = int((sums - rise).abs().argmax())
     return recognised(said, mistakes, same=near) or (
-        f"with 300 steps, your map of picture {i} sums to {sums[i]:.3f}, and from the baseline to"
-        f" the picture the score rose by {rise[i]:.3f}. Are your points baseline + share * way, with"
-        " shares spread from 0 to 1?"
+        f"with 300 steps, your map of picture {i} sums to {sums[i]:.3f}, and from the baseline"
+        f" to the picture the score rose by {rise[i]:.3f}. Are your points baseline + share * way,"
+        " with shares spread from 0 to 1?"
     )
 
 
@@ -225,13 +225,15 @@ def of_three_pieces(
         slopes = [score_gradient(model, grey + share * (x - grey), t) for share in shares]
         return ((x - grey) * torch.stack(slopes).mean(0)).sum(1)
 
-    middle = (
+    off_the_middle = [
+        along(*shares)
+        for shares in ((0, 1 / 3, 2 / 3), (1 / 3, 2 / 3, 1), (0, 1 / 2, 1), (0, 1 / 3, 2 / 3, 1))
+    ]
+    mistakes = {
         "nearly: right with 300 pieces, off with 3. Ask at the middle of each piece, share (k +"
-    )
-    middle += " 0.5) / steps."
-    ends = {middle: [along(0, 1 / 3, 2 / 3), along(1 / 3, 2 / 3, 1), along(0, 0.5, 1)]}
-    ends[middle].append(along(0, 1 / 3, 2 / 3, 1))
-    return recognised(rough, ends, same=near) or (
+        " 0.5) / steps.": off_the_middle
+    }
+    return recognised(rough, mistakes, same=close) or (
         "nearly: right with 300 pieces, off with 3. Do you ask at just `steps` shares, (k + 0.5) /"
         " steps, and divide by just so many?"
     )
@@ -267,8 +269,8 @@ def cam(yours):
         called(yours, a[:1], g[:1], like=right[:1], what="map of a single picture")
         return None
     scaled = (
-        "your map is scaled to a largest value of 1. Which of two pictures speaks more for its class"
-        " would be lost: leave relu(Σ α A) as it is."
+        "your map is scaled to a largest value of 1. Which of two pictures speaks more for its"
+        " class would be lost: leave relu(Σ α A) as it is."
     )
     least, most = (f((1, 2), keepdim=True) for f in (right.amin, right.amax))
     mistakes = {

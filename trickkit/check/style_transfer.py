@@ -1,6 +1,9 @@
 """The checks of lesson 15. Each draws fresh activations and matrices; no network is asked."""
 
+from collections.abc import Callable
+
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from trickkit import style
 from trickkit.check import Marks, called, exercise, progress, recognised
@@ -9,11 +12,33 @@ __all__ = ["gram", "progress", "scattered", "style_loss"]
 LESSON = "15 style_transfer"
 
 
-def activation() -> torch.Tensor:
+class Counted(TorchDispatchMode):
+    """Counts the operations on tensors while it is entered."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += 1
+        return func(*args, **(kwargs or {}))
+
+
+def operations(function: Callable, *inputs: object) -> int:
+    """How many operations on tensors a function takes."""
+    with Counted() as counted:
+        function(*inputs)
+    return counted.count
+
+
+def activation(channels: int = 0) -> torch.Tensor:
     """What a layer might put out: (1, C, h, w) with h ≠ w, nothing below 0, a third of it 0, and
     uneven channels.
+
+    channels: C; 0 for three to six.
     """
-    channels, height = torch.randint(3, 7, (2,)).tolist()
+    channels = channels or int(torch.randint(3, 7, ()))
+    height = int(torch.randint(3, 7, ()))
     strength = 0.5 + torch.arange(channels).view(1, -1, 1, 1)
     return (torch.randn(1, channels, height + 2, height + 5) + 0.4).relu() * strength
 
@@ -50,9 +75,22 @@ def gram(yours):
             "your matrix is cut off from the activation, so no gradient flows. Leave out .detach(),"
             " .data and NumPy."
         )
-    said = said.detach()
-    if alike(said, right):
+    if alike(said.detach(), right):
+        pull = torch.randn(channels, channels)
+        [slope] = torch.autograd.grad((said * pull).sum(), x)
+        if not alike(slope, ((pull + pull.T) @ rows / places).view_as(x)):
+            return (
+                "the matrix is right, and its gradient is not: one of its factors is cut off. Leave"
+                " out .detach() and .data."
+            )
+        few, many = (operations(yours, activation(c)) for c in (4, 24))
+        if many >= few + 20:
+            return (
+                f"with 4 channels yours takes {few} operations, with 24 it takes {many}, and layers"
+                " go up to 512. No loop over channels: rows @ rows.T does all of them at once."
+            )
         return None
+    said = said.detach()
     cut = x.detach().reshape(-1, channels)
     means = rows.mean(1, keepdim=True)
     mistakes = {
@@ -75,6 +113,14 @@ def gram(yours):
         "you made the rows by reshape, which cuts channels apart."
         " flatten(2) keeps a channel a row.": cut.T @ cut / places,
         "the products are right, and then you took a root. Leave it out.": right.sqrt(),
+        "that is 1 where both channels fire. How strongly they fire counts: multiply the numbers"
+        " themselves.": (rows > 0).float() @ (rows > 0).float().T / places,
+        "your matrix has its diagonal alone. A channel goes with every other, too.": (
+            right.diag().diag()
+        ),
+        "you divided by one side of the layer. The number of places is height times width.": [
+            rows @ rows.T / side for side in x.shape[2:]
+        ],
     }
     return recognised(said, mistakes, same=alike) or (
         f"off by up to {relative(said, right):.0%} of the largest number. Wanted is F Fᵀ / M, M the"
@@ -113,10 +159,22 @@ def style_loss(yours):
             " .detach(), .data and no_grad."
         )
     if alike(said, right):
-        if any(slope is None for slope in torch.autograd.grad(said, asked, allow_unused=True)):
+        slopes = torch.autograd.grad(said, asked, allow_unused=True)
+        for slope, g, a in zip(slopes, now, wanted, strict=True):
+            if slope is None or not alike(slope, (g - a).detach() / (2 * len(g) ** 2 * 3)):
+                return (
+                    "some of the matrices are cut off from your loss, so no gradient flows, or not"
+                    " all of it. Leave out .detach() and .data."
+                )
+        few, many = (
+            operations(yours, *([torch.rand(c, c, requires_grad=True)] * 2 for _ in range(2)))
+            for c in (4, 16)
+        )
+        if many >= few + 20:
             return (
-                "some of the matrices are cut off from your loss, so no gradient flows. Leave out"
-                " .detach() and .data."
+                f"with 4 channels yours takes {few} operations, with 16 it takes {many}, and layers"
+                " have up to 512. Loop over layers alone: (g - a).square().sum() takes all numbers"
+                " at once."
             )
         return None
     mistakes = style_mistakes([g.detach() for g in now], wanted, right)
@@ -153,6 +211,10 @@ def style_mistakes(
             layers[2]
         ),
         "only the first layer counts, as a third. Go through all of them.": layers[0] / 3,
+        "you divided by 2 C², the paper by 4 C².": 2 * right,
+        "you take one layer's C for all of them. Each has its own, len(g).": [
+            sum(squares) / (4 * len(g) ** 2) / 3 for g in now
+        ],
         "you took a root at the end. Here the squares stay squares.": right.sqrt(),
         "you took absolute values. The squares of the differences are wanted.": (
             sum((g - a).abs().sum() / (4 * len(g) ** 2) for g, a in pairs) / 3
@@ -178,7 +240,7 @@ def scattered(yours):
     """
     x = activation()
     said = called(yours, x, like=x, what="activation", keeps={"the activation": x})
-    if torch.equal(said.double(), x.double()):
+    if torch.equal(said, x):
         return (
             "that is what came. Another activation is wanted, with other numbers at half of its"
             " places or more."
@@ -186,6 +248,11 @@ def scattered(yours):
     mine = style.gram(said.double())
     right = style.gram(x.double())
     if said.min() < 0:
+        if alike(mine, right) and not alike(said.abs(), x):
+            return (
+                "true, the matrix stays. But a ReLU puts out nothing below 0. Move numbers instead"
+                " of mixing them."
+            )
         if alike(mine, right):
             return (
                 "true, turning signs keeps the matrix. But a ReLU puts out nothing below 0. Move"
