@@ -14,9 +14,13 @@ Net = list[np.ndarray]  # [W1 (pixels, hidden), b1 (hidden,), W2 (hidden, K), b2
 
 
 def validate_labels(scores: np.ndarray, y: np.ndarray) -> None:
-    """Raise ValueError unless y (N,) are whole numbers that choose columns of scores (N, K)."""
+    """Raise ValueError unless y (N,) are whole numbers that choose columns of scores (N, K).
+
+    N is at least 1.
+    """
     if (
-        y.shape != scores.shape[:1]
+        y.size == 0
+        or y.shape != scores.shape[:1]
         or y.dtype.kind not in "iu"
         or y.min() < 0
         or y.max() >= scores.shape[1]
@@ -167,9 +171,9 @@ def finite_differences(
     for place in np.ndindex(at.shape):
         here = at[place]
         at[place] = here + h
-        up = loss(at)
+        up = loss(at.copy())
         at[place] = here - h
-        down = loss(at)
+        down = loss(at.copy())
         at[place] = here
         gradient[place] = (up - down) / (2 * h)
     return gradient

@@ -17,7 +17,8 @@ import torch
 from torch import nn
 
 from trickkit import models
-from trickkit.common import progress_bar
+from trickkit.common import progress_bar, validate_count, validate_positive
+from trickkit.contract import with_gradients
 
 ALPHABET = "\n" + "".join(map(chr, range(32, 127)))  # what nearly all of Python is written in
 HIDDEN = 192
@@ -137,6 +138,7 @@ def library(*, held_out: bool = False) -> list[str]:
     return [plain(f.read_text(encoding="utf-8", errors="replace")) for f in kept]
 
 
+@with_gradients
 def train(
     model: Reader,
     texts: Sequence[str],
@@ -159,8 +161,11 @@ def train(
     streams: how many pieces.
     length: characters of each piece that a step reads.
     seed: of the order of the texts.
-    Raises ValueError for texts too short for so many pieces of more than that length.
+    Raises ValueError for texts too short for so many pieces of more than that length, and settings
+        that make no sense.
     """
+    validate_count(steps=steps, streams=streams, length=length)
+    validate_positive(lr=lr)
     order = random.Random(seed).sample(list(texts), len(texts))
     tape = encode("\n".join(order))
     tape = tape[: len(tape) // streams * streams].view(streams, -1).T  # (characters, streams)
@@ -196,13 +201,20 @@ def bits_per_character(model: Reader, texts: Sequence[str]) -> float:
     """How many bits a character costs on average, when the model guesses each from those before.
 
     It is the cross-entropy, with log₂.
+
+    texts: strs of `ALPHABET`, one of them of two characters or more.
+    Raises ValueError where there is no character to guess.
     """
     spent = total = 0.0
     for text in texts:
         codes = encode(text)
+        if len(codes) == 1:
+            continue  # nothing stands before its only character
         logits, _ = model(codes[:-1, None])
         spent += nn.functional.cross_entropy(logits[:, 0], codes[1:], reduction="sum").item()
         total += len(codes) - 1
+    if not total:
+        raise ValueError("There is nothing to guess: a text of two characters or more is wanted.")
     return spent / total / math.log(2)
 
 

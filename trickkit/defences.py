@@ -4,7 +4,6 @@ All takes and gives what the course's attacks do: a model is any callable from p
 (N, C, H, W), to logits (N, K). `make weights` trains the networks that are shipped anew.
 """
 
-import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
@@ -14,12 +13,17 @@ from torch import nn
 from torch.nn import functional as F
 
 from trickkit import attacks
-from trickkit.common import validate_count
+from trickkit.common import finite_number, validate_count, whole_number
 from trickkit.contract import (
     Model,
+    asked,
     device,
+    expanded_labels,
+    logits_of,
     loss_gradient,
     per_image,
+    predictions,
+    seeded,
     validate_attack,
     validate_batch,
     validate_eval,
@@ -179,8 +183,17 @@ def withstood(
 
     attempts: batches (N, C, H, W), the same images under one attack each.
     Returns booleans (N,).
+    Raises ValueError for no attempt, and for images, labels or a model that do not fit.
     """
-    return torch.stack([model(images).argmax(1) == labels for images in attempts]).all(0)
+    if len(attempts) == 0:
+        raise ValueError("There is no attempt to withstand: a list of batches of images is wanted.")
+    validate_eval(model)
+    held = []
+    for images in attempts:
+        validate_batch(images)
+        read = predictions(model, images, labels=labels)
+        held.append(read == expanded_labels(labels, images))
+    return torch.stack(held).all(0)
 
 
 # Defences that hide the gradient, and how it is had all the same.
@@ -221,7 +234,7 @@ def clouded(images: torch.Tensor, *, levels: int = 4, sigma: float = 0.5) -> tor
 
 def validate_levels(levels: int) -> None:
     """Raise ValueError for fewer than two grey levels."""
-    if not isinstance(levels, int) or levels < 2:
+    if (whole_number(levels) or 0) < 2:
         raise ValueError(
             f"levels is {levels!r}; a whole number of at least two grey levels is wanted."
         )
@@ -241,7 +254,7 @@ def straight_through(
     """
 
     def opened(images):
-        return images + (defence(images) - images).detach()
+        return images + (asked(defence, images) - images).detach()
 
     return opened
 
@@ -275,7 +288,7 @@ def break_defence(
     """
     opened = straight_through(defence)
     return attacks.pgd(
-        averaged(lambda x: model(opened(x)), draws=16),
+        averaged(lambda x: asked(model, opened(x)), draws=16),
         images,
         labels,
         eps=eps,
@@ -359,9 +372,9 @@ def with_noise(model: Model, *, sigma: float, seed: int = 0) -> Model:
     seed: of the noise.
     """
     validate_sigma(sigma)
-    generator = torch.Generator().manual_seed(seed)
-    return lambda images: model(
-        images + sigma * torch.randn(images.shape, generator=generator).to(images)
+    generator = seeded(seed)
+    return lambda images: asked(
+        model, images + sigma * torch.randn(images.shape, generator=generator).to(images)
     )
 
 
@@ -391,8 +404,8 @@ def votes(
     validate_count(n=n)
     noisy = with_noise(model, sigma=sigma, seed=seed)
     counts = []
-    for size in [1000] * (n // 1000) + [n % 1000] * (n % 1000 > 0):
-        logits = noisy(image.expand(size, -1, -1, -1))
+    for rows in torch.arange(int(n)).split(1000):
+        logits = logits_of(noisy, image.expand(len(rows), -1, -1, -1))
         counts.append(logits.argmax(1).bincount(minlength=logits.shape[1]))
     return torch.stack(counts).sum(0)
 
@@ -456,7 +469,7 @@ def certify(
 
 def validate_sigma(sigma: float) -> None:
     """Raise ValueError unless σ is a number above 0."""
-    if not 0 < sigma < math.inf:
+    if not (finite_number(sigma) or 0) > 0:
         raise ValueError(
             f"sigma is {sigma}; the noise wants a standard deviation above 0, as a share of black"
             " to white: 0.5."
@@ -465,7 +478,7 @@ def validate_sigma(sigma: float) -> None:
 
 def validate_alpha(alpha: float) -> None:
     """Raise ValueError unless α is a probability strictly between 0 and 1."""
-    if not 0 < alpha < 1:
+    if not 0 < (finite_number(alpha) or 0) < 1:
         raise ValueError(
             f"alpha is {alpha}; it is how often a certificate may be wrong, between 0 and 1: 0.001"
             " in the paper."

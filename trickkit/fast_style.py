@@ -9,8 +9,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from trickkit import data, models, style
-from trickkit.common import progress_bar, unknown
-from trickkit.contract import device, validate_images
+from trickkit.common import progress_bar, unknown, validate_count, validate_positive
+from trickkit.contract import device, seeded, validate_batch, validate_images, with_gradients
 
 STYLES = ("great_wave", "auvers", "composition_viii")
 HELD_OUT = ("macaw", "cat", "astronaut")  # no training picture is cut from these
@@ -57,7 +57,8 @@ class Painter(nn.Module):
     seed: same seed, same weights.
     forward: photographs (N, 3, H, W) in [0, 1] and the name of a style -> paintings, as large, in
         [0, 1].
-    Raises ValueError, when it paints, for an unknown style and for pixels outside [0, 1].
+    Raises ValueError, when it paints, for an unknown style, pixels outside [0, 1], and photographs
+        that are not in colour or are too small.
     """
 
     def __init__(self, *, width: int = 24, seed: int = 0):
@@ -82,7 +83,13 @@ class Painter(nn.Module):
     def forward(self, photos: torch.Tensor, name: str) -> torch.Tensor:
         if name not in STYLES:
             raise unknown("style that was trained", name, STYLES)
+        validate_batch(photos, channels=3)
         validate_images(photos)
+        if min(photos.shape[2:]) < 5:
+            raise ValueError(
+                "Photographs of 5 pixels or more a side are wanted, so that two are left at a"
+                f" quarter; these have {photos.shape[2]} × {photos.shape[3]}."
+            )
         place = STYLES.index(name)
         height, width = photos.shape[2:]
         x = F.pad(photos - 0.5, (0, -width % 4, 0, -height % 4), mode="replicate")
@@ -121,6 +128,7 @@ def crops(
     return torch.cat(cut)
 
 
+@with_gradients
 def train(
     painter: Painter,
     *,
@@ -145,8 +153,10 @@ def train(
     lr: Adam's step, falling to 0 as a cosine.
     seed: same seed and threads, same painter.
     """
+    validate_count(steps=steps, batch_size=batch_size, side=side, at_least=1)
+    validate_positive(lr=lr)
     net = style.vgg()
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
     photos = [data.picture(name) for name in data.picture_names() if name not in HELD_OUT]
     wanted = [style.style_of(net, data.scaled(data.painting(name), side=256)) for name in STYLES]
     painter.to(device()).train()

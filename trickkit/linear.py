@@ -7,7 +7,7 @@ once its label has lost one.
 
 import torch
 
-from trickkit.contract import validate_norm
+from trickkit.contract import validate_norm, validated_labels
 
 
 def nudge(x: torch.Tensor, weights: torch.Tensor, *, eps: float) -> torch.Tensor:
@@ -37,8 +37,14 @@ def shortest(
     image: (pixels,).
     label, target: classes.
     Returns (pixels,).
+    Raises ValueError where both classes have the same template, so that no change tells them apart.
     """
     d = weights[target] - weights[label]
+    if not d.any():
+        raise ValueError(
+            f"Classes {label} and {target} have the same template: no change of the image moves one"
+            " against the other."
+        )
     margin = -(d @ image + biases[target] - biases[label])
     return margin / (d @ d) * d
 
@@ -62,12 +68,16 @@ def distance(
     labels: (N,).
     norm: "linf" or "l2".
     Returns (N,); 0 for those misread already.
+    Raises ValueError for an unknown norm and labels that do not fit.
     """
     validate_norm(norm)
+    labels = validated_labels(labels, images, len(weights))
     scores = images @ weights.T + biases
     margin = scores.gather(1, labels[:, None]) - scores
     reach = (weights[labels][:, None] - weights).norm(p=1 if norm == "linf" else 2, dim=2)
-    return (margin / reach).scatter(1, labels[:, None], torch.inf).amin(1).clamp(min=0)
+    # of two classes with one template and one score, neither is ahead
+    far = torch.where((margin == 0) & (reach == 0), 0, margin / reach)
+    return far.scatter(1, labels[:, None], torch.inf).amin(1).clamp(min=0)
 
 
 def distance_in_box(
@@ -86,8 +96,10 @@ def distance_in_box(
 
     weights, biases, images, labels, norm: as in `distance`.
     Returns (N,), as there; infinite where even the largest change flips nothing.
+    Raises ValueError for an unknown norm and labels that do not fit.
     """
     validate_norm(norm)
+    labels = validated_labels(labels, images, len(weights))
     away = weights[None] - weights[labels][:, None]  # (N, K, pixels): the way that raises j over y
     direction = away.sign() if norm == "linf" else away
     scores = images @ weights.T + biases

@@ -10,7 +10,7 @@ import math
 import socket
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import load_file
@@ -424,13 +424,13 @@ def accuracy(model: Model, images: torch.Tensor, labels: int | torch.Tensor) -> 
     return correct.double().mean().item()  # or 775 of 1,000 would be 0.77499998 on some machines
 
 
-def classifier_of(model: object) -> Classifier:
+def classifier_of(model: nn.Module) -> Classifier:
     """A model that knows its classes' names, also where torch has wrapped it, as DataParallel does.
 
     Raises ValueError for one that knows none.
     """
-    inner = getattr(model, "module", model)
-    if not hasattr(inner, "names") or not hasattr(inner, "index"):
+    inner: Any = getattr(model, "module", model)
+    if not hasattr(inner, "names"):
         raise ValueError(
             f"The classes of this {type(model).__name__} have no names. models.Classifier(network,"
             " names=…, …) gives them theirs; a class's number needs none."
@@ -463,6 +463,6 @@ def top(model: Classifier, image: torch.Tensor, *, k: int = 3) -> list[tuple[str
 def ensemble(members: Sequence[Callable]) -> Callable[[torch.Tensor], torch.Tensor]:
     """Several models as one: the logarithm of their mean probabilities, (N, K)."""
     return lambda images: (
-        torch.stack([logits_of(m, images).log_softmax(1) for m in members]).logsumexp(0)
+        torch.stack([asked(m, images).log_softmax(1) for m in members]).logsumexp(0)
         - math.log(len(members))
     )

@@ -18,7 +18,15 @@ from torch import nn
 from torch.nn import functional as F
 
 from trickkit import activations, data, models
-from trickkit.contract import validate_batch, validate_images, validate_picture
+from trickkit.common import validate_count
+from trickkit.contract import (
+    asked,
+    gradient_of,
+    validate_batch,
+    validate_images,
+    validate_picture,
+    with_gradients,
+)
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 CONTENT_LAYER = "relu4_2"
@@ -55,8 +63,14 @@ def vgg(name: str = "vgg16") -> nn.Sequential:
 
 
 def _validate_style(wanted: Sequence[torch.Tensor]) -> None:
-    """Raise ValueError unless a style is a list of square matrices."""
-    if isinstance(wanted, torch.Tensor) or any(a.dim() != 2 or len(a) != len(a.T) for a in wanted):
+    """Raise ValueError unless a style is a list of square matrices, five at most."""
+    if (
+        not isinstance(wanted, list | tuple)
+        or len(wanted) > len(STYLE_LAYERS)
+        or any(
+            not isinstance(a, torch.Tensor) or a.dim() != 2 or len(a) != len(a.T) for a in wanted
+        )
+    ):
         raise ValueError(
             "A style is a list of Gram matrices, one a layer. Make it from a painting:"
             " style.style_of(net, painting)."
@@ -195,15 +209,17 @@ def descend(
     Returns (1, 3, H, W) in [0, 1].
     """
     validate_images(init)
+    validate_count(max_evals=max_evals)
     shape = init.shape
 
     def picture(pixels):
         return torch.from_numpy(pixels.astype(np.float32)).view(shape).to(init.device)
 
+    @with_gradients
     def loss_and_gradient(pixels):
         x = picture(pixels).contiguous(memory_format=torch.channels_last).requires_grad_(True)
-        value = loss(x)
-        gradient = torch.autograd.grad(value, x)[0]
+        value = asked(loss, x)
+        gradient = gradient_of(value, x)
         return value.item(), gradient.contiguous().flatten().double().cpu().numpy()
 
     pixels = init.detach().double().contiguous().flatten().cpu().numpy()
@@ -291,7 +307,12 @@ def coarse_to_fine(
     sides: the longer side of each size, in pixels, the last that of the result.
     max_evals: at each size.
     options: as in `paint`.
+    Raises ValueError for what is no picture in colour, for no sides, and what `paint` refuses.
     """
+    validate_picture(photo)
+    validate_picture(painting, what="painting")
+    if len(sides) == 0:
+        raise ValueError("No size is given: sides wants one or more, such as (128, 256).")
     x = photo
     for side in sides:
         small = data.scaled(photo, side=side)
@@ -323,7 +344,8 @@ def recolour(painting: torch.Tensor, photo: torch.Tensor) -> torch.Tensor:
 
     def spread(image):
         pixels = image[0].flatten(1).double()
-        covariance = pixels.cov() + 1e-6 * torch.eye(3).to(pixels)
+        covariance = pixels.cov() if pixels.shape[1] > 1 else 0  # one pixel does not vary
+        covariance = covariance + 1e-6 * torch.eye(3).to(pixels)
         return pixels.mean(1, keepdim=True), torch.linalg.cholesky(covariance)
 
     mean, root = spread(painting)

@@ -8,8 +8,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from trickkit.common import progress_bar
-from trickkit.contract import Network, validate_images
+from trickkit.common import progress_bar, validate_count, validate_number, validate_positive
+from trickkit.contract import (
+    Network,
+    logits_of,
+    seeded,
+    validate_images,
+    validated_labels,
+    with_gradients,
+)
 
 # (model, images, labels) -> a number to lower
 Loss = Callable[[nn.Module, torch.Tensor, torch.Tensor], torch.Tensor]
@@ -35,7 +42,8 @@ def mean_cross_entropy(
     model: nn.Module, images: torch.Tensor, labels: torch.Tensor
 ) -> torch.Tensor:
     """The mean cross-entropy J of a batch: what `train` lowers unless told otherwise."""
-    return nn.functional.cross_entropy(model(images), labels)
+    logits = logits_of(model, images)
+    return nn.functional.cross_entropy(logits, validated_labels(labels, images, logits.shape[1]))
 
 
 def cosine_decay(done: float) -> float:
@@ -46,6 +54,7 @@ def cosine_decay(done: float) -> float:
     return (1 + math.cos(math.pi * done)) / 2
 
 
+@with_gradients
 def train(
     model: Network,
     images: torch.Tensor,
@@ -77,9 +86,25 @@ def train(
     augment: what a batch of images becomes before the model sees it; None for images as they are.
     schedule: share of the training that is done -> share of lr, such as `cosine_decay`; None keeps
         lr as it is.
-    Raises ValueError for pixels outside [0, 1].
+    Raises ValueError for pixels outside [0, 1], labels that are not one an image, settings that
+        make no sense, and a model whose weights are all frozen.
     """
     validate_images(images)
+    validate_count(batch_size=batch_size)
+    validate_count(epochs=epochs, at_least=0)
+    validate_positive(lr=lr)
+    validate_number(weight_decay=weight_decay, at_least=0)
+    labels = torch.as_tensor(labels, device=images.device)
+    if labels.shape[:1] != images.shape[:1]:
+        raise ValueError(
+            f"One label an image is wanted, shape ({len(images)},); the labels' shape is"
+            f" {tuple(labels.shape)}."
+        )
+    if not any(p.requires_grad for p in model.parameters()):
+        raise ValueError(
+            "The model has no weight that may change. model.requires_grad_(True) thaws a frozen"
+            " one."
+        )
     weights = [p for p in model.parameters() if p.dim() > 1]
     biases = [p for p in model.parameters() if p.dim() <= 1]
     groups: list[dict[str, Any]] = [
@@ -87,12 +112,12 @@ def train(
         {"params": biases},
     ]
     optimizer = torch.optim.Adam(groups, lr=lr)
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
     steps = epochs * math.ceil(len(images) / batch_size)
     step = 0
     model.train()
     for _ in progress_bar(range(epochs), "training"):
-        for rows in torch.randperm(len(images), generator=generator).split(batch_size):
+        for rows in torch.randperm(len(images), generator=generator).split(int(batch_size)):
             step += 1
             rows = rows.to(images.device)
             x = images[rows]
