@@ -171,7 +171,7 @@ WRONG = [
     (
         check.unavoidable_errors,
         lambda met, y: rules.unavoidable_errors(met[:1], y),
-        "Are your groups the rows alike in all of met",
+        "your groups are too large",
     ),
     (
         check.unavoidable_errors,
@@ -181,7 +181,7 @@ WRONG = [
     (
         check.unavoidable_errors,
         lambda met, y: y == 1,
-        "you mark the commoner label|cannot be avoided",
+        "you mark label 1 in every group",
     ),
     (
         check.unavoidable_errors,

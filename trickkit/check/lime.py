@@ -29,15 +29,19 @@ def nearness(yours):
     share = rng.uniform(0.3, 0.9)
     width = rng.uniform(0.2, 0.45)
     z = (rng.random((30, d)) < share).astype(float)
-    z[0] = 1
-    z[1:, 0] = np.maximum(z[1:, 0], ~z[1:].any(1))  # a row without ones has no angle
+    z[:, 0] = np.maximum(z[:, 0], ~z.any(1))  # a row without ones has no angle
+    z[0] = np.arange(d) == 0  # far from the case, all ones, which may stand anywhere below
+    z[rng.integers(1, 30)] = 1
     right = lime.nearness(z, width=width)
-    found = called(yours, z, width, like=right, keeps={"z": z})
-    close = partial(np.allclose, atol=1e-6)
+    found = called(yours, z, width, like=right)
+    close = partial(np.allclose, atol=1e-5)
     if close(found, right):
         return None
     cosine = lime.cosine(z)
+    from_first = 1 - z @ z[0] / np.linalg.norm(z, axis=1) / np.linalg.norm(z[0])
     mistakes = {
+        "you take the first row for the case. The case is the row of all ones, whether it is in z"
+        " or not.": np.exp(-(from_first**2) / width**2),
         "the case itself, all ones, counts least. You took the cosine;"
         " the distance is 1 − cosine.": np.exp(-z.mean(1) / width**2),
         "that is the distance by Pythagoras, √(number of zeros). Here the cosine distance is asked"
@@ -46,13 +50,15 @@ def nearness(yours):
             np.exp(-((1 - z.mean(1)) ** 2) / width**2)
         ),
         "the width is not squared: D² / width².": np.exp(-(cosine**2) / width),
+        "neither D nor the width is squared: D² / width².": np.exp(-cosine / width),
         "D is not squared: D² / width².": np.exp(-cosine / width**2),
         "there is a 2 or a root too many: exp(−D² / width²), as in the paper (the lime package"
         " takes its root).": np.exp(-(cosine**2) / (2 * width**2)),
     }
+    i = np.abs(found - right).argmax()
     return recognised(found, mistakes, same=close) or (
-        f"a row with {z[2].mean():.0%} ones counts {found[2]:.3f} with width {width:.2f};"
-        f" {right[2]:.3f} is right."
+        f"a row with {z[i].sum():.0f} ones of {d} counts {found[i]:.5f} with width {width:.2f};"
+        f" {right[i]:.5f} is right."
     )
 
 
@@ -75,9 +81,9 @@ def weighted_ridge(yours):
     sample_weight = rng.random(40) ** 2
     answers = 0.5 + z @ rng.normal(size=d) + 2 * z[:, 0] * z[:, 1] + rng.normal(size=40)
     right = lime.weighted_ridge(z, answers, sample_weight)
-    inputs = {"z": z, "answers": answers, "sample_weight": sample_weight}
-    found = called(yours, *inputs.values(), like=right, keeps=inputs)
-    close = partial(np.allclose, atol=1e-6)
+    found = called(yours, z, answers, sample_weight, like=right)
+    # As near as solvers come that stop when a step is small.
+    close = partial(np.allclose, rtol=1e-3, atol=1e-3 * np.abs(right).max())
     if close(found, right):
         return None
 
@@ -87,6 +93,12 @@ def weighted_ridge(yours):
     def solved(sample_weight, penalties=punished):
         weighted = (ones * sample_weight[:, None]).T
         return np.linalg.solve(weighted @ ones + np.diag(penalties), weighted @ answers)
+
+    def centred(means, y, sample_weight=sample_weight):
+        off = z - means
+        weighted = (off * sample_weight[:, None]).T
+        b = np.linalg.solve(weighted @ off + np.eye(d), weighted @ (answers - y))
+        return np.append(y - means @ b, b)
 
     scaled = (
         "you scaled sample_weight first, and beside it the penalty is another one. Take it as it"
@@ -106,6 +118,8 @@ def weighted_ridge(yours):
         " √sample_weight.)": solved(sample_weight**2),
         "each row counts √sample_weight. The root belongs into a lstsq; in Zᵀ C Z stands"
         " sample_weight itself.": solved(np.sqrt(sample_weight)),
+        "you took plain means away. Take the weighted ones, np.average(…, weights=sample_weight),"
+        " or the intercept is not free.": centred(z.mean(0), answers.mean()),
         scaled: [
             solved(sample_weight / sample_weight.sum()),
             solved(sample_weight / sample_weight.mean()),
@@ -144,16 +158,8 @@ def hide(yours):
     z = torch.rand(5, d) < 0.5
     z[0] = True
     z[1] = torch.arange(d) < 3
-    inputs = {"image": image, "segments": segments, "z": z, "cover": cover}
-    before = {name: values.clone() for name, values in inputs.items()}
     right = lime.hide(image, segments, z, cover)
-    found = called(yours, *inputs.values(), like=right, what="batch").to(image)
-    for name, values in inputs.items():
-        if not torch.equal(values, before[name]):
-            return (
-                f"your function changed {name} itself. Work on a copy: {name}.clone(), or"
-                " torch.where."
-            )
+    found = called(yours, image, segments, z, cover, like=right, what="batch")
     close = partial(torch.allclose, atol=1e-6)
     if close(found, right):
         return None
@@ -164,15 +170,39 @@ def hide(yours):
         "what you hide is black. It is to show the cover.": (
             lime.hide(image, segments, z, torch.zeros_like(cover))
         ),
+        "what you hide has its patch's own mean colour. It is to show the cover that is given.": (
+            lime.hide(image, segments, z, lime.mean_coloured(image, segments))
+        ),
+        "what you hide is white. It is to show the cover.": (
+            lime.hide(image, segments, z, torch.ones_like(cover))
+        ),
+        "what you hide is grey. It is to show the cover.": (
+            lime.hide(image, segments, z, torch.full_like(cover, 0.5))
+        ),
+        "what you hide has the picture's mean colour. It is to show the cover.": [
+            lime.hide(image, segments, z, mean.expand_as(cover))
+            for mean in (image.mean(), image.mean((2, 3), keepdim=True))
+        ],
+        "what you hide has one colour, the cover's mean. It is to show the cover as it is.": [
+            lime.hide(image, segments, z, mean.expand_as(cover))
+            for mean in (cover.mean(), cover.mean((2, 3), keepdim=True))
+        ],
         "all your copies are alike. Copy i follows row i of z.": found[:1].expand_as(found),
         "the image shines through. A pixel is either the image's or the cover's.": (
             lime.hide(image, segments, z, (image + cover) / 2)
         ),
     }
-    off = (found - right).abs().amax(1).gt(1e-6).float().mean()
-    return recognised(found, mistakes, same=close) or (
-        f"{off:.0%} of the pixels are wrong. A pixel's patch is segments[row, column]; z[i, patch]"
-        " says if it is kept."
+    if wrong := recognised(found, mistakes, same=close):
+        return wrong
+    off = (found - right).abs().amax(1) > 1e-6
+    i, patch = max(
+        ((i, patch) for i in range(len(z)) for patch in range(d)),
+        key=lambda place: off[place[0], segments == place[1]].float().mean(),
+    )
+    return (
+        f"{off.float().mean():.0%} of the pixels are wrong. Copy {i}, say: z[{i}, {patch}] is"
+        f" {z[i, patch].item()}, so the pixels where segments is {patch} are to show the"
+        f" {'image' if z[i, patch] else 'cover'}."
     )
 
 
@@ -194,9 +224,7 @@ def pick(yours):
         budget = 4
         weights = rng.normal(size=(9, 12)) * (rng.random((9, 12)) < 0.35) * loud
         right = lime.pick(weights, budget=budget)
-        found = called(
-            yours, weights, budget, like=right, what="choice", keeps={"weights": weights}
-        )
+        found = called(yours, weights, budget, like=right, what="choice")
         if not np.issubdtype(found.dtype, np.integer):
             return (
                 f"your choice holds numbers of type {found.dtype}. Places of cases are whole"
@@ -208,14 +236,7 @@ def pick(yours):
         if len(set(found)) < budget:
             return "your choice holds one case twice. What was seen once adds nothing."
         ways = {says: way for says, way in ways.items() if way(weights, budget) == found}
-        ours, best = (
-            [worth(weights, cases[: i + 1]) for i in range(budget)] for cases in (found, right)
-        )
-        if not np.allclose(ours, best):
-            first_wrong = first_wrong or (
-                f"your cases show features worth {ours[-1]:.2f} of importance, the first of them"
-                f" {ours[0]:.2f}; greedily it is {best[-1]:.2f}, the first {best[0]:.2f}."
-            )
+        first_wrong = first_wrong or misstep(weights, found)
     return first_wrong and next(iter(ways), first_wrong)
 
 
@@ -224,22 +245,46 @@ def importance(weights: np.ndarray) -> np.ndarray:
     return np.sqrt(np.abs(weights).sum(0))
 
 
+def misstep(weights: np.ndarray, cases: list[int]) -> str:
+    """The sentence for the first case that is not the best to take, "" if all are."""
+    left = importance(weights)
+    for i, case in enumerate(cases):
+        gain = (weights != 0) @ left
+        gain[cases[:i]] = -np.inf
+        best = int(gain.argmax())
+        if not np.isclose(gain[case], gain[best]):
+            before = f"after {', '.join(map(str, cases[:i]))}" if i else "first of all"
+            return (
+                f"{before} you take case {case}, whose open features are worth {gain[case]:.4f} of"
+                f" importance; those of case {best} are worth {gain[best]:.4f}."
+            )
+        left = left * (weights[case] == 0)
+    return ""
+
+
 def greedy(
-    weights: np.ndarray, budget: int, importance: np.ndarray, *, close: bool = True
+    weights: np.ndarray,
+    budget: int,
+    importance: np.ndarray,
+    *,
+    close: bool = True,
+    shown: np.ndarray | None = None,
 ) -> list[int]:
     """A choice by any importance of the features.
 
     weights, budget: as for `lime.pick`.
     importance: of each feature.
     close: whether a feature that was seen counts no more.
+    shown: how much a case shows of each feature, instead of whether its weight is not 0.
     """
+    shown = weights != 0 if shown is None else shown
     left = importance.copy()
     taken: list[int] = []
     for _ in range(budget):
-        gain = (weights != 0) @ left
+        gain = shown @ left
         gain[taken] = -np.inf
         taken.append(int(gain.argmax()))
-        left = left * (weights[taken[-1]] == 0) if close else left
+        left = left * (shown[taken[-1]] == 0) if close else left
     return taken
 
 
@@ -262,6 +307,25 @@ MISPICKS = {  # the sentence for a wrong way -> (weights, budget) -> its choice
     " importance.": lambda w, n: np.argsort(-np.abs(w).sum(1), kind="stable")[:n].tolist(),
     "the importance of a feature is the *root* of its summed weights, or one loud feature outweighs"
     " three.": lambda w, n: greedy(w, n, np.abs(w).sum(0)),
+    "you took the root of each weight before the sum. The importance is the root of the sum.": (
+        lambda w, n: greedy(w, n, np.sqrt(np.abs(w)).sum(0))
+    ),
+    "squares stand under your root. The importance is √Σ|weights|.": (
+        lambda w, n: greedy(w, n, np.sqrt((w**2).sum(0)))
+    ),
+    "squares are summed in your importance. It is √Σ|weights|.": (
+        lambda w, n: greedy(w, n, (w**2).sum(0))
+    ),
+    "the importance of a feature is its largest weight, to you. Sum all its |weights|, and take the"
+    " root.": lambda w, n: greedy(w, n, np.abs(w).max(0)),
+    "a feature is as important to you as many cases show it. Sum its |weights|; then the root.": (
+        lambda w, n: greedy(w, n, np.sqrt((w != 0).sum(0)))
+    ),
+    "your cases show only features with weights above 0. Those below count too: weights != 0.": (
+        lambda w, n: greedy(w, n, importance(w), shown=w > 0)
+    ),
+    "you weigh importance by the case's own weights. A case shows a feature or does not:"
+    " weights != 0.": lambda w, n: greedy(w, n, importance(w), shown=np.abs(w)),
     "weights for and against cancel in your importance. Sum their absolute values.": (
         lambda w, n: greedy(w, n, np.sqrt(np.abs(w.sum(0))))
     ),
@@ -269,11 +333,6 @@ MISPICKS = {  # the sentence for a wrong way -> (weights, budget) -> its choice
         lambda w, n: greedy(w, n, np.ones(w.shape[1]))
     ),
 }
-
-
-def worth(weights: np.ndarray, cases: list[int]) -> float:
-    """The importance of all features that the cases show."""
-    return importance(weights)[(weights[cases] != 0).any(0)].sum()
 
 
 @exercise(

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pandas as pd
+import torch
 
 from trickkit import mes
 from trickkit.check import called, exercise, fresh_rng, progress, recognised, same, written
@@ -33,14 +34,7 @@ def score(yours):
     fired[0] = True
     fired[1] = False
     right = mes.score(fired, alarms)
-    mine = called(
-        yours,
-        fired,
-        alarms,
-        like=right,
-        what="list of scores",
-        keeps={"fired": fired, "alarms": alarms},
-    )
+    mine = called(yours, fired, alarms, like=right, what="list of scores")
     if same(mine, right):
         return None
     caught = fired[:, alarms].mean(1)
@@ -71,15 +65,16 @@ def score(yours):
         ),
         "you multiply the two halves; their mean is wanted.": caught * left,
     }
+    i = np.abs(mine - right).argmax()
     return recognised(mine, mistakes) or (
-        f"a rule that catches {caught[2]:.0%} of the alarms and leaves {left[2]:.0%} of the quiet"
-        f" alone has {right[2]:.3f}; you give it {mine[2]:.3f}."
+        f"a rule that catches {caught[i]:.1%} of the alarms and leaves {left[i]:.1%} of the quiet"
+        f" alone has {right[i]:.4f}; you give it {mine[i]:.4f}."
     )
 
 
 def whole(mine: float, exact: float) -> bool:
     """Whether it is a number of draws, rounded up or down or not at all."""
-    return mine in (exact, math.ceil(exact), math.floor(exact))
+    return abs(mine - exact) < 1 + 1e-6 * abs(exact)
 
 
 @exercise(
@@ -92,8 +87,8 @@ def whole(mine: float, exact: float) -> bool:
 def draws_needed(yours):
     """Hoeffding's n for many means at once."""
     rng = fresh_rng()
-    eps = rng.uniform(0.01, 0.2)
-    count = int(rng.integers(2, 5000))
+    eps = rng.uniform(0.01, 0.1)
+    count = int(rng.integers(10, 5000))
     delta = rng.uniform(0.01, 0.2)
     mine = float(called(yours, eps, count, delta, like=1.0, what="number of draws"))
     log = math.log(2 * count / delta)
@@ -103,7 +98,7 @@ def draws_needed(yours):
         return None
     if abs(mine - exact) < 1e-6 * exact:
         return f"{exact:.2f} draws cannot be made. Round up, to a whole number."
-    if mine in (math.floor(exact), round(exact)):
+    if mine == math.floor(exact):
         return (
             "rounded down, the last draw is missing, and with it the promise. Round up: math.ceil."
         )
@@ -126,10 +121,22 @@ def draws_needed(yours):
             count * math.log(2 / delta) / twice,
         ],
         "the sign is turned: −2nε² = ln(δ / (2·count)), and that logarithm is below 0.": -exact,
-        "exp is undone by the natural logarithm, math.log, not log10.": (
-            math.log10(2 * count / delta) / twice
+        "exp is undone by the natural logarithm, math.log, not log10 or log2.": [
+            log / math.log(base) / twice for base in (10, 2)
+        ],
+        "delta is the chance of failure. You put in that of success, 1 − δ.": (
+            math.log(2 * count / (1 - delta)) / twice
         ),
+        "half as many as are needed: 2ε² is twice the square of ε, not the square of 2ε.": (
+            log / twice / 2
+        ),
+        "four times too many: 2ε² stands below, and you divide by ε²/2.": log / eps**2 * 2,
     }
+    if abs(mine - exact) < 2:
+        return (
+            f"the exact number is {exact:.2f}, and you say {mine:.2f}. The next whole number is"
+            " wanted: math.ceil."
+        )
     return recognised(mine, mistakes, same=whole) or (
         f"for ε = {eps:.3f}, {count} rules and δ = {delta:.3f}, {math.ceil(exact):,} are wanted;"
         f" you say {mine:,.0f}."
@@ -156,21 +163,23 @@ WORDS = {"debt": {"high", "low"}, "income": {"high", "low"}, "shoes": {"red", "b
 )
 def red_shoes(yours):
     """A world in which the shoes explain a box that never looks at them."""
-    rows = written(yours(2000, fresh_rng()))
+    n = int(torch.randint(1500, 2500, ()))
+    seed = int(torch.randint(2**31, ()))
+    rows, again = (written(yours(n, np.random.default_rng(seed))) for _ in range(2))
     if not isinstance(rows, pd.DataFrame):
         what = (
             f"has shape {tuple(rows.shape)}"
             if hasattr(rows, "shape")
             else f"is a {type(rows).__name__}"
         )
-        return f"your result {what}; a DataFrame of 2000 rows is wanted."
+        return f"your result {what}; a DataFrame of {n} rows is wanted."
     if set(rows.columns) != set(WORDS):
         return (
             f"your columns are {', '.join(map(str, rows.columns))}; debt, income and shoes are"
             " wanted."
         )
-    if len(rows) != 2000:
-        return f"n was 2000, and {len(rows)} rows came."
+    if len(rows) != n:
+        return f"n was {n}, and {len(rows)} rows came."
     for name, words in WORDS.items():
         if extra := set(rows[name]) - words:
             return (
@@ -202,4 +211,11 @@ def red_shoes(yours):
             f'"{other}" scores {best:.2f}, as good as the shoes. In your world it decides alone;'
             " let customers vary, so that the box needs both columns."
         )
+    if not np.array_equal(rows, again):
+        return (
+            "asked twice with the same rng, you drew other customers. Toss with rng alone, so that"
+            " whoever hands it over can repeat it."
+        )
+    if np.array_equal(rows, yours(n, np.random.default_rng(seed + 1))):
+        return "your customers are the same whatever rng is. Draw them with it: rng.choice(…, n)."
     return None

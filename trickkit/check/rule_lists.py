@@ -8,17 +8,7 @@ import math
 import numpy as np
 
 from trickkit import rules
-from trickkit.check import (
-    as_array,
-    called,
-    exercise,
-    fresh_rng,
-    progress,
-    recognised,
-    same,
-    shaped,
-    unchanged,
-)
+from trickkit.check import Marks, called, exercise, fresh_rng, progress, recognised, same
 
 __all__ = ["evidence", "first_that_holds", "progress", "r_hat", "unavoidable_errors"]
 LESSON = "18 rule_lists"
@@ -33,11 +23,13 @@ LESSON = "18 rule_lists"
 )
 def first_that_holds(yours):
     """The number of the first rule that holds for each row."""
-    for count, n_rows in ((4, 60), (6, 60), (1, 30)):
+    for count, n_rows in ((4, 60), (6, 50), (1, 30)):
         rng = fresh_rng()
-        met = [rng.random(n_rows) < 0.35 for _ in range(count)]
+        met = list(rng.random((count, n_rows)) < 0.35)
+        for rule in met:  # one row meets all rules, one meets none
+            rule[:2] = True, False
         right = rules.first_that_holds(met, n_rows)
-        mine = called(yours, met, n_rows, like=right, what="list of places", keeps={"met": met})
+        mine = called(yours, met, n_rows, like=right, what="list of places")
         if same(mine, right):
             continue
         every = np.array(met)
@@ -53,10 +45,19 @@ def first_that_holds(yours):
             "a row that meets no rule gets the last rule's number; it belongs to the line after,"
             f" number {count}.": np.minimum(right, count - 1),
             "you count how many rules hold; wanted is which is the first.": every.sum(0),
+            "you say whether any rule holds; wanted is which is the first.": every.any(0),
+            "you give the first rule that does not hold.": [
+                every.argmin(0),
+                np.where(every.all(0), count, every.argmin(0)),
+            ],
+            "a row that meets no rule gets the number of rows; it belongs to the last line, number"
+            f" {count}.": np.where(right == count, n_rows, right),
         }
+        i = int(np.flatnonzero(mine != right)[0])
         return recognised(mine, mistakes) or (
             f"{(mine != right).sum()} of {n_rows} rows get another line than the first rule that"
-            " holds for them."
+            f" holds for them. Row {i}, say: of the rules {np.flatnonzero(every[:, i]).tolist()}"
+            f" hold, so it is {right[i]}, and you say {mine[i]:g}."
         )
     return None
 
@@ -73,42 +74,38 @@ def evidence(yours):
     """The log probability of labels whose chances nobody knows."""
     rng = fresh_rng()
     drawn = [tuple(rng.integers(1, 40, 2).tolist()) for _ in range(8)]
-    for counts in ((1, 1), (0, 0), *drawn, (3, 0), (900, 1100), (2, 5, 3)):
-        n = sum(counts)
-        k = len(counts)
+    for counts in ((7, 2), (3, 0), (0, 0), (1, 1), *drawn, (900, 1100), (2, 6, 3)):
         right = rules.evidence(counts)
+        outgrown = (
+            f"for {counts} your result is not finite, or no number at all. Factorials outgrow a"
+            " float at 171!, and their quotients shrink to 0. Add logarithms: math.lgamma."
+        )
         try:
-            mine = yours(counts)
+            mine = float(
+                called(yours, counts, like=right, what=f"result for {counts}", not_finite=outgrown)
+            )
         except (OverflowError, ValueError) as error:
-            if n > 100:
+            if sum(counts) > 100:
                 return (
                     f"for {counts} it stopped with {type(error).__name__}: {error}. Factorials"
                     " outgrow a float at 171!, and their quotients shrink to 0. Add logarithms:"
                     " math.lgamma."
                 )
             raise
-        if isinstance(mine, float | np.floating) and not math.isfinite(mine):
-            return (
-                f"for {counts} your result is {mine}. Factorials outgrow a float at 171!; add"
-                " logarithms: math.lgamma."
-            )
-        if wrong := shaped(mine, right, what=f"result for {counts}"):
-            return wrong
-        mine = float(mine)
         if close(mine, right):
             continue
         return recognised(mine, evidence_mistakes(counts, right), same=close) or (
-            f"for {k} classes of {counts} it is {right:.4f}, and yours is {mine:.4f}."
+            f"for {len(counts)} classes of {counts} it is {right:.5f}, and yours is {mine:.5f}."
         )
     return None
 
 
 def close(mine: float, right: float) -> bool:
-    """Equal but for rounding, near 0 too."""
-    return abs(mine - right) < 1e-6 * max(1, abs(right))
+    """Equal but for rounding, near 0 too, and also where float32 adds up large logarithms."""
+    return abs(mine - right) < 1e-5 * max(1, abs(right))
 
 
-def evidence_mistakes(counts: tuple[int, ...], right: float) -> dict[str, float]:
+def evidence_mistakes(counts: tuple[int, ...], right: float) -> Marks:
     """The sentences for what a wrong log probability may equal."""
     n = sum(counts)
     k = len(counts)
@@ -120,6 +117,21 @@ def evidence_mistakes(counts: tuple[int, ...], right: float) -> dict[str, float]
         "the sign is turned: probabilities are below 1, so their logarithms are below 0.": -right,
         "you multiply by the number of orders in which such labels can come. These labels came in"
         " one.": right + math.lgamma(n + 1) - factorials,
+        "the logarithm is to the base e: math.log, not log10 or log2.": [
+            right / math.log(base) for base in (10, 2)
+        ],
+        "that is one label's chance, the next one's. All labels of the line are wanted together.": [
+            math.log((c + 1) / (n + k)) for c in counts
+        ],
+        "you added log K. In front of the product stands (K − 1)!, which is 1 for two classes.": (
+            right + math.log(k)
+        ),
+        "this multiplies the chances (n + 1) / (sum + K), as if one chance were known. The mean"
+        " over all chances is wanted.": sum(c * math.log((c + 1) / (n + k)) for c in counts),
+        "the last factorial is left out: divide by (yes + no + 1)!.": factorials,
+        "the last factorial is one too large: with two classes it is (yes + no + 1)!.": (
+            right - math.log(n + k)
+        ),
         "this takes the best chance, as if it were known. It is not: the mean over all chances is"
         " wanted.": sum(c * math.log(c / n) for c in counts if c),
         "log (K − 1)! is missing. With two classes it is 0, and nobody sees;"
@@ -143,54 +155,101 @@ def evidence_mistakes(counts: tuple[int, ...], right: float) -> dict[str, float]
 )
 def r_hat(yours):
     """How far chains are from having mixed."""
-    for apart, drift in ((3, 0), (0, 6), (1, 0), (1, 1), (0, 0)):
+    for apart, drift, walks, steps in ((3, 4, 3, 40), (3, 4, 4, 26), (0, 0, 5, 30)):
         rng = fresh_rng()
         chains = (
-            rng.normal(size=(3, 40))
-            + apart * rng.normal(size=(3, 1))
-            + drift * np.linspace(0, 1, 40)
+            rng.normal(size=(walks, steps))
+            + apart * np.linspace(-1, 1, walks)[:, None]
+            + drift * np.linspace(0, 1, steps)
         )
         right = rules.r_hat(chains)
-        mine = called(yours, chains, like=right, keeps={"chains": chains})
-        if abs(mine - right) < 1e-6:
+        mine = called(yours, chains, like=right)
+        if same(mine, right):
             continue
         return recognised(mine, r_hat_mistakes(chains, right)) or (
-            f"of three chains {apart} apart that drift by {drift} it is {right:.3f}; yours is"
-            f" {float(mine):.3f}."
+            f"of {walks} chains that lie {apart} apart and drift by {drift} it is {right:.5f};"
+            f" yours is {float(mine):.5f}."
         )
     return None
 
 
-def r_hat_mistakes(chains: np.ndarray, right: float) -> dict[str, float]:
-    """The sentences for what a wrong R-hat of three chains of 40 may equal."""
-    halves = chains.reshape(6, 20)
+def r_hat_mistakes(chains: np.ndarray, right: float) -> Marks:
+    """The sentences for what a wrong R-hat may equal."""
+    n = chains.shape[1] // 2
+    halves = chains.reshape(-1, n)
+    even = np.concatenate([chains[:, ::2], chains[:, 1::2]])
+    first = chains[:, :n]
+    stays = (n - 1) / n
     means = halves.mean(1)
     within = halves.var(1, ddof=1).mean()
     whole = chains.mean(1).var(ddof=1) / chains.var(1, ddof=1).mean()
     return {
         "the root is missing.": right**2,
         "this compares whole chains. One that drifts goes unseen so: split each in two.": (
-            np.sqrt(39 / 40 + whole)
+            np.sqrt((2 * n - 1) / (2 * n) + whole)
         ),
         "np.var divides by n; here divide by n − 1: ddof=1.": (
-            np.sqrt(19 / 20 + means.var() / halves.var(1).mean())
+            np.sqrt(stays + means.var() / halves.var(1).mean())
         ),
         "the variance of the means is divided by their number; one less is wanted: ddof=1.": (
-            np.sqrt(19 / 20 + means.var() / within)
+            np.sqrt(stays + means.var() / within)
         ),
         "the variances within are divided by n; n − 1 is wanted: ddof=1.": (
-            np.sqrt(19 / 20 + means.var(ddof=1) / halves.var(1).mean())
+            np.sqrt(stays + means.var(ddof=1) / halves.var(1).mean())
         ),
         "half is one factor too many: between, which is half times the variance of the means, is"
-        " divided by within and by half.": np.sqrt(19 / 20 + 20 * means.var(ddof=1) / within),
-        "n is the length of a half, 20 here, and you take that of a whole chain.": (
-            np.sqrt(39 / 40 + means.var(ddof=1) / within)
+        " divided by within and by half.": np.sqrt(stays + n * means.var(ddof=1) / within),
+        f"n is the length of a half, {n} here, and you take that of a whole chain.": (
+            np.sqrt((2 * n - 1) / (2 * n) + means.var(ddof=1) / within)
         ),
-        "you multiply by W; divide by it.": np.sqrt(19 / 20 + means.var(ddof=1) * within),
+        "you split by even and odd steps. Then halves drift alike, and nobody sees: split in the"
+        " middle.": np.sqrt(stays + even.mean(1).var(ddof=1) / even.var(1, ddof=1).mean()),
+        "only one half of each chain is left. Take both.": [
+            np.sqrt(stays + h.mean(1).var(ddof=1) / h.var(1, ddof=1).mean())
+            for h in (first, chains[:, n:])
+        ],
+        "W is the mean of the variances, not their sum.": np.sqrt(
+            stays + means.var(ddof=1) / within / len(halves)
+        ),
+        "you multiply by W; divide by it.": np.sqrt(stays + means.var(ddof=1) * within),
         "(half − 1) / half is missing: mixed chains are to give 1, not 0.": (
             np.sqrt(means.var(ddof=1) / within)
         ),
     }
+
+
+def people(sizes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """What 40 rows meet, and their labels; of rows that meet the same there are as many as given.
+
+    One label is the rarer in one such group, the other in the next, and so also where no more than
+    a single antecedent is looked at. With two groups, the first is a tie.
+    """
+    rng = fresh_rng()
+    groups = np.split(rng.permutation(40), np.cumsum(sizes)[:-1])
+    y = np.zeros(40, dtype=int)
+    for i, rows in enumerate(groups):
+        fewest = len(rows) // (2 if len(sizes) == 2 and i == 0 else 4)
+        y[rows[: fewest if i % 2 else len(rows) - fewest]] = 1
+    antecedents = len(sizes).bit_length() - 1
+    met = np.zeros((antecedents, 40), dtype=bool)
+    while True:
+        for rows, pattern in zip(groups, rng.permutation(2**antecedents), strict=True):
+            met[:, rows] = (pattern >> np.arange(antecedents) & 1)[:, None]
+        if antecedents == 1 or all((y[m].mean() > 0.5) != (y[~m].mean() > 0.5) for m in met):
+            return met, y
+
+
+def alike(met: np.ndarray) -> list[np.ndarray]:
+    """The places of rows that meet the same, a group each."""
+    return [np.flatnonzero((met.T == seen).all(1)) for seen in np.unique(met.T, axis=0)]
+
+
+def rarer(groups: list[np.ndarray], y: np.ndarray) -> np.ndarray:
+    """Which rows have the rarer label of their group; in a tie label 1."""
+    marks = np.zeros(len(y), dtype=bool)
+    for rows in groups:
+        marks[rows] = y[rows] == (y[rows].mean() <= 0.5)
+    return marks
 
 
 @exercise(
@@ -203,62 +262,67 @@ def r_hat_mistakes(chains: np.ndarray, right: float) -> dict[str, float]:
 )
 def unavoidable_errors(yours):
     """The rows that any list must get wrong."""
-    for count in (1, 2, 2, 3, 3, 3):
-        rng = fresh_rng()
-        met = rng.random((count, 40)) < 0.5 if count > 1 else rng.permutation(40)[None] < 20
-        groups = [np.flatnonzero((met.T == group).all(1)) for group in np.unique(met.T, axis=0)]
-        y = np.zeros(40, dtype=int)
-        for rows in groups:
-            y[rows] = rng.random(len(rows)) < rng.choice([0.25, 0.75])
-        if count == 1:
-            y[groups[0]] = np.arange(20) % 2  # a tie
-        before = met.copy(), y.copy()
-        mine = as_array(yours(met, y))
-        if isinstance(mine, int | np.integer):
-            return f"you return a number, {mine}; wanted is which rows: an array of 40 booleans."
-        wrong = shaped(mine, y, what="list of rows") or unchanged(
-            met=(met, before[0]), y=(y, before[1])
-        )
-        if wrong:
-            return wrong
-        marks = np.asarray(mine)
+    for sizes in ((20, 20), (13, 12, 9, 6), (9, 7, 6, 5, 5, 4, 3, 1)):
+        met, y = people(sizes)
+        known: Marks = {
+            "you return a number; wanted is which rows: an array of 40 booleans.": [int, ()]
+        }
+        marks = called(yours, met, y, like=y, what="list of rows", known=known)
         if not np.isin(marks, (0, 1)).all():
             return (
                 f"your list of rows holds {marks.max()}; each row is marked, True, or not, False."
             )
-        if wrong := marked_wrongly(marks.astype(bool), y, groups):
+        if wrong := marked_wrongly(marks.astype(bool), met, y):
             return wrong
     return None
 
 
-def marked_wrongly(mine: np.ndarray, y: np.ndarray, groups: list[np.ndarray]) -> str | None:
+def marked_wrongly(mine: np.ndarray, met: np.ndarray, y: np.ndarray) -> str | None:
     """The sentence for marks that are not on the rarer label of each group of rows, else None."""
-    ones = [int(y[rows].sum()) for rows in groups]
-    mixed = [rows for rows, n in zip(groups, ones, strict=True) if 0 < n < len(rows)]
-    if mixed and all(mine[rows].all() for rows in mixed):
-        return (
-            "you mark all rows of a mixed group. A list can get the commoner label right; only the"
-            " rarer is wrong."
-        )
-    uneven = [rows for rows in mixed if y[rows].mean() != 0.5]
-    if uneven and all((mine[rows] == (y[rows] == (y[rows].mean() > 0.5))).all() for rows in uneven):
+    groups = alike(met)
+    right = rarer(groups, y)
+    ties = [rows for rows in groups if y[rows].mean() == 0.5]
+    for rows in ties:  # either label will do
+        right[rows] ^= (mine[rows] == ~right[rows]).all()
+    if (mine == right).all():
+        return None
+    mixed = np.concatenate([rows for rows in groups if 0 < y[rows].mean() < 1])
+    uneven = np.setdiff1d(mixed, np.concatenate([*ties, []]).astype(int))
+    coarser = [met[[i]] for i in range(len(met))] + [np.delete(met, i, 0) for i in range(len(met))]
+    mistakes: Marks = {
+        "you mark all rows of a mixed group. A list can get the commoner label right; only the"
+        " rarer is wrong.": np.isin(np.arange(len(y)), mixed),
+        "your groups are too large: rows are alike where they meet the same antecedents, all of"
+        " met.": [rarer(alike(m), y) for m in (*coarser, met.sum(0)[None]) if len(m)],
+        "you mark label 1 in every group. Which label is the rarer differs from group to group.": (
+            y == 1
+        ),
+        "you mark label 0 in every group. Which label is the rarer differs from group to group.": (
+            y == 0
+        ),
+    }
+    if (mine[uneven] == ~right[uneven]).all():
         return (
             "you mark the commoner label of each group. A list will choose that one, and get the"
             " rarer wrong."
         )
-    for rows, n in zip(groups, ones, strict=True):
-        marked = y[rows[mine[rows]]]
-        fewest = min(n, len(rows) - n)
-        if 2 * n == len(rows) and len(marked) in (0, len(rows)):
-            return (
-                f"a group of rows alike has {n} of label 0 and {n} of label 1, and you mark"
-                f" {len(marked)}. In a tie too any one answer is wrong for half: mark one label,"
-                " either."
-            )
-        if len(marked) != fewest or len(set(marked.tolist())) > 1:
-            return (
-                f"a group of rows alike has {len(rows) - n} of label 0 and {n} of label 1, and you"
-                f" mark {len(marked)}; {fewest} of the rarer label cannot be avoided. Are your"
-                " groups the rows alike in all of met?"
-            )
-    return None
+    if wrong := recognised(mine, mistakes, same=np.array_equal):
+        return wrong
+    rows = max(groups, key=lambda rows: (mine[rows] != right[rows]).sum())
+    zeros, ones = (int((y[rows] == label).sum()) for label in (0, 1))
+    count = int(mine[rows].sum())
+    group = f"a group of rows alike has {zeros} of label 0 and {ones} of label 1, and you mark"
+    if zeros == ones and count in (0, len(rows)):
+        return (
+            f"{group} {count}. In a tie too any one answer is wrong for half: mark one label,"
+            " either."
+        )
+    if len(set(y[rows[mine[rows]]])) > 1:
+        return (
+            f"{group} some of both. A list gives the whole group one answer: mark the rows of one"
+            " label."
+        )
+    return (
+        f"{group} {count}; {min(zeros, ones)} of the rarer label cannot be avoided. Are your groups"
+        " the rows alike in all of met?"
+    )
