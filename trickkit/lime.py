@@ -13,8 +13,10 @@ story. Below that, what choosing among explanations needs (`pick`), and two ways
 
 import math
 import re
-from collections.abc import Callable, Sequence
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,8 +24,15 @@ import torch
 from scipy.stats import qmc
 from sklearn.ensemble import RandomForestClassifier
 
-from trickkit.common import top_by_magnitude
-from trickkit.contract import Model, validate_eval, validate_images, validated_labels
+from trickkit.common import top_by_magnitude, validate_count, whole_number
+from trickkit.contract import (
+    Model,
+    described,
+    logits_of,
+    validate_eval,
+    validate_images,
+    validated_labels,
+)
 from trickkit.rules import conditions
 
 FIRST_SAMPLES = 512  # answers to begin with; a power of two, since `sobol` is evenest there
@@ -33,6 +42,16 @@ SLIGHT = 0.05  # of the largest weight: which of such are in the top does not ma
 BATCH = 8  # pictures at a time: what one core keeps near; more go slower there
 COSINE_WIDTH = 1 / math.sqrt(8)  # the lime package's, written for exp(-D²/width²)
 Z_95 = 1.96  # standard errors in half of a 95 % interval
+SLACK = 1e-2  # by which probabilities may miss 1: floats of 16 bits, or two digits
+MAX_DIMENSIONS = qmc.Sobol.MAXDIM
+# Han, Japanese, Thai, Lao, Myanmar and Khmer leave no space between words
+UNSPACED = (
+    "\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+    "\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f"
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
+)
+PICTURED = "\u2600-\u27bf\u2b50-\u2b55\U0001f000-\U0001faff"  # emoji
+JOINERS = "\u200c\u200d"
 
 TablePredictor = Callable[[pd.DataFrame], np.ndarray]
 TextPredictor = Callable[[list[str]], np.ndarray]
@@ -156,6 +175,18 @@ def weighted_ridge(
     return np.append(level - middle @ b, b)
 
 
+def sample_weights(
+    z: np.ndarray, *, width: float, distance: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """How much each row counts: its `nearness`, or 1 where there is one feature only. Rows either
+    keep that or do not, and none is nearer than another; by cosine the latter would count nothing.
+
+    z, width, distance: as for `nearness`.
+    Returns (n,).
+    """
+    return nearness(z, width=width, distance=distance) if z.shape[1] > 1 else np.ones(len(z))
+
+
 def weight_intervals(
     z: np.ndarray,
     answers: np.ndarray,
@@ -192,7 +223,15 @@ def sobol(n: int, dimensions: int, *, seed: int) -> np.ndarray:
     Owen 1998.
 
     Another seed gives other points, and each on its own is uniform.
+
+    Raises ValueError for fewer than 1 of either, and for more dimensions than 21,201.
     """
+    validate_count(n=n, dimensions=dimensions)
+    if dimensions > MAX_DIMENSIONS:
+        raise ValueError(
+            f"{dimensions:,} features are too many, for even points have {MAX_DIMENSIONS:,}"
+            " coordinates at most. Explain a part of the text, or fewer columns."
+        )
     return qmc.Sobol(dimensions, rng=seed).random_base2(max(math.ceil(math.log2(n)), 0))[:n]
 
 
@@ -218,7 +257,7 @@ def explain(
 
     ask: points of the unit cube (n, dimensions) -> which features they keep (n, d), and what the
         black box answers (n,).
-    names: of the d features.
+    names: of the d features, no two alike.
     answer: what the black box says to the case itself.
     dimensions: of the unit cube.
     distance, width: for `nearness`.
@@ -228,13 +267,16 @@ def explain(
     seed: for the points.
     max_samples: the most to ask for where samples is None.
     draw: what gives the points, called as `sobol` is.
-    Raises ValueError for fewer samples than 2.
+    Raises ValueError for fewer samples than 2, and for two names that are alike.
     """
-    if samples is not None and samples < 2:
+    if samples is not None and (whole_number(samples) or 0) < 2:
         raise ValueError(
-            f"samples is {samples}; 2 or more are wanted, or None to go on until the top weights"
+            f"samples is {samples!r}; 2 or more are wanted, or None to go on until the top weights"
             " stand."
         )
+    if len(set(names)) < len(names):
+        twice = next(name for i, name in enumerate(names) if name in names[:i])
+        raise ValueError(f"Two features are called {twice!r}. Names of their own are wanted.")
     points = draw(samples or max_samples, dimensions, seed=seed)
     z, answers = ask(points[: samples or FIRST_SAMPLES])
     explained = explanation(z, answers, names, answer=answer, distance=distance, width=width)
@@ -262,7 +304,7 @@ def explanation(
     names, answer, distance, width: as given to `explain`.
     """
     z = z.astype(float)
-    sample_weight = nearness(z, width=width, distance=distance)
+    sample_weight = sample_weights(z, width=width, distance=distance)
     b = weighted_ridge(z, answers, sample_weight)
     residual = np.average((answers - b[0] - z @ b[1:]) ** 2, weights=sample_weight)
     level = np.average(answers, weights=sample_weight)
@@ -288,41 +330,75 @@ def explanation(
     )
 
 
-def class_probabilities(answers: np.ndarray, *, asked: int, target: int) -> np.ndarray:
+def asked_about(
+    predict_proba: Callable[..., np.ndarray], rows: Any, *, target: int = 1
+) -> np.ndarray:
+    """What a black box says of one class: (n,), as `class_probabilities` takes it.
+
+    predict_proba: the black box. It gets a copy, since it may work in place.
+    rows: what it is asked about, n of them, in whatever it can read.
+    target: the class.
+    Raises ValueError for what is no function.
+    """
+    if not callable(predict_proba):
+        raise ValueError(
+            "A black box is a function, such as model.predict_proba; a"
+            f" {type(predict_proba).__name__} came."
+        )
+    n = rows.shape[0] if hasattr(rows, "shape") else len(rows)
+    return class_probabilities(predict_proba(rows.copy()), asked=n, target=target)
+
+
+def class_probabilities(answers: object, *, asked: int, target: int) -> np.ndarray:
     """The probabilities of one class, (n,), once a black box's answers are seen to be
     probabilities.
 
-    answers: what it returned; (n, K) is wanted.
+    answers: what it returned; (n, K) is wanted, K at least 2.
     asked: n, the number of rows it was asked about.
     target: the class.
     Raises ValueError for anything else, with what to do.
     """
-    answers = np.asarray(answers, dtype=float)
-    if answers.ndim == 1:
+    if isinstance(answers, torch.Tensor):
+        answers = answers.detach().cpu().double()
+    try:
+        said = np.array(answers, dtype=float)  # a copy, for the box may use its own again
+    except (TypeError, ValueError) as error:
         raise ValueError(
-            f"The black box answered with shape {answers.shape}, one number a row, such as labels."
+            f"The black box answered with a {type(answers).__name__} that is no array of numbers."
             " Probabilities (rows, classes) are wanted: give predict_proba, not predict."
-        )
-    if answers.ndim != 2 or len(answers) != asked:
+        ) from error
+    if said.ndim == 1:
         raise ValueError(
-            f"The black box was asked about {asked} rows and answered with shape {answers.shape};"
+            f"The black box answered with shape {said.shape}, one number a row, such as labels."
+            " Probabilities (rows, classes) are wanted: give predict_proba, not predict. If one"
+            " column came, of probabilities p, hand over np.column_stack([1 - p, p])."
+        )
+    if said.ndim != 2 or len(said) != asked or not said.shape[1]:
+        raise ValueError(
+            f"The black box was asked about {asked} rows and answered with shape {said.shape};"
             f" ({asked}, classes) is wanted."
         )
-    if not np.isfinite(answers).all():
+    if said.shape[1] == 1:
+        raise ValueError(
+            "One column came, so the black box's classes are 0 to 0, and two or more are wanted. If"
+            " it holds probabilities p, hand over np.column_stack([1 - p, p])."
+        )
+    if not np.isfinite(said).all():
         raise ValueError(
             "The black box answered with numbers that are not finite, in"
-            f" {(~np.isfinite(answers)).any(1).sum()} of {asked} rows. Probabilities are wanted."
+            f" {(~np.isfinite(said)).any(1).sum()} of {asked} rows. Probabilities are wanted."
         )
-    if (answers < -1e-6).any() or (np.abs(answers.sum(1) - 1) > 1e-3).any():
+    if (said < -1e-6).any() or (np.abs(said.sum(1) - 1) > SLACK).any():
         raise ValueError(
-            f"The black box's rows are no probabilities: they sum to {answers.sum(1).min():.3g} to"
-            f" {answers.sum(1).max():.3g}, and 1 is wanted. Scores want a softmax first."
+            f"The black box's rows are no probabilities: they sum to {said.sum(1).min():.3g} to"
+            f" {said.sum(1).max():.3g}, and 1 is wanted. Scores want a softmax first."
         )
-    if not 0 <= target < answers.shape[1]:
+    place = whole_number(target)
+    if place is None or not 0 <= place < said.shape[1]:
         raise ValueError(
-            f"target is {target}; the black box's classes are 0 to {answers.shape[1] - 1}."
+            f"target is {target!r}; the black box's classes are 0 to {said.shape[1] - 1}."
         )
-    return answers[:, target]
+    return said[:, place]
 
 
 # Tables, text, pictures.
@@ -343,7 +419,7 @@ class TableSampler:
         self.cuts = {}
         for name, column in train.items():
             number = conditions.is_number(column)
-            values = column.to_numpy() if number else column.astype(str).to_numpy()
+            values = conditions.plain(column) if number else conditions.coded_words(column)[1]
             self.columns[name] = column.array.take(np.argsort(values, kind="stable"))
             self.cuts[name] = conditions.column_conditions(column) if number else []
 
@@ -352,28 +428,31 @@ class TableSampler:
 
         points: (n, columns) in [0, 1); a point is a place in the sorted column. So every value, and
             every condition on it, comes as often as in the table.
-        Raises ValueError where points and columns differ.
+        Raises ValueError where points and columns differ, and for points outside [0, 1).
         """
-        if points.shape[1] != len(self.columns):
+        points = np.asarray(points, dtype=float)
+        if points.ndim != 2 or points.shape[1] != len(self.columns):
             raise ValueError(
                 f"A number a column is wanted: {len(self.columns)} columns, and points of shape"
                 f" {points.shape} came."
             )
-        made = zip(self.columns.items(), points.T, strict=True)
-        return pd.DataFrame(
-            {name: values.take((place * len(values)).astype(int)) for (name, values), place in made}
-        )
+        if not ((points >= 0) & (points < 1)).all():
+            raise ValueError("Points from 0 to below 1 are wanted, as sobol gives them.")
+        made = zip(self.columns.values(), points.T, strict=True)
+        rows = (values.take((place * len(values)).astype(int)) for values, place in made)
+        return conditions.framed(rows, self.seen.columns)
 
-    def features(self, row: pd.DataFrame) -> list[conditions.Condition]:
+    def features(self, row: pd.DataFrame | pd.Series | Mapping) -> list[conditions.Condition]:
         """What LIME says of a row: for each column its word, or the quarter of the table's values
         that its number lies in.
 
-        row: one row, with the table's columns.
+        row: one row, with the table's columns, as `conditions.one_row` takes it.
         """
+        row = conditions.one_row(row, self.seen)
         found = []
         for name, cuts in self.cuts.items():
-            value = row[name].iloc[0]
-            own = [condition for condition in cuts if condition.low < value <= condition.high]
+            [value] = conditions.plain(row[name]).tolist()
+            own = [condition for condition in cuts if condition.holds(row)[0]]
             found += own or [conditions.Condition(name, value=value)]
         return found
 
@@ -383,14 +462,16 @@ def resample_columns(train: pd.DataFrame, points: np.ndarray) -> pd.DataFrame:
     return TableSampler(train)(points)
 
 
-def row_features(row: pd.DataFrame, train: pd.DataFrame) -> list[conditions.Condition]:
+def row_features(
+    row: pd.DataFrame | pd.Series | Mapping, train: pd.DataFrame
+) -> list[conditions.Condition]:
     """What LIME says of a row of a table, as `TableSampler.features`."""
     return TableSampler(train).features(row)
 
 
 def explain_table(
     predict_proba: TablePredictor,
-    row: pd.DataFrame,
+    row: pd.DataFrame | pd.Series | Mapping,
     train: pd.DataFrame | TableSampler,
     *,
     target: int = 1,
@@ -407,29 +488,25 @@ def explain_table(
 
     predict_proba: a frame with the table's columns -> (rows, K) probabilities, as sklearn's
         predict_proba.
-    row: one row.
+    row: one row: a frame, a Series such as frame.iloc[0], or {column: value}.
     train: the table, or a `TableSampler` of it where many rows are explained.
     target: the class.
     samples: None asks until the top stands, see `explain`.
     seed: for the made-up rows.
     draw: what gives the points that they are made of, called as `sobol` is.
-    Raises ValueError for what `conditions.like` refuses, for more rows than one, for fewer samples
-        than 2, and for a black box that does not answer in probabilities.
+    Raises ValueError for what `conditions.one_row` refuses, for fewer samples than 2, and for a
+        black box that does not answer in probabilities.
     """
     sampler = train if isinstance(train, TableSampler) else TableSampler(train)
-    row = conditions.like(row, sampler.seen)
-    if len(row) != 1:
-        raise ValueError(
-            f"One row is explained at a time; {len(row)} came. Take one with frame.iloc[[i]]."
-        )
+    row = conditions.one_row(row, sampler.seen)
     features = sampler.features(row)
 
     def ask(points):
         frame = sampler(points)
         z = np.column_stack([condition.holds(frame) for condition in features])
-        return z, class_probabilities(predict_proba(frame), asked=len(frame), target=target)
+        return z, asked_about(predict_proba, frame, target=target)
 
-    [answer] = class_probabilities(predict_proba(row), asked=1, target=target)
+    [answer] = asked_about(predict_proba, row, target=target)
     return explain(
         ask,
         list(map(str, features)),
@@ -445,12 +522,27 @@ def explain_table(
 
 def drop_random(points: np.ndarray) -> np.ndarray:
     """Which features are kept, (n, d) of bool: as many as the first number says are taken away, at
-    least one, any as likely.
+    least one, any as likely. A feature that is alone is kept in half of the rows, or there would be
+    nothing to compare with.
 
     points: (n, 1 + d) in [0, 1).
     """
     d = points.shape[1] - 1
+    if d == 1:
+        return points[:, 1:] < 0.5
     return points[:, 1:].argsort(1, kind="stable").argsort(1) > (points[:, :1] * d).astype(int)
+
+
+def word_pattern(text: str) -> str:
+    """What a word is in a text, as a regular expression: letters and figures, with their accents
+    and vowel signs; one character where a script leaves no space between words, as Chinese,
+    Japanese and Thai do; one emoji.
+    """
+    marks = "".join(sorted({c for c in text if unicodedata.category(c)[0] == "M"})) + JOINERS
+    letter = rf"(?![{UNSPACED}])\w"
+    emoji = rf"[{PICTURED}](?:[{marks}\U0001f3fb-\U0001f3ff]|(?<=\u200d)[{PICTURED}])*"
+    flag = r"[\U0001f1e6-\U0001f1ff]{2}"
+    return rf"{letter}(?:{letter}|[{marks}])*|(?=[{UNSPACED}])\w[{marks}]*|{flag}|{emoji}"
 
 
 def explain_text(
@@ -458,7 +550,7 @@ def explain_text(
     text: str,
     *,
     target: int = 1,
-    words: str = r"\w+",
+    words: str | re.Pattern[str] | None = None,
     samples: int | None = None,
     seed: int = 0,
 ) -> Explanation:
@@ -470,24 +562,39 @@ def explain_text(
     predict_proba: a list of n texts -> (n, K) probabilities.
     text: one.
     target: the class.
-    words: what a word is, as a regular expression; the rest stays in place.
+    words: what a word is, as a regular expression, None for `word_pattern`; the rest stays in
+        place.
     samples: None asks until the top stands, up to 4,096, see `explain`.
     seed: for the choice of words.
-    Raises ValueError for what is no text, for a text without words, for groups in plain brackets in
-        words, for fewer samples than 2, and for a black box that does not answer in probabilities.
+    Raises ValueError for what is no text, for a text without words, for words that are no regular
+        expression, find nothing at all, or hold groups in plain brackets, for fewer samples than 2,
+        and for a black box that does not answer in probabilities.
     """
     if not isinstance(text, str):
         raise ValueError(f"One text is wanted, as a string; a {type(text).__name__} came.")
-    if re.compile(words).groups:
+    try:
+        word = re.compile(word_pattern(text) if words is None else words)
+        around = re.compile(f"({word.pattern})", word.flags)
+    except (re.error, TypeError) as error:
+        raise ValueError(f"words is {words!r}, no regular expression: {error}.") from error
+    if word.groups:
         raise ValueError(
             f"words is {words!r}; write its groups as (?:…), for plain brackets would cut the text"
             " twice."
         )
-    pieces = re.split(f"({words})", text)  # every other one is a word
-    place = {word: i for i, word in enumerate(dict.fromkeys(pieces[1::2]))}
+    pieces = around.split(text)  # every other one is a word
+    place = {piece: i for i, piece in enumerate(dict.fromkeys(pieces[1::2]))}
     d = len(place)
     if not d:
-        raise ValueError(f"There is no word in {text[:40]!r}, where a word is {words!r}.")
+        wanted = "letters, figures or an emoji" if words is None else f"what {words!r} finds"
+        raise ValueError(
+            f"There is no word in {text[:40]!r}; a word is {wanted}. Another text is wanted, or"
+            " words, a regular expression."
+        )
+    if "" in place:
+        raise ValueError(
+            f"words is {words!r}, which is met by no letter at all. Write + where * stands."
+        )
     feature = np.full(len(pieces), d)  # what stands between words is always kept
     feature[1::2] = [place[word] for word in pieces[1::2]]
 
@@ -498,9 +605,9 @@ def explain_text(
             "".join(piece for piece, stays in zip(pieces, row, strict=True) if stays)
             for row in kept.tolist()
         ]
-        return z, class_probabilities(predict_proba(texts), asked=len(texts), target=target)
+        return z, asked_about(predict_proba, texts, target=target)
 
-    [answer] = class_probabilities(predict_proba([text]), asked=1, target=target)
+    [answer] = asked_about(predict_proba, [text], target=target)
     return explain(
         ask,
         list(place),
@@ -527,12 +634,13 @@ def superpixels(image: torch.Tensor, *, count: int = 50) -> torch.Tensor:
     from skimage.segmentation import slic
 
     validate_images(image)
+    validate_count(count=count)
     if len(image) != 1:
         raise ValueError(
             f"One picture is cut at a time, (1, C, H, W); {tuple(image.shape)} came. Take one with"
             " images[[i]]."
         )
-    pixels = image[0].permute(1, 2, 0).cpu().numpy().astype(float)
+    pixels = image[0].detach().permute(1, 2, 0).double().cpu().numpy()
     if pixels.shape[2] == 3:
         found = slic(pixels, count, compactness=10, channel_axis=2, start_label=0)
     else:
@@ -550,7 +658,7 @@ def mean_coloured(image: torch.Tensor, segments: torch.Tensor) -> torch.Tensor:
     """
     flat = image[0].flatten(1)
     place = segments.flatten()
-    sums = torch.zeros(len(flat), int(place.max()) + 1, device=image.device)
+    sums = torch.zeros(len(flat), int(place.max()) + 1, dtype=image.dtype, device=image.device)
     sums.index_add_(1, place, flat)
     return (sums / torch.bincount(place))[:, segments][None]
 
@@ -567,6 +675,33 @@ def hide(
     Returns (n, C, H, W).
     """
     return torch.where(z.bool()[:, segments][:, None], image, cover)
+
+
+def validated_segments(segments: torch.Tensor | np.ndarray, image: torch.Tensor) -> torch.Tensor:
+    """The patch of each pixel of one image (1, C, H, W), as int64 (H, W) on its device.
+
+    Raises ValueError for other shapes, and unless patches are whole numbers 0, 1, … with none left
+        out.
+    """
+    try:
+        patches = torch.as_tensor(segments, device=image.device)
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(
+            f"Patches are wanted, the number of each pixel's, (H, W); {described(segments)} came."
+        ) from None
+    if len(image) != 1 or patches.shape != image.shape[2:]:
+        raise ValueError(
+            "One picture is wanted, with the patch of each of its pixels; the shapes are "
+            f"{tuple(image.shape)} and {tuple(patches.shape)}."
+        )
+    whole = not patches.is_floating_point() and not patches.is_complex()
+    patches = patches.long()
+    if not whole or patches.min() < 0 or len(patches.unique()) != patches.max() + 1:
+        raise ValueError(
+            "Patches are wanted as whole numbers 0, 1, … with none left out; superpixels(image)"
+            " gives such."
+        )
+    return patches
 
 
 @torch.no_grad()
@@ -587,7 +722,7 @@ def explain_picture(
     model: images (N, C, H, W) in [0, 1] -> logits (N, K).
     image: one, (1, C, H, W).
     target: the class.
-    segments: its patches, (H, W), as `superpixels` cuts them.
+    segments: its patches, (H, W), as `superpixels` cuts them, or another's whole numbers.
     samples: None asks until the top stands, up to 4,096, see `explain`.
     seed: for the choice of patches.
     cover: what is seen where a patch is hidden, None for its mean colour.
@@ -597,29 +732,25 @@ def explain_picture(
     """
     validate_images(image)
     validate_eval(model)
-    if len(image) != 1 or segments.shape != image.shape[2:]:
-        raise ValueError(
-            "One picture is wanted, with the patch of each of its pixels; the shapes are "
-            f"{tuple(image.shape)} and {tuple(segments.shape)}."
-        )
-    segments = segments.to(image.device)
+    segments = validated_segments(segments, image)
     d = int(segments.max()) + 1
-    logits = model(image)
-    if segments.is_floating_point() or segments.min() < 0 or len(segments.unique()) != d:
-        raise ValueError(
-            "Patches are wanted as whole numbers 0, 1, … with none left out; superpixels(image)"
-            " gives such."
-        )
+    logits = logits_of(model, image)
     place = int(validated_labels(target, image, logits.shape[1]))
     if cover is None:
         cover = mean_coloured(image, segments)
-    cover = cover.to(image.device).expand_as(image)
+    if not isinstance(cover, torch.Tensor) or cover.shape not in (image.shape, image.shape[1:]):
+        raise ValueError(
+            f"The cover is wanted as an image of the same size, {tuple(image.shape)};"
+            f" {described(cover)} came."
+        )
+    cover = cover.to(image).expand_as(image)
 
     def ask(points):
         z = points < 0.5
         batches = torch.from_numpy(z).to(image.device).split(BATCH)
-        said = [model(hide(image, segments, rows, cover)).softmax(1)[:, place] for rows in batches]
-        return z, torch.cat(said).cpu().numpy().astype(float)
+        shown = (hide(image, segments, rows, cover) for rows in batches)
+        said = [logits_of(model, images).softmax(1)[:, place] for images in shown]
+        return z, torch.cat(said).double().cpu().numpy()
 
     return explain(
         ask,
@@ -648,12 +779,18 @@ def pick(weights: np.ndarray, *, budget: int) -> list[int]:
     weights: (cases, features).
     budget: how many.
     Returns `budget` places of cases, in the order taken.
-    Raises ValueError for a budget below 1 or above the number of cases.
+    Raises ValueError for weights of another shape, or that are not finite, and for a budget below 1
+        or above the number of cases.
     """
     sizes = np.abs(np.asarray(weights, dtype=float))
-    if not 1 <= budget <= len(sizes):
+    if sizes.ndim != 2 or not np.isfinite(sizes).all():
         raise ValueError(
-            f"budget is {budget}; with {len(sizes)} cases it goes from 1 to {len(sizes)}."
+            "Weights (cases, features) are wanted, all of them finite; their shape is"
+            f" {sizes.shape}."
+        )
+    if not 1 <= (whole_number(budget) or 0) <= len(sizes):
+        raise ValueError(
+            f"budget is {budget!r}; with {len(sizes)} cases it goes from 1 to {len(sizes)}."
         )
     matters = np.sqrt(sizes.sum(0))
     open_ = np.ones(sizes.shape[1], dtype=bool)
@@ -675,8 +812,11 @@ def liar(frame: pd.DataFrame) -> np.ndarray:
 
     frame: three columns or more of 0 and 1.
     Returns (rows, 2), the probabilities of even and odd, 0 or 1.
+    Raises ValueError for a frame that holds anything else.
     """
-    odd = frame.to_numpy().sum(1) % 2
+    if not frame.isin([0, 1]).all(axis=None):
+        raise ValueError("A frame of 0 and 1 is wanted; it holds something else.")
+    odd = frame.to_numpy().astype(int).sum(1) % 2
     return np.column_stack([1 - odd, odd]).astype(float)
 
 
@@ -695,7 +835,8 @@ def disguised(
     seed: for the made-up rows and the forest.
     Raises ValueError for a table that `conditions.validate_frame` refuses.
     """
-    made = TableSampler(train)(sobol(len(train), train.shape[1], seed=seed))
+    sampler = TableSampler(train)
+    made = sampler(sobol(len(train), train.shape[1], seed=seed))
     words = {
         name: conditions.words(column)
         for name, column in train.items()
@@ -703,16 +844,20 @@ def disguised(
     }
 
     def coded(frame):
-        codes = frame[list(train)].copy()
-        for name, known in words.items():
-            codes[name] = pd.Categorical(frame[name], known).codes
-        return codes
+        codes = conditions.in_order(frame, sampler.seen.columns)
+        for name, column in frame.items():
+            held = conditions.plain(column)
+            if name in words:
+                codes[name] = pd.Categorical(held, words[name]).codes
+            elif held.dtype.kind in "mM":  # a forest reads numbers only
+                codes[name] = held.array.asi8
+        return codes.to_numpy(dtype=float)
 
     guard = RandomForestClassifier(100, min_samples_leaf=2, random_state=seed)
-    guard.fit(pd.concat([coded(train), coded(made)]), np.repeat([1, 0], len(train)))
+    guard.fit(np.concatenate([coded(train), coded(made)]), np.repeat([1, 0], len(train)))
 
     def predict_proba(frame):
         real = guard.predict_proba(coded(frame))[:, [1]] > 0.5
-        return np.where(real, biased(frame), innocent(frame))
+        return np.where(real, biased(frame.copy()), innocent(frame.copy()))
 
     return predict_proba

@@ -13,7 +13,7 @@ a function that reads a DataFrame off them.
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +22,7 @@ import torch
 from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 from torch.nn import functional as F
 
-from trickkit.common import validate_count
+from trickkit.common import finite_number, validate_count
 from trickkit.contract import validate_images
 from trickkit.rules import conditions
 from trickkit.rules.conditions import Condition, Rule
@@ -50,11 +50,11 @@ def mutual_information(a: np.ndarray, b: np.ndarray) -> float:
 
     a, b: (n,), whole numbers from 0.
     """
-    both = np.zeros((a.max() + 1, b.max() + 1))
-    np.add.at(both, (a, b), 1 / len(a))
-    alone = both.sum(1, keepdims=True) * both.sum(0, keepdims=True)
-    seen = both > 0
-    return float((both[seen] * np.log(both[seen] / alone[seen])).sum())
+    # only the pairs that there are: a column may hold as many words as rows
+    pairs, both = np.unique(a * (b.max() + 1) + b, return_counts=True)
+    own, other = np.divmod(pairs, b.max() + 1)
+    alone = np.bincount(a)[own] * np.bincount(b)[other]
+    return float((both / len(a) * np.log(both * len(a) / alone)).sum())
 
 
 class Tree:
@@ -74,7 +74,7 @@ class Tree:
 
     def __init__(self, train: pd.DataFrame, *, bins: int = 8):
         conditions.validate_frame(train)
-        self.train = train
+        self.train = train.copy()
         self.cells = bin_indices(train, bins=bins)
         columns = self.cells.T
         shared = np.array([[mutual_information(a, b) for a in columns] for b in columns])
@@ -90,12 +90,21 @@ class Tree:
         for parent, child in self.order:
             there = self.cells[rows[parent], parent]
             rows[child] = np.empty(n, dtype=int)
-            for cell in np.unique(there):
-                lenders = np.flatnonzero(self.cells[:, parent] == cell)
-                rows[child][there == cell] = rng.choice(lenders, (there == cell).sum())
-        return pd.DataFrame(
-            {name: self.train[name].to_numpy()[rows[i]] for i, name in enumerate(self.train)}
-        )
+            lenders = rows_of(self.cells[:, parent])
+            for cell, drawn in enumerate(rows_of(there)):
+                if len(drawn):
+                    rows[child][drawn] = rng.choice(lenders[cell], len(drawn))
+        columns = (self.train[name].array.take(rows[i]) for i, name in enumerate(self.train))
+        return conditions.framed(columns, self.train.columns)
+
+
+def rows_of(cells: np.ndarray) -> list[np.ndarray]:
+    """For each cell, from 0, the places of the rows in it, rising.
+
+    cells: (rows,), whole numbers from 0.
+    """
+    order = np.argsort(cells, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(cells))[:-1])
 
 
 def independent(train: pd.DataFrame) -> World:
@@ -107,8 +116,10 @@ def independent(train: pd.DataFrame) -> World:
     Raises ValueError for what `conditions.validate_frame` refuses.
     """
     conditions.validate_frame(train)
-    return lambda n, rng: pd.DataFrame(
-        {name: rng.choice(train[name].to_numpy(), n) for name in train}
+    columns = [column.array.copy() for _, column in train.items()]
+    names = train.columns
+    return lambda n, rng: conditions.framed(
+        (values.take(rng.integers(len(values), size=n)) for values in columns), names
     )
 
 
@@ -137,6 +148,7 @@ def handwriting(images: torch.Tensor) -> World:
     Raises ValueError for what is no batch of images.
     """
     validate_images(images)
+    images = images.clone()  # the world stays as it is
 
     def world(n: int, rng: np.random.Generator) -> torch.Tensor:
         x = images[rng.integers(len(images), size=n)]
@@ -167,6 +179,7 @@ def blocks(images: torch.Tensor, *, across: int = 4) -> pd.DataFrame:
     Raises ValueError for pictures that cannot be cut so.
     """
     validate_images(images)
+    validate_count(across=across)
     if images.shape[1] != 1 or images.shape[2] % across or images.shape[3] % across:
         raise ValueError(
             f"Grey pictures (N, 1, H, W) are wanted, H and W multiples of {across}; the shape is "
@@ -183,27 +196,38 @@ def blocks(images: torch.Tensor, *, across: int = 4) -> pd.DataFrame:
 def hard_labels(predict: Callable, rows: pd.DataFrame | torch.Tensor) -> np.ndarray:
     """The black box's hard labels.
 
-    predict: the black box.
+    predict: the black box. It gets a copy, since it may work in place.
     rows: n of them, a DataFrame or images.
     Returns (n,) of bool, True for an alarm.
-    Raises ValueError, with what to do, where it returns scores, more than two classes, or not one
-        label a row.
+    Raises ValueError, with what to do, where it is no function, or returns scores, more than two
+        classes, or not one label a row.
     """
+    if not callable(predict):
+        raise ValueError(
+            f"A black box is a function, such as model.predict; a {type(predict).__name__} came."
+        )
+    n = len(rows)
     with torch.no_grad():
-        said = predict(rows)
-    said = said.detach().cpu().numpy() if isinstance(said, torch.Tensor) else np.asarray(said)
-    if said.ndim == 2 and len(said) == len(rows):
+        said = conditions.label_array(predict(copied(rows)))
+    if said.ndim == 2 and said.shape == (n, 1):
+        raise ValueError(
+            f"One label a row is wanted, ({n},); the black box returned one column, {said.shape}."
+            " Make labels of it: lambda rows: np.ravel(predict(rows)) > 0.5."
+        )
+    if said.ndim == 2 and len(said) == n:
         raise ValueError(
             "One label a row is wanted, 0 or 1; the black box returned scores, of shape"
             f" {said.shape}. Make labels of them: lambda rows: predict(rows)[:, 1] > 0.5."
         )
-    if said.shape != (len(rows),):
+    if said.shape != (n,):
         raise ValueError(
-            f"One label a row is wanted, ({len(rows)},); the black box returned shape {said.shape}."
+            f"One label a row is wanted, ({n},); the black box returned shape {said.shape}."
         )
     if said.dtype == bool:
-        return said
-    kinds = np.unique(said)
+        return said.copy()  # the box may use its own again
+    if said.dtype.kind != "f" and pd.isna(said).any():
+        raise ValueError("The black box returned no label for some rows; 0 or 1 is wanted.")
+    kinds = np.unique(said) if said.dtype.kind in "iuf" else _kinds(said)
     if np.isin(kinds, (0, 1)).all():
         return said == 1
     if said.dtype.kind == "f" and (kinds != np.round(kinds)).any():
@@ -216,6 +240,15 @@ def hard_labels(predict: Callable, rows: pd.DataFrame | torch.Tensor) -> np.ndar
         f" {', '.join(map(repr, kinds.tolist()[:5]))}. Choose the class to explain: lambda rows:"
         f" predict(rows) == {kinds.tolist()[-1]!r}."
     )
+
+
+def _kinds(said: np.ndarray) -> np.ndarray:
+    return np.array(conditions.words(pd.Series(said)), dtype=said.dtype)
+
+
+def copied(rows: pd.DataFrame | torch.Tensor) -> pd.DataFrame | torch.Tensor:
+    """Rows to hand over: what is done to them is not done to ours."""
+    return rows.clone() if isinstance(rows, torch.Tensor) else rows.copy()
 
 
 def balanced_sample(
@@ -241,6 +274,7 @@ def balanced_sample(
     found: dict[bool, list[pd.DataFrame]] = {True: [], False: []}
     counts = {True: 0, False: 0}
     drawn = 0
+    empty = 0
     while min(counts.values()) < n:
         if drawn >= PATIENCE * max(n, 100):
             kind = counts[True] < n
@@ -251,10 +285,14 @@ def balanced_sample(
                 " threshold that divides it."
             )
         rows = world(min(2 * n, BATCH), rng)
+        if hasattr(rows, "__len__") and not len(rows) and empty < PATIENCE:
+            empty += 1  # it threw all of them away, and may give some next time
+            continue
         frame = _as_frame(rows, read)
         rings = hard_labels(predict, rows)
         for kind in (True, False):
-            found[kind].append(frame[rings == kind])
+            if counts[kind] < n:
+                found[kind].append(frame[rings == kind])
             counts[kind] += int((rings == kind).sum())
         drawn += len(frame)
     alarms, quiet = (pd.concat(found[kind], ignore_index=True)[:n] for kind in (True, False))
@@ -264,9 +302,13 @@ def balanced_sample(
 def _as_frame(
     rows: pd.DataFrame | torch.Tensor, read: Callable[..., pd.DataFrame] | None
 ) -> pd.DataFrame:
-    frame = rows if read is None else read(rows)
+    frame = rows if read is None else read(copied(rows))
     conditions.validate_frame(frame)
     assert isinstance(frame, pd.DataFrame)  # or it would have been refused
+    if len(frame) != len(rows):
+        raise ValueError(
+            f"read made {len(frame)} rows of {len(rows)}; a row for each is wanted, in their order."
+        )
     return frame
 
 
@@ -274,34 +316,36 @@ def _as_frame(
 
 
 def candidates(
-    case: pd.DataFrame, train: pd.DataFrame, *, bins: int = 4, max_conditions: int = 2
+    case: pd.DataFrame | pd.Series | Mapping,
+    train: pd.DataFrame,
+    *,
+    bins: int = 4,
+    max_conditions: int = 2,
 ) -> list[Rule]:
     """Every rule of 1 to `max_conditions` conditions that hold for this case.
 
     A condition is column ≤ t or column > t, whichever is true of the case, or column is word. No
     rule bounds one column twice from the same side, for one bound would follow from the other.
 
-    case: one row.
+    case: one row: a frame, a Series such as frame.iloc[0], or {column: value}.
     train: the table whose quantiles are the thresholds.
     bins: into how many its columns of numbers are cut.
     max_conditions: in one rule, 1 or more.
     Raises ValueError for a case that does not fit the table, for max_conditions below 1, and where
         no column varies.
     """
-    case = conditions.like(case, train)
-    if len(case) != 1:
-        raise ValueError(
-            f"One case is wanted, a frame of one row: frame.iloc[[i]]; {len(case)} rows came."
-        )
+    case = conditions.one_row(case, train)
     validate_count(max_conditions=max_conditions)
     true = []
     for name, column in train.items():
-        [value] = case[name].tolist()
-        if conditions.is_number(column):
-            for t in conditions.bin_edges(column, bins=bins).tolist():
-                true.append(Condition(name, low=t) if value > t else Condition(name, high=t))
-        elif column.nunique() > 1:
-            true.append(Condition(name, value=value))
+        [value] = conditions.plain(case[name]).tolist()
+        for condition in conditions.column_conditions(column, bins=bins):
+            if condition.value is not None:
+                true += [condition] if condition.value == value else []
+            elif condition.high != math.inf:  # a cut: the case is on one side of it
+                t = condition.high
+                side = {"low": t} if value > t else {"high": t}
+                true.append(Condition(name, **side, digits=condition.digits))
     if not true:
         raise ValueError(
             "No column of the table varies, so no condition sets one row apart from another."
@@ -323,11 +367,25 @@ def score(fired: np.ndarray, alarms: np.ndarray) -> np.ndarray:
     fired: (rules, n) of bool, whether each rule holds for each input.
     alarms: (n,) of bool, some of each.
     Returns (rules,) in [0, 1].
+    Raises ValueError for alarms of one kind only.
     """
+    fired = np.asarray(fired, dtype=bool)
+    alarms = np.asarray(alarms, dtype=bool)
+    if alarms.all() or not alarms.any():
+        raise ValueError(
+            f"Of {len(alarms)} inputs, {alarms.sum()} are alarms; some of each kind are wanted."
+        )
     return (fired[:, alarms].mean(1) + (~fired[:, ~alarms]).mean(1)) / 2
 
 
 # Guarantees.
+
+
+def validate_chance(**chances: float) -> None:
+    """Raise ValueError unless each is a number between 0 and 1."""
+    for name, chance in chances.items():
+        if not 0 < (finite_number(chance) or 0) < 1:
+            raise ValueError(f"{name} is {chance!r}; a number between 0 and 1 is wanted.")
 
 
 def draws_needed(*, eps: float, count: int, delta: float) -> int:
@@ -342,6 +400,8 @@ def draws_needed(*, eps: float, count: int, delta: float) -> int:
     eps, delta: ε and δ, between 0 and 1.
     count: of scores.
     """
+    validate_chance(eps=eps, delta=delta)
+    validate_count(count=count)
     return math.ceil(math.log(2 * count / delta) / (2 * eps**2))
 
 
@@ -353,6 +413,8 @@ def hoeffding(*, n: int, count: int, delta: float) -> float:
     count: of means.
     delta: δ, between 0 and 1.
     """
+    validate_chance(delta=delta)
+    validate_count(n=n, count=count)
     return math.sqrt(math.log(2 * count / delta) / (2 * n))
 
 
@@ -368,6 +430,8 @@ def bernstein(variance: float | np.ndarray, *, n: int, delta: float) -> float | 
     n: how many draws, 2 or more.
     delta: δ, between 0 and 1.
     """
+    validate_chance(delta=delta)
+    validate_count(n=n, at_least=2)
     log = math.log(2 / delta)
     return np.sqrt(2 * variance * log / n) + 7 * log / (3 * (n - 1))
 
@@ -385,6 +449,7 @@ def regret_bounds(values: np.ndarray, best: int, *, delta: float) -> np.ndarray:
     Returns (rows,).
     """
     n = values.shape[1]
+    validate_count(n=n, at_least=2)
     mean = values.mean(1, dtype=np.float64)
     squares = np.einsum("rn,rn->r", values, values).astype(np.float64)
     # Σ (difference)², and no array of differences
@@ -456,7 +521,7 @@ class CertifiedRule:
 
 def explain_alarm(
     predict: Callable,
-    case: pd.DataFrame | torch.Tensor,
+    case: pd.DataFrame | pd.Series | Mapping | torch.Tensor,
     world: World,
     train: pd.DataFrame,
     *,
@@ -475,7 +540,7 @@ def explain_alarm(
     ε, or `max_draws` is reached. Every bound after every doubling has an equal share of δ.
 
     predict: the black box.
-    case: one row, or one image (1, C, H, W).
+    case: one row, as `candidates` takes it, or one image (1, C, H, W).
     world: where inputs come from.
     train: the table that the thresholds come from, before any draw.
     read: rows -> DataFrame of the columns of train, where rows are no table.
@@ -487,15 +552,17 @@ def explain_alarm(
     Raises ValueError for what `hard_labels`, `balanced_sample` and `candidates` refuse, and for ε
         or δ outside 0 to 1.
     """
-    for name, value in (("eps", eps), ("delta", delta)):
-        if not 0 < value < 1:
-            raise ValueError(f"{name} is {value!r}; a number between 0 and 1 is wanted.")
+    validate_chance(eps=eps, delta=delta)
+    validate_count(max_draws=max_draws)
     conditions.validate_frame(train)
-    own = _as_frame(case, read)
+    if read is None:
+        case = own = conditions.one_row(case, train)
+    else:
+        own = _as_frame(case, read)
     considered = candidates(own, train, bins=bins, max_conditions=max_conditions)
     says = bool(hard_labels(predict, case)[0])
     rng = np.random.default_rng(seed)
-    sizes = [512 << k for k in range(max(1, (max_draws // 512).bit_length()))]
+    sizes = [512 << k for k in range(max(1, int(max_draws // 512).bit_length()))]
     # two shares, two sides each; every rule with every other
     each = delta / (len(sizes) * (4 * len(considered) + len(considered) ** 2))
     right = []  # of each doubling, where the rules are right: of the case's kind, of the other

@@ -7,7 +7,7 @@ import collections
 import functools
 import math
 import operator
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -15,10 +15,12 @@ from mlxtend.frequent_patterns import fpgrowth
 from numpy.typing import ArrayLike
 from scipy import special
 
-from trickkit.common import ROUNDING, unknown
+from trickkit.common import ROUNDING, finite_number, unknown, validate_count, validate_positive
 from trickkit.rules import conditions
 from trickkit.rules.conditions import Condition, Rule
 from trickkit.rules.rule_list import RuleList
+
+MAX_FACTS = 2**30  # conditions times rows, a byte each
 
 
 def mine(
@@ -54,17 +56,26 @@ def frequent_conditions(
     y: (rows,), the places of the classes.
     support, bins: as in `mine`.
     Returns for each the rows for which it holds: (rows,) of bool.
+    Raises ValueError for a support that is no share, and for more conditions than memory holds.
     """
+    if not 0 < (finite_number(support) or 0) <= 1:
+        raise ValueError(f"support is {support!r}; a share above 0, and at most 1, is wanted.")
     sizes = np.bincount(y)
+    most = MAX_FACTS // len(y)
     facts: dict[Condition, np.ndarray] = {}
     for name in frame:
         every, met = conditions.split_column(frame[name], bins=bins)
         # counted before a row of bools is made for each: a column may hold as many words as rows
-        counts = np.bincount(met * len(sizes) + y, minlength=len(every) * len(sizes))
-        frequent = np.any(counts.reshape(-1, len(sizes)) / sizes >= support, axis=1)
-        facts |= {
-            condition: met == place for place, condition in enumerate(every) if frequent[place]
-        }
+        pairs, counts = np.unique(met * len(sizes) + y, return_counts=True)
+        frequent = np.unique(pairs[counts / sizes[pairs % len(sizes)] >= support] // len(sizes))
+        if len(facts) + len(frequent) > most:
+            raise ValueError(
+                f"More than {most:,} conditions hold for {support:.0%} of the rows of a class, too"
+                f" many to keep with {len(y):,} rows. Fewer classes than {len(sizes):,} are wanted,"
+                " or a larger support."
+            )
+        if every:
+            facts |= {every[place]: met == place for place in frequent.tolist()}
     return facts
 
 
@@ -78,6 +89,7 @@ def frequent_rules(
     support, max_conditions: as in `mine`.
     Raises ValueError if none is frequent enough.
     """
+    validate_count(max_conditions=max_conditions)
     every = list(facts)
     met = pd.DataFrame(dict(enumerate(facts.values())), index=range(len(y)))
     found = set()
@@ -108,8 +120,8 @@ class Posterior:
     labels: (rows,), any values.
     length, width: λ and η, what the prior expects of the number of rules and of the conditions in
         each.
-    Raises ValueError for λ or η that is not above 0, and for what `conditions.encode_labels`
-        refuses.
+    Raises ValueError for no antecedents, for λ or η that is not above 0, and for what
+        `conditions.encode_labels` refuses.
     """
 
     def __init__(
@@ -121,6 +133,7 @@ class Posterior:
         length: float = 3,
         width: float = 1,
     ):
+        conditions.validate_columns(frame)
         classes, y = conditions.encode_labels(labels, n_rows=len(frame))
         facts = conditions.evaluate(antecedents, frame)
         self._begin(antecedents, facts, classes, y, length=length, width=width)
@@ -142,7 +155,7 @@ class Posterior:
         facts: for each condition in them, (rows,) of bool.
         classes, y: as `conditions.encode_labels` gives them.
         length, width: λ and η.
-        Raises ValueError for λ or η that is not above 0.
+        Raises ValueError for no antecedents, and for λ or η that is not above 0.
         """
         posterior = cls.__new__(cls)
         posterior._begin(antecedents, facts, classes, y, length=length, width=width)
@@ -158,9 +171,11 @@ class Posterior:
         length: float,
         width: float,
     ) -> None:
-        if not length > 0 or not width > 0:
-            raise ValueError(f"length and width are {length} and {width}; both are to be above 0.")
-        self.antecedents = list(antecedents)
+        validate_positive(length=length, width=width)
+        self.antecedents = [conditions.validated_rule(rule) for rule in antecedents]
+        if not self.antecedents:
+            raise ValueError("At least one antecedent is wanted; none came. rules.mine finds some.")
+        self.every = frozenset(range(len(self.antecedents)))
         self.length = length
         self.width = width
         self.classes = classes
@@ -168,11 +183,11 @@ class Posterior:
         self.everyone = (1 << len(y)) - 1
         self.holds = [
             functools.reduce(operator.and_, (sets[condition] for condition in rule), self.everyone)
-            for rule in antecedents
+            for rule in self.antecedents
         ]
         self.of_class = [bit_set(y == k) for k in range(len(classes))]
         self.others = self.of_class[:-1]  # the last class is what these leave
-        self.sizes = [len(rule) for rule in antecedents]
+        self.sizes = [len(rule) for rule in self.antecedents]
         self.log_factorial = special.gammaln(np.arange(1, len(y) + len(classes) + 1)).tolist()
         self.known: dict[tuple[int, ...], float] = {}  # lists -> log posterior
         self.priors: dict[tuple[int, ...], float] = {}  # sizes -> log prior
@@ -181,9 +196,13 @@ class Posterior:
         """log p(list) + log p(labels | list), the latter Dirichlet-multinomial with α = 1.
 
         Letham 2015, Section 2.
+
+        Raises ValueError for what is no list of places, each once.
         """
+        places = tuple(places)
         known = self.known.get(places)
         if known is None:
+            self.validate_places(places)
             sizes = tuple([self.sizes[place] for place in places])
             if sizes not in self.priors:
                 self.priors[sizes] = self.prior(sizes)
@@ -195,6 +214,14 @@ class Posterior:
                 known += self.evidence(caught)
             self.known[places] = known = known + self.evidence(rest)
         return known
+
+    def validate_places(self, places: Sequence[int]) -> None:
+        """Raise ValueError unless these are places of antecedents, each once."""
+        if len(set(places)) < len(places) or not self.every.issuperset(places):
+            raise ValueError(
+                f"{places!r} is no list: places from 0 to {len(self.every) - 1} are wanted, each"
+                " once, in a tuple such as (3, 0)."
+            )
 
     def evidence(self, rows: int) -> float:
         """`rule_list.evidence` of the rows in a set, from a table of factorials: a walk asks for it
@@ -231,16 +258,25 @@ class Posterior:
         """The list with these antecedents, in words: posterior.places("class is 3rd and sex is
         male", "sex is male").
 
-        Raises ValueError for words that are none of the antecedents, with the nearest.
+        Raises ValueError for words that are none of the antecedents, with the nearest, and for
+            words that are more than one's.
         """
-        known = [conditions.english(rule) for rule in self.antecedents]
+        known: dict[str, list[int]] = {}
+        for place, rule in enumerate(self.antecedents):
+            known.setdefault(conditions.english(rule), []).append(place)
         for words in antecedents:
             if words not in known:
                 raise unknown("antecedent", words, known)
-        return tuple(known.index(words) for words in antecedents)
+            if len(known[words]) > 1:
+                raise ValueError(
+                    f"{len(known[words])} antecedents read {words!r}. Take one by its place, one of"
+                    f" {', '.join(map(str, known[words]))}."
+                )
+        return tuple(known[words][0] for words in antecedents)
 
     def list(self, places: Sequence[int]) -> RuleList:
         """The rule list in words and counts."""
+        self.validate_places(places)
         counts = []
         rest = self.everyone
         for holds in [*(self.holds[place] for place in places), self.everyone]:
@@ -277,6 +313,7 @@ def metropolis(
     init: the list to begin with, places of the posterior's antecedents.
     seed: for the moves.
     """
+    validate_count(steps=steps)
     rng = np.random.default_rng(seed)
     n_antecedents = len(posterior.antecedents)
     log_n = math.log(n_antecedents)
@@ -344,19 +381,22 @@ def r_hat(chains: Sequence[Sequence[float]] | np.ndarray) -> float:
     return float(np.sqrt((half - 1) / half + between / within / half))
 
 
-def point(posterior: Posterior, visits: collections.Counter) -> tuple[int, ...]:
+def point(posterior: Posterior, visits: Mapping[tuple[int, ...], int]) -> tuple[int, ...]:
     """BRL-point: the best list among those visited of about the posterior mean's length and width.
 
     Letham 2015, Section 2.
 
     posterior: of the lists.
     visits: lists and how often each was sampled.
+    Raises ValueError for no lists.
     """
+    if not visits:
+        raise ValueError("Lists that were visited are wanted; none came.")
 
     def width(places):
         return sum(posterior.sizes[place] for place in places) / len(places) if places else 0.0
 
-    samples = visits.total()
+    samples = sum(visits.values())
     length = sum(len(places) * n for places, n in visits.items()) / samples
     wide = sum(width(places) * n for places, n in visits.items()) / samples
     alike = [
@@ -373,7 +413,10 @@ def most_probable(posterior: Posterior, lists: Iterable[tuple[int, ...]]) -> tup
     rules in another order, the first in the order of their places.
 
     lists: one or more.
+    Raises ValueError for none.
     """
     heights = {places: posterior(places) for places in lists}
+    if not heights:
+        raise ValueError("Lists to choose from are wanted; none came.")
     top = max(heights.values())
     return min(places for places in heights if heights[places] >= top - ROUNDING * abs(top))

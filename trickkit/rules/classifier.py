@@ -11,7 +11,7 @@ from sklearn.utils import check_consistent_length, check_random_state, column_or
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from trickkit.common import progress_bar
+from trickkit.common import progress_bar, validate_count
 from trickkit.rules import conditions
 from trickkit.rules.bayesian import (
     Posterior,
@@ -26,6 +26,12 @@ from trickkit.rules.bayesian import (
 from trickkit.rules.rule_list import first_that_holds
 
 MIXED = 1.05  # R-hat of walks that agree
+
+
+def _with_names(frame: pd.DataFrame) -> pd.DataFrame:
+    """A frame whose names are all text where some are: scikit-learn takes no mixture."""
+    texts = [isinstance(name, str) for name in frame.columns]
+    return frame.set_axis(frame.columns.map(str), axis=1) if any(texts) else frame
 
 
 class BayesianRuleList(ClassifierMixin, BaseEstimator):
@@ -73,12 +79,15 @@ class BayesianRuleList(ClassifierMixin, BaseEstimator):
 
         X: (rows, columns).
         y: (rows,), two classes or more, by position.
-        Raises ValueError for anything missing, for one class only, and where no condition is
-            frequent enough.
+        Raises ValueError for anything missing, for one class only, for fewer steps than 8, and
+            where no condition is frequent enough.
         """
+        validate_count(chains=self.chains)
+        validate_count(steps=self.steps, at_least=8)  # half are dropped, and R-hat wants 4
+        y = y if y is None else conditions.label_array(y)  # scikit-learn says what None lacks
         if isinstance(X, pd.DataFrame):
             conditions.validate_frame(X)
-            validate_data(self, X, skip_check_array=True)
+            validate_data(self, _with_names(X), skip_check_array=True)
             labels = column_or_1d(y, warn=True)
             check_consistent_length(X, labels)
         else:
@@ -86,11 +95,6 @@ class BayesianRuleList(ClassifierMixin, BaseEstimator):
             X = pd.DataFrame(X, columns=[f"x{i}" for i in range(X.shape[1])])
         self.classes_, y = conditions.encode_labels(labels, n_rows=len(X))
         check_classification_targets(labels)
-        if len(self.classes_) < 2:
-            raise ValueError(
-                f"The labels hold one class only, {self.classes_[0]!r}; two classes or more are"
-                " wanted."
-            )
         facts = frequent_conditions(X, y, support=self.support, bins=self.bins)
         antecedents = frequent_rules(
             facts, y, support=self.support, max_conditions=self.max_conditions
@@ -127,10 +131,10 @@ class BayesianRuleList(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         if isinstance(X, pd.DataFrame):
-            validate_data(self, X, skip_check_array=True, reset=False)
-            X = conditions.like(X, self.seen_)
+            validate_data(self, _with_names(X), skip_check_array=True, reset=False)
         else:
-            X = pd.DataFrame(validate_data(self, X, reset=False), columns=list(self.seen_))
+            X = conditions.framed(validate_data(self, X, reset=False).T, self.seen_.columns)
+        X = conditions.like(X, self.seen_)
         if not self.average:
             return self.list_.predict_proba(X)
         met = conditions.fires(self.posterior_.antecedents, X)

@@ -5,59 +5,135 @@ LIME, model explanations and rule lists speak of both.
 
 import itertools
 import math
-from collections.abc import Hashable, Sequence
-from dataclasses import KW_ONLY, dataclass
+import numbers
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from pandas.api.types import is_bool_dtype, is_numeric_dtype
+from pandas.api.types import (
+    infer_dtype,
+    is_bool_dtype,
+    is_list_like,
+    is_numeric_dtype,
+    is_object_dtype,
+)
 
-from trickkit.common import unknown
+from trickkit.common import unknown, validate_count
+
+CUTS = "iufmM"  # the kinds of dtypes that are cut: whole numbers, floats, lengths of time, dates
+KINDS = {"b": "True and False", "c": "complex numbers", "m": "lengths of time", "M": "dates"}
+KINDS |= dict.fromkeys("iuf", "numbers")
+MAX_SHOWN = 12  # digits: a number of more was computed, and not read off
 
 
 @dataclass(frozen=True)
 class Condition:
     """Something that is true or false of each row: column == value for words, low < column ≤ high
-    for numbers.
+    for numbers and dates.
 
     Prints as English: "sex is male", "age > 42", "12 < duration ≤ 18".
 
     column: its name.
     value: the word; None for numbers.
-    low, high: the bounds of numbers, infinite where there is none.
+    low, high: the bounds of numbers or dates, infinite where there is none.
+    digits: how many a bound is shown with, at least, where it is a computed number of more than 12:
+        as many as tell it from the column's other bounds. Two conditions are equal whatever it is.
     """
 
     column: Hashable
     _: KW_ONLY
     value: object = None
-    low: float = -math.inf
-    high: float = math.inf
+    low: Any = -math.inf
+    high: Any = math.inf
+    digits: int = field(default=6, compare=False, repr=False)
 
     def holds(self, frame: pd.DataFrame) -> np.ndarray:
-        """For each row, whether it is true: (rows,) of bool."""
-        column = frame[self.column]
-        if self.value is not None:
-            return (column == self.value).to_numpy(dtype=bool)
-        values = column.to_numpy()
-        return (values > self.low) & (values <= self.high)
+        """For each row, whether it is true: (rows,) of bool; nothing is true of a missing value.
+
+        Raises ValueError for what is no frame, for a column that it lacks, and for one that holds
+            something else, words where this asks for numbers for instance.
+        """
+        if not isinstance(frame, pd.DataFrame) or not frame.columns.is_unique:
+            validate_columns(frame)
+        if self.column not in frame.columns:
+            raise unknown("column", self.column, frame.columns)
+        column = plain(frame[self.column])
+        met = np.ones(len(column), dtype=bool)
+        try:
+            if self.value is not None:
+                met &= _truth(column == self.value)
+            if self.low != -math.inf:
+                met &= _truth(column > self.low)
+            if self.high != math.inf:
+                met &= _truth(column <= self.high)
+        except TypeError as error:
+            raise ValueError(
+                f"{str(self)!r} cannot be asked of column {self.column!r}, which holds"
+                f" {kind(column)}."
+            ) from error
+        return met
 
     def __str__(self) -> str:
         if self.value is not None:
-            return f"{self.column} is {self.value}"
+            return f"{self.column} is {shown_as(self.value, digits=self.digits)}"
+        low = shown_as(self.low, digits=self.digits)
+        high = shown_as(self.high, digits=self.digits)
         if self.low == -math.inf:
-            return f"{self.column} ≤ {self.high:g}"
+            return f"{self.column} ≤ {high}"
         if self.high == math.inf:
-            return f"{self.column} > {self.low:g}"
-        return f"{self.low:g} < {self.column} ≤ {self.high:g}"
+            return f"{self.column} > {low}"
+        return f"{low} < {self.column} ≤ {high}"
 
 
 Rule = tuple[Condition, ...]  # conditions that hold together
 
 
+def shown_as(value: object, *, digits: int = 6) -> str:
+    """A value as text: a number of up to 12 digits in full, any other with `digits`; a date without
+    its time where that is midnight.
+    """
+    if isinstance(value, float):
+        whole = value.is_integer() and abs(value) < 1e16
+        exact = f"{value:.0f}" if whole else f"{value:.{MAX_SHOWN}g}"
+        return exact if float(exact) == value else f"{value:.{digits}g}"
+    if isinstance(value, pd.Timestamp):
+        return str(value).replace(" 00:00:00", "")
+    if isinstance(value, pd.Timedelta):
+        return str(value).removesuffix(" 00:00:00").removeprefix("0 days ")
+    return str(value)
+
+
+def digits_apart(bounds: Sequence[object]) -> int:
+    """The fewest digits, 6 or more, with which different bounds read differently."""
+    return next(
+        digits
+        for digits in range(6, 18)
+        if len({shown_as(bound, digits=digits) for bound in bounds}) == len(bounds) or digits == 17
+    )
+
+
 def english(conditions: Sequence[Condition]) -> str:
     """Conditions that hold together, as "sex is male and age > 42"; "anyone" for none at all."""
     return " and ".join(map(str, conditions)) or "anyone"
+
+
+def validated_rule(rule: Iterable[Condition]) -> Rule:
+    """A rule as a tuple.
+
+    rule: conditions that hold together.
+    Raises ValueError for what is no conditions.
+    """
+    made = tuple(rule) if isinstance(rule, Iterable) else (None,)
+    if not all(isinstance(condition, Condition) for condition in made):
+        raise ValueError(
+            "A rule is a tuple of conditions, of one too: (rules.Condition('sex', value='male'),);"
+            f" {str(rule)[:60]!r} came."
+        )
+    return made  # type: ignore[return-value]  # of nothing else, as was just seen
 
 
 def holds(conditions: Sequence[Condition], frame: pd.DataFrame) -> np.ndarray:
@@ -66,14 +142,14 @@ def holds(conditions: Sequence[Condition], frame: pd.DataFrame) -> np.ndarray:
     No condition at all is true of every row.
     """
     met = np.ones(len(frame), dtype=bool)
-    for condition in conditions:
+    for condition in validated_rule(conditions):
         met &= condition.holds(frame)
     return met
 
 
 def evaluate(rules: Sequence[Rule], frame: pd.DataFrame) -> dict[Condition, np.ndarray]:
     """For each different condition of some rules, the rows for which it holds: (rows,) of bool."""
-    different = dict.fromkeys(condition for rule in rules for condition in rule)
+    different = dict.fromkeys(condition for rule in rules for condition in validated_rule(rule))
     return {condition: condition.holds(frame) for condition in different}
 
 
@@ -85,7 +161,8 @@ def fires(rules: Sequence[Rule], frame: pd.DataFrame) -> np.ndarray:
     Returns (rules, rows) of bool.
     Raises ValueError for no rules.
     """
-    if not len(rules):
+    rules = [validated_rule(rule) for rule in rules]
+    if not rules:
         raise ValueError("At least one rule is wanted; none came.")
     held = np.ones((len(rules), len(frame)), dtype=bool)
     # None stands where a rule asks no more, and is true of every row
@@ -97,9 +174,107 @@ def fires(rules: Sequence[Rule], frame: pd.DataFrame) -> np.ndarray:
     return held
 
 
+# Columns.
+
+
+def plain(column: pd.Series) -> pd.Series:
+    """A column as what it holds, however it is stored: numbers, True and False, dates, lengths of
+    time, or words, which is all else.
+
+    Numbers may come as objects, Decimal among them, or in one of pandas' own types; so may dates
+    and times of the day, which count from midnight. The words of a category stay words.
+    """
+    dtype = column.dtype
+    if isinstance(dtype, np.dtype) and dtype.kind in "bc" + CUTS:
+        return column
+    if isinstance(dtype, pd.SparseDtype):
+        return plain(column.sparse.to_dense())
+    if isinstance(dtype, pd.PeriodDtype):
+        return column.dt.to_timestamp()
+    if isinstance(dtype, pd.api.extensions.ExtensionDtype) and is_numeric_dtype(dtype):
+        missing = column.isna().any()
+        if missing and is_bool_dtype(dtype):
+            return column
+        return column.astype("float64" if missing else dtype.numpy_dtype)  # type: ignore[attr-defined]
+    if is_object_dtype(dtype):
+        column = column.infer_objects()
+        held = infer_dtype(column, skipna=False) if column.dtype == object else ""
+        if held == "date":
+            return pd.to_datetime(column)
+        if held == "time":
+            return pd.to_timedelta(column.map(str))
+        if held and all(map(_is_real, column)):
+            return column.astype("float64")
+    return column
+
+
+def _is_real(value: object) -> bool:
+    return isinstance(value, numbers.Real | Decimal) and not isinstance(value, bool | np.bool_)
+
+
+def _truth(met: pd.Series) -> np.ndarray:
+    own = isinstance(met.dtype, np.dtype)
+    return met.to_numpy() if own else met.to_numpy(dtype=bool, na_value=False)
+
+
+def kind(column: pd.Series) -> str:
+    """What a column holds, in words: "numbers", "words", "dates" and so on."""
+    dtype = plain(column).dtype
+    zone = " with a time zone" if isinstance(dtype, pd.DatetimeTZDtype) else ""
+    return KINDS.get(dtype.kind, "words") + zone
+
+
 def is_number(column: pd.Series) -> bool:
-    """Whether a column holds numbers, to be cut, and not words or yes and no."""
-    return is_numeric_dtype(column) and not is_bool_dtype(column)
+    """Whether a column holds numbers, or dates, which are cut as numbers are, and not words or yes
+    and no.
+    """
+    return plain(column).dtype.kind in CUTS
+
+
+def validate_column(column: pd.Series) -> None:
+    """Raise ValueError unless a column holds a number, a date, yes or no, or a word a row, and all
+    of them finite.
+    """
+    if not isinstance(column, pd.Series):
+        raise ValueError(f"One column is wanted, as frame['age']; a {type(column).__name__} came.")
+    missing = column.isna().sum()
+    if missing:
+        raise ValueError(
+            f"Values are missing, in {column.name} ({missing}). Fill them in, or drop those rows:"
+            " frame.dropna()."
+        )
+    held = plain(column)
+    if held.dtype == object:
+        for value in held:
+            if is_list_like(value) or not isinstance(value, Hashable):
+                raise ValueError(
+                    f"Column {column.name!r} holds a {type(value).__name__} in a row; one number or"
+                    f" one word a row is wanted. Make it of the column, or leave that out:"
+                    f" frame.drop(columns={column.name!r})."
+                )
+    if held.dtype.kind == "c":
+        raise ValueError(
+            f"Column {column.name!r} holds complex numbers. Make real ones of them: their size,"
+            " or real and imaginary part as two columns."
+        )
+    if held.dtype.kind == "f" and not np.isfinite(held.to_numpy()).all():
+        raise ValueError(
+            f"Column {column.name!r} holds infinite numbers. Replace them, or drop those rows."
+        )
+
+
+def cut(column: pd.Series, *, bins: int = 4) -> tuple[list, np.ndarray]:
+    """Where a column of numbers or dates is cut, as `bin_edges` says, and the bin that each row
+    falls into: (rows,), from 0.
+    """
+    validate_count(bins=bins)
+    places, distinct = pd.factorize(plain(column), sort=True)
+    last = len(distinct) - 1
+    edges = np.arange(last)
+    if last >= bins:
+        inner = np.quantile(places, np.arange(1, bins) / bins, method="inverted_cdf")
+        edges = np.unique(inner[inner < last])
+    return distinct[edges].tolist(), np.searchsorted(edges, places)
 
 
 def bin_edges(column: pd.Series, *, bins: int = 4) -> np.ndarray:
@@ -109,39 +284,46 @@ def bin_edges(column: pd.Series, *, bins: int = 4) -> np.ndarray:
     Fewer cuts where values repeat; one after each value but the last where there are no more values
     than bins.
 
-    column: (rows,) of numbers.
+    column: (rows,) of numbers, or of dates.
     bins: 4 for quartiles.
+    Raises ValueError for what `validate_column` refuses, for words, and for fewer bins than 1.
     """
-    values = column.to_numpy(dtype=float)
-    distinct = np.unique(values)
-    if len(distinct) <= bins:
-        return distinct[:-1]
-    inner = np.quantile(values, np.arange(1, bins) / bins, method="inverted_cdf")
-    return np.unique(inner[inner < distinct[-1]])
+    validate_column(column)
+    if not is_number(column):
+        raise ValueError(f"Column {column.name!r} holds {kind(column)}, and only numbers are cut.")
+    return np.array(cut(column, bins=bins)[0])
 
 
 def words(column: pd.Series) -> list:
     """The different words of a column, sorted as text."""
-    return sorted(column.unique().tolist(), key=str)
+    return coded_words(column)[0]
+
+
+def coded_words(column: pd.Series) -> tuple[list, np.ndarray]:
+    """The different words, and the place among them of each row's: (rows,)."""
+    codes, different = pd.factorize(plain(column))
+    every = different.tolist()
+    order = sorted(range(len(every)), key=lambda i: (str(every[i]), type(every[i]).__name__))
+    return [every[i] for i in order], np.argsort(order)[codes]
 
 
 def split_column(column: pd.Series, *, bins: int = 4) -> tuple[list[Condition], np.ndarray]:
     """The conditions that split a column, as `column_conditions` says, and which of them each row
     meets.
 
-    column: (rows,), words or numbers.
+    column: (rows,), words, numbers or dates.
     bins: into how many numbers are cut.
     Returns them, and (rows,), whole numbers from 0, all 0 where the column is constant.
     """
+    validate_column(column)
     if is_number(column):
-        edges = bin_edges(column, bins=bins)
-        bounds = itertools.pairwise([-math.inf, *edges.tolist(), math.inf])
-        every = [Condition(column.name, low=low, high=high) for low, high in bounds]
-        codes = np.searchsorted(edges, column.to_numpy(dtype=float))
+        edges, codes = cut(column, bins=bins)
+        digits = digits_apart(edges)
+        bounds = itertools.pairwise([-math.inf, *edges, math.inf])
+        every = [Condition(column.name, low=low, high=up, digits=digits) for low, up in bounds]
     else:
-        different = words(column)
+        different, codes = coded_words(column)
         every = [Condition(column.name, value=word) for word in different]
-        codes = pd.Categorical(column, different).codes.astype(int)
     return every if len(every) > 1 else [], codes
 
 
@@ -149,29 +331,40 @@ def column_conditions(column: pd.Series, *, bins: int = 4) -> list[Condition]:
     """The conditions that split a column: one for each word, or each stretch between its
     `bin_edges`; none if it is constant.
 
-    column: (rows,), words or numbers.
+    column: (rows,), words, numbers or dates.
     bins: into how many numbers are cut.
     """
     return split_column(column, bins=bins)[0]
 
 
-def validate_frame(frame: object) -> None:
-    """Raise ValueError unless this is a frame with rows, with a name of its own for each column,
-    and with nothing missing.
+# Frames and labels.
+
+
+def validate_columns(frame: object) -> None:
+    """Raise ValueError unless this is a frame, with a name of its own for each column.
+
+    Names that read alike, such as 1 and "1", are none of their own.
     """
     if not isinstance(frame, pd.DataFrame):
         raise ValueError(
             f"A pandas DataFrame is wanted, with a name for each column; a {type(frame).__name__}"
             " came."
         )
+    twice = frame.columns.map(str).duplicated()
+    if twice.any():
+        raise ValueError(f"Two columns are called {frame.columns[twice][0]!r}. Rename one.")
+
+
+def validate_frame(frame: object) -> None:
+    """Raise ValueError unless this is a frame with rows, with a name of its own for each column,
+    with nothing missing, and with one number, date or word in each place.
+    """
+    validate_columns(frame)
+    assert isinstance(frame, pd.DataFrame)  # or it would have been refused
     if not frame.shape[0] or not frame.shape[1]:
         raise ValueError(
             f"The frame has {frame.shape[0]} rows and {frame.shape[1]} columns; at least one of"
             " each is wanted."
-        )
-    if not frame.columns.is_unique:
-        raise ValueError(
-            f"Two columns are called {frame.columns[frame.columns.duplicated()][0]!r}. Rename one."
         )
     missing = frame.isna().sum()
     if missing.any():
@@ -180,10 +373,32 @@ def validate_frame(frame: object) -> None:
             f"Values are missing, in {named}. Fill them in, or drop those rows: frame.dropna()."
         )
     for name in frame.columns:
-        if is_number(frame[name]) and not np.isfinite(frame[name].to_numpy(dtype=float)).all():
-            raise ValueError(
-                f"Column {name!r} holds infinite numbers. Replace them, or drop those rows."
-            )
+        validate_column(frame[name])
+
+
+def label_array(labels: ArrayLike) -> np.ndarray:
+    """Labels as an array, whatever holds them: a list, a Series and its index, a tensor, one of
+    pandas' own types.
+
+    Raises ValueError where words and numbers are mixed.
+    """
+    if hasattr(labels, "detach"):  # a tensor, and no torch here
+        labels = labels.detach().tolist()
+    values = np.asarray(labels)
+    if values.dtype == object:
+        held = pd.Series(values.ravel()).infer_objects().to_numpy()
+        return held.reshape(values.shape) if held.dtype.kind in "biuf" else values
+    if values.dtype.kind == "U" and isinstance(labels, list | tuple) and values.ndim == 1:
+        if not all(isinstance(label, str) for label in labels):  # 1 and "1" would be one class
+            raise _mixed_labels()
+    return values
+
+
+def _mixed_labels() -> ValueError:
+    return ValueError(
+        "The labels mix words and numbers, or other things that have no order among them. One kind"
+        " is wanted: pd.Series(labels).astype(str)."
+    )
 
 
 def encode_labels(labels: ArrayLike, *, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
@@ -192,51 +407,114 @@ def encode_labels(labels: ArrayLike, *, n_rows: int) -> tuple[np.ndarray, np.nda
     labels: (n_rows,), any values, taken by position: the index of a Series says nothing.
     n_rows: how many are wanted.
     Returns (K,), and (n_rows,), whole numbers from 0.
-    Raises ValueError unless there is one label a row, and none is missing.
+    Raises ValueError unless there is one label a row, none is missing, and there are two classes or
+        more.
     """
-    labels = np.asarray(labels)
-    if labels.shape != (n_rows,):
+    values = label_array(labels)
+    if not n_rows:
+        raise ValueError("The frame has no rows; at least one is wanted.")
+    if values.shape != (n_rows,):
         raise ValueError(
-            f"One label a row is wanted, ({n_rows},); the labels' shape is {labels.shape}."
+            f"One label a row is wanted, ({n_rows},); the labels' shape is {values.shape}."
         )
-    missing = pd.isna(labels).sum()
+    missing = pd.isna(values).sum()
     if missing:
         raise ValueError(f"{missing} of the labels are missing. Drop those rows.")
-    return np.unique(labels, return_inverse=True)
+    try:
+        classes, y = np.unique(values, return_inverse=True)
+    except TypeError as error:
+        raise _mixed_labels() from error
+    if len(classes) < 2:
+        raise ValueError(
+            "Labels of two or more classes are wanted; these have 1: all rows are of one class"
+            f" only, {classes.tolist()[0]!r}."
+        )
+    return classes, y
+
+
+def in_order(frame: pd.DataFrame, names: Iterable[Hashable]) -> pd.DataFrame:
+    """A copy of a frame with these columns, in this order.
+
+    Raises ValueError for columns that lack or are too many.
+    """
+    validate_columns(frame)
+    wanted = list(names)
+    lacking = [name for name in wanted if name not in frame.columns]
+    extra = [name for name in frame.columns if name not in set(wanted)]
+    if lacking or extra:
+        raise ValueError(
+            f"The columns {', '.join(map(repr, wanted))} are wanted. Lacking:"
+            f" {', '.join(map(repr, lacking)) or 'none'}; not known:"
+            f" {', '.join(map(repr, extra)) or 'none'}."
+        )
+    return frame[wanted].copy()
 
 
 def like(frame: pd.DataFrame, train: pd.DataFrame) -> pd.DataFrame:
-    """The frame with the columns of another, in that one's order: what a model trained on the other
-    can read.
+    """A copy of the frame with the columns of another, in that one's order and of its types: what a
+    model trained on the other can read.
 
-    frame: (rows, columns), in any order of columns.
+    frame: (rows, columns), in any order of columns; a column of objects will do that hold the same,
+        as a row does that was turned on its side.
     train: the table before, or what is `brief` of it.
     Raises ValueError for what `validate_frame` refuses, for columns that lack or are too many, for
         words where numbers are wanted or the other way round, and for a word that its column never
         held, with the nearest that it did.
     """
     validate_frame(frame)
-    lacking = [name for name in train.columns if name not in frame.columns]
-    extra = [name for name in frame.columns if name not in train.columns]
-    if lacking or extra:
-        raise ValueError(
-            f"The columns {', '.join(map(repr, train.columns))} are wanted. Lacking:"
-            f" {', '.join(map(repr, lacking)) or 'none'}; not known:"
-            f" {', '.join(map(repr, extra)) or 'none'}."
-        )
+    made = in_order(frame, train.columns)
     for name, column in train.items():
+        came, wanted = kind(frame[name]), kind(column)
         number = is_number(column)
-        if is_number(frame[name]) != number:
-            came, wanted = ("words", "numbers") if number else ("numbers", "words")
+        if came != wanted and (number or is_number(frame[name])):
             raise ValueError(
                 f"Column {name!r} came as {came}; {wanted} are wanted, as in the table before."
             )
         if not number:
-            known = set(column.unique())
-            for word in frame[name].unique():
+            known = set(words(column))
+            for word in words(frame[name]):
                 if word not in known:
-                    raise unknown(f"{name} in the table before", word, sorted(map(str, known)))
-    return frame[list(train.columns)]
+                    raise _never_held(name, word, known)
+        if column.dtype != frame[name].dtype:
+            held = plain(frame[name])
+            made[name] = (_of_type(held, column) if number else held.astype(column.dtype)).array
+    return made
+
+
+def _never_held(name: Hashable, word: object, known: set) -> ValueError:
+    """The error for a word that its column never held, be it that it reads like one that it did."""
+    alike = [other for other in known if str(other) == str(word)]
+    if not alike:
+        return unknown(f"{name} in the table before", word, sorted(map(str, known)))
+    came, wanted = (type(value).__name__ for value in (word, alike[0]))
+    return ValueError(
+        f"Column {name!r} came with {word!r}, of type {came}; the table before holds {alike[0]!r},"
+        f" of type {wanted}. Write it as there."
+    )
+
+
+def _of_type(held: pd.Series, column: pd.Series) -> pd.Series:
+    """Numbers in the type of another column, or as they are where something would be lost."""
+    with np.errstate(invalid="ignore"):  # a number too large for the type is seen below
+        cast = held.astype(plain(column).dtype)
+    return held.astype(column.dtype) if (cast == held).all() else held
+
+
+def one_row(row: pd.DataFrame | pd.Series | Mapping, train: pd.DataFrame) -> pd.DataFrame:
+    """A row of a table as a frame of its own, `like` the table.
+
+    row: a frame of one row, a Series such as frame.iloc[0], or {column: value}.
+    train: the table, or what is `brief` of it.
+    Raises ValueError for more rows than one, and for what `like` refuses.
+    """
+    if isinstance(row, pd.Series):
+        row = row.to_dict()
+    if isinstance(row, Mapping):
+        row = pd.DataFrame({name: pd.Series([value], dtype=object) for name, value in row.items()})
+    row = like(row, train)
+    if len(row) != 1:
+        raise ValueError(f"One row is wanted, such as frame.iloc[[0]]; {len(row)} rows came.")
+    return row
 
 
 def brief(frame: pd.DataFrame) -> pd.DataFrame:
@@ -248,4 +526,10 @@ def brief(frame: pd.DataFrame) -> pd.DataFrame:
         for name, column in frame.items()
     }
     place = np.arange(max(map(len, held.values())))
-    return pd.DataFrame({name: few.take(place % len(few)) for name, few in held.items()})
+    made = [few.take(place % len(few)) for few in held.values()]
+    return framed(made, frame.columns)
+
+
+def framed(columns: Iterable, names: pd.Index) -> pd.DataFrame:
+    """A frame of columns under the names of another frame, whatever these are."""
+    return pd.DataFrame(dict(enumerate(columns))).set_axis(names, axis=1)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from trickkit.common import finite_number
 from trickkit.rules import conditions
 from trickkit.rules.conditions import Rule
 from trickkit.rules.rule_list import RuleList, counted_list
@@ -81,11 +82,12 @@ def corels(
     Raises ValueError for no antecedents, for what `conditions.encode_labels` refuses, for labels of
         more or fewer classes than two, and for a cost that is no share of the rows.
     """
+    conditions.validate_columns(frame)
     classes, y = conditions.encode_labels(labels, n_rows=len(frame))
     if len(classes) != 2:
         raise ValueError(f"Labels of two classes are wanted; these have {len(classes)}.")
-    if not 0 < cost < 1:
-        raise ValueError(f"A rule's cost is a share of the rows, between 0 and 1; {cost} came.")
+    if not 0 < (finite_number(cost) or 0) < 1:
+        raise ValueError(f"A rule's cost is a share of the rows, between 0 and 1; {cost!r} came.")
     rows = len(y)
     fee = cost * rows
     met = conditions.fires(antecedents, frame)
@@ -143,6 +145,7 @@ def unavoidable_errors(met: np.ndarray, y: np.ndarray) -> np.ndarray:
     y: (rows,) of 0 and 1.
     Returns (rows,) of bool.
     """
+    y = np.asarray(y).astype(int)
     _, group = np.unique(met, axis=1, return_inverse=True)
     counts = np.zeros((group.max() + 1, 2), dtype=int)
     np.add.at(counts, (group, y), 1)

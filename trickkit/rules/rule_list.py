@@ -86,8 +86,11 @@ def evidence(counts: Sequence[int]) -> float:
 
     counts: (K,), the rows of each class.
     Returns log (K − 1)! ∏ n_k! / (Σ n_k + K − 1)!
+    Raises ValueError for no classes.
     """
     k = len(counts)
+    if not k:
+        raise ValueError("A count for each class is wanted; none came.")
     return math.lgamma(k) + sum(math.lgamma(n + 1) for n in counts) - math.lgamma(sum(counts) + k)
 
 
@@ -100,7 +103,7 @@ def first_that_holds(met: Sequence[np.ndarray], n_rows: int) -> np.ndarray:
     """
     first = np.full(n_rows, len(met))
     for place in reversed(range(len(met))):
-        first[met[place]] = place
+        first[np.asarray(met[place], dtype=bool)] = place
     return first
 
 
@@ -110,8 +113,9 @@ def fit_list(rules: Sequence[Rule], frame: pd.DataFrame, labels: ArrayLike) -> R
     rules: m antecedents, in order.
     frame: (rows, columns).
     labels: (rows,), any values.
-    Raises ValueError for what `conditions.encode_labels` refuses.
+    Raises ValueError for what is no frame, and for what `conditions.encode_labels` refuses.
     """
+    conditions.validate_columns(frame)
     classes, y = conditions.encode_labels(labels, n_rows=len(frame))
     met = [conditions.holds(rule, frame) for rule in rules]
     return counted_list(rules, met, classes, y)
