@@ -10,23 +10,46 @@ import csv
 import functools
 import hashlib
 import io
+import math
 import os
 import pathlib
+import re
+import stat
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
-from trickkit.common import unknown
-from trickkit.contract import device
+from trickkit.common import unknown, validate_count, whole_number
+from trickkit.contract import described, device, validate_batch
 
 if TYPE_CHECKING:  # only the tables want pandas, and they import it themselves
     import pandas as pd
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DATA = ROOT / "data"
+# what is opened; Pillow reads forty more, and starts a program for some
+FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF")
+OTHERS = {  # what else people have -> how such a file begins
+    "a HEIC photo": rb"(?s)....ftyp(hei|hev|mif|msf)",
+    "a JPEG XL photo": rb"(?s)\xff\x0a|....JXL ",
+    "a PDF": rb"%PDF",
+    "an SVG drawing": rb"(?si)(\xef\xbb\xbf)?\s*(<\?xml.*?|<!--.*?-->\s*)?<(!doctype )?svg",
+    "a PostScript drawing": rb"%!|\xc5\xd0\xd3\xc6",
+    "a Photoshop file": rb"8BPS",
+    "a web page": rb"(?si)\s*<(!doctype )?html",
+}
+TURNS = {  # EXIF's Orientation -> what puts the picture upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 LARGEST_FILE = 40_000_000  # bytes
 # pixels: a phone takes 12 to 48 million; a decompression bomb claims billions
 LARGEST_PHOTO = 50_000_000
@@ -136,73 +159,160 @@ def painting(name: str, *, size: int | None = None) -> torch.Tensor:
     return photo(shipped(f"paintings/{name}.jpg"), size=size)
 
 
-def photo(source: str | os.PathLike | bytes, *, size: int | None = None) -> torch.Tensor:
+def photo(
+    source: str | os.PathLike | bytes | bytearray | memoryview | io.BytesIO,
+    *,
+    size: int | None = None,
+) -> torch.Tensor:
     """Your own photograph: (1, 3, H, W) in [0, 1].
 
     Grey, palette, CMYK and transparent pictures are turned to RGB (transparency over white); the
-    camera's rotation is applied.
+    camera's rotation is applied, where the file tells it rightly. Of a film it is the first frame.
 
     source: a path, or the bytes of a file.
     size: as in `picture`.
     Raises FileNotFoundError for a path that is not there; ValueError for a size that is no whole
-        number of at least 1, and for a file that is no picture, is cut short, or is larger than
-        40 MB or 50 million pixels.
+        number of at least 1, and for a file that cannot be opened, is no picture of one of the
+        `FORMATS`, is cut short, or is larger than 40 MB or 50 million pixels.
     """
-    if size is not None and (not isinstance(size, int) or size < 1):
+    side = whole_number(size)
+    if size is not None and not (side and 1 <= side <= math.isqrt(LARGEST_PHOTO)):
         raise ValueError(
-            f"size is {size!r}; it wants a whole number of pixels, 1 or more, or None for the whole"
-            " photo."
+            f"size is {size!r}; it wants a whole number of pixels, from 1 to"
+            f" {math.isqrt(LARGEST_PHOTO)}, or None for the whole photo."
         )
-    file: io.BytesIO | pathlib.Path
-    if isinstance(source, bytes):
+    image = _decoded(*_named_content(source))
+    if side:
+        image = ImageOps.fit(image, (side, side), Image.Resampling.BICUBIC)
+    pixels = torch.from_numpy(np.asarray(image, dtype=np.float32) / 255)
+    return pixels.permute(2, 0, 1).unsqueeze(0).contiguous().to(device())
+
+
+def _named_content(source: object) -> tuple[str, bytes]:
+    """What an error calls a file, and its bytes."""
+    content = source.getvalue() if isinstance(source, io.BytesIO) else source
+    if isinstance(content, bytes | bytearray | memoryview):
         named = "The file"
-        length = len(source)
-        file = io.BytesIO(source)
+        length = memoryview(content).nbytes
+    elif isinstance(content, str | os.PathLike):
+        content = _checked_path(content)
+        named = repr(content.name)[1:-1]
+        length = content.stat().st_size
     else:
-        file = pathlib.Path(source).expanduser()
-        if file.is_dir():
-            raise FileNotFoundError(f"{file} is a folder. Give the path of one photo in it.")
-        if not file.is_file():
-            raise FileNotFoundError(
-                f"There is no file {file}. Give the path of a photo, or use data.picture with one"
-                f" of: {', '.join(picture_names())}."
-            )
-        named = file.name
-        length = file.stat().st_size
+        raise ValueError(
+            f"A photo's path or the bytes of its file are wanted; a {type(source).__name__} came."
+        )
+    if length == 0:
+        raise ValueError(f"{named} is empty. Save or download it again.")
     if length > LARGEST_FILE:
         raise ValueError(
             f"{named} is larger than {LARGEST_FILE // 10**6} MB. Save a smaller copy of the photo"
             " and use that."
         )
     try:
-        with Image.open(file) as opened:
-            if opened.width * opened.height > LARGEST_PHOTO:
-                raise ValueError(
-                    f"{named} claims {opened.width} × {opened.height} pixels, more than"
-                    f" {LARGEST_PHOTO // 10**6} million. Save a smaller copy of the photo and use"
-                    " that."
-                )
-            image = ImageOps.exif_transpose(opened)
-            if image.mode.startswith("I"):  # 16 bits a pixel, which Pillow would cut off at 255
-                image = Image.fromarray(
-                    (np.asarray(image, dtype=np.float32) / 257).round().astype(np.uint8)
-                )
-            if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA"):
-                image = image.convert("RGBA")
-                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-            image = image.convert("RGB")
-    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise ValueError(
-            f"{named} is not a picture that can be read. A JPEG, PNG, GIF or WebP photo is wanted."
+        return named, content.read_bytes() if isinstance(content, pathlib.Path) else bytes(content)
+    except OSError as error:
+        raise ValueError(f"{named} cannot be read: {error.strerror}.") from error
+
+
+def _checked_path(source: str | os.PathLike) -> pathlib.Path:
+    """The path of a file; no folder, and nothing that would be waited for, such as a pipe."""
+    shown = repr(os.fspath(source))[1:-1][:200]
+    try:
+        file = pathlib.Path(source).expanduser()
+        mode = file.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise FileNotFoundError(
+            f"There is no file {shown}. Give the path of a photo, or use data.picture with one"
+            f" of: {', '.join(picture_names())}."
         ) from error
-    except (OSError, SyntaxError) as error:
+    except (OSError, ValueError, RuntimeError, TypeError) as error:  # such as a name too long
+        reason = getattr(error, "strerror", None) or str(error).rstrip(".")
+        raise ValueError(f"{shown} cannot be opened as a file: {reason}.") from error
+    if stat.S_ISDIR(mode):
+        raise FileNotFoundError(f"{shown} is a folder. Give the path of one photo in it.")
+    if not stat.S_ISREG(mode):
+        raise ValueError(f"{shown} is a pipe or a device. Give the path of a photo.")
+    return file
+
+
+def _decoded(named: str, content: bytes) -> Image.Image:
+    """The picture in a file, in RGB and upright."""
+    Image.init()  # AVIF is there only where Pillow was built with it
+    formats = [name for name in FORMATS if name in Image.OPEN]
+    try:
+        opened = Image.open(io.BytesIO(content), formats=formats)
+    except Exception as error:  # Pillow names a damaged file in many ways
+        kind = next((kind for kind, begin in OTHERS.items() if re.match(begin, content)), None)
+        raise ValueError(
+            f"{named} is {kind or 'not a picture that can be read'}. A JPEG, PNG, GIF, WebP, AVIF,"
+            " BMP or TIFF photo is wanted" + (": export it as one." if kind else ".")
+        ) from error
+    if opened.width * opened.height > LARGEST_PHOTO:
+        raise ValueError(
+            f"{named} claims {opened.width} × {opened.height} pixels, more than"
+            f" {LARGEST_PHOTO // 10**6} million. Save a smaller copy of the photo and use that."
+        )
+    deep = any("16" in str(tile[3]) for tile in opened.tile)  # bits of each colour, of which
+    try:
+        with opened:
+            opened.load()
+            return _in_rgb(_upright(opened), deep=deep)
+    except _Unclear as error:
+        raise ValueError(f"{named} {error} Save it as an 8-bit PNG or a JPEG.") from error
+    except Exception as error:  # in many ways here too
         raise ValueError(
             f"{named} is damaged or cut short ({error}). Save or download it again."
         ) from error
-    if size is not None:
-        image = ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC)
-    pixels = torch.from_numpy(np.asarray(image, dtype=np.float32) / 255)
-    return pixels.permute(2, 0, 1).unsqueeze(0).contiguous().to(device())
+
+
+class _Unclear(Exception):
+    """A whole file, whose numbers can be read as colours in more than one way."""
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """A picture turned as its camera was held, or as it lies where that cannot be made out."""
+    try:
+        held: Any = image.getexif().get(0x0112)
+        turn = TURNS.get(held[0] if isinstance(held, tuple) else held)
+    except Exception:  # odd tags of any kind; what they say is not worth the photo
+        turn = None
+    return image if turn is None else image.transpose(turn)
+
+
+def _in_rgb(image: Image.Image, *, deep: bool) -> Image.Image:
+    """A picture of any mode in RGB, what is transparent over white.
+
+    deep: whether the file keeps 16 bits of each colour, of which Pillow takes the upper 8.
+    """
+    if image.mode.startswith(("I", "F")):
+        image = _in_grey(np.asarray(image, dtype=np.float64))
+    elif deep and np.asarray(image.convert("RGB")).max() < 16:
+        raise _Unclear("is all but black, unless it uses fewer than its 16 bits.")
+    if image.mode == "LAB":
+        raise _Unclear("keeps its colours as L*a*b*.")
+    if image.mode == "La":
+        image = image.convert("LA")
+    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa"):
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB")
+
+
+def _in_grey(levels: np.ndarray) -> Image.Image:
+    """Grey levels that Pillow would cut off at 255, as 8 bits.
+
+    levels: (H, W). White is 1 or, where they go further up, 255, 4,095 or 65,535, of 8, 12 and 16
+        bits. A tenth of that below black is black.
+    """
+    top = levels.max()
+    white = 1 if top < 2 else next((w for w in (255, 4095, 65535) if top <= w), 0)
+    if not levels.min() >= -white / 10 or not white:  # written so that NaN fails too
+        raise _Unclear(
+            f"holds grey levels from {levels.min():g} to {top:g}; 0 to 1, to 255 or to 65535 are"
+            " wanted."
+        )
+    return Image.fromarray((levels.clip(0, white) / (white / 255)).round().astype(np.uint8))
 
 
 def scaled(image: torch.Tensor, *, side: int) -> torch.Tensor:
@@ -210,7 +320,10 @@ def scaled(image: torch.Tensor, *, side: int) -> torch.Tensor:
 
     image: (1, C, H, W) in [0, 1].
     side: the length its longer side gets, in pixels.
+    Raises ValueError for what is no image, and a side that is no whole number of at least 1.
     """
+    validate_batch(image)
+    validate_count(side=side)
     height, width = (max(1, round(side * n / max(image.shape[2:]))) for n in image.shape[2:])
     return torch.nn.functional.interpolate(
         image, (height, width), mode="bicubic", antialias=True
@@ -222,8 +335,12 @@ def to_bytes(image: torch.Tensor) -> np.ndarray:
 
     image: (1, 3, H, W), (1, 1, H, W), or the same without the first axis, in [0, 1]; rounded to the
         nearest of 256 levels.
-    Raises ValueError for another shape.
+    Raises ValueError for another shape, and pixels that are not finite.
     """
+    if not isinstance(image, torch.Tensor) or not image.isfinite().all():
+        raise ValueError(
+            f"One image is wanted, (1, 3, H, W) in [0, 1], all finite; {described(image)} came."
+        )
     pixels = image.detach().cpu()
     if pixels.dim() == 4 and len(pixels) == 1:
         pixels = pixels[0]
@@ -259,8 +376,11 @@ def write_whole(path: pathlib.Path, content: bytes) -> None:
     Raises OSError where it cannot be written.
     """
     fresh = path.with_name(path.name + ".new")
-    fresh.write_bytes(content)
-    os.replace(fresh, path)
+    try:
+        fresh.write_bytes(content)
+        os.replace(fresh, path)
+    finally:
+        fresh.unlink(missing_ok=True)  # a half one, where the disk is full
 
 
 def attribution(*names: str) -> str:

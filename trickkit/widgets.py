@@ -84,9 +84,16 @@ def link(png: bytes, file: str, *, words: str) -> HTML:
     words: what the link says.
     """
     return HTML(
-        f'<a download="{file}"'
-        f' href="data:image/png;base64,{base64.b64encode(png).decode()}">{words}</a>'
+        f'<a download="{html.escape(file)}"'
+        f' href="data:image/png;base64,{base64.b64encode(png).decode()}">{html.escape(words)}</a>'
     )
+
+
+def in_words(error: Exception) -> str:
+    """An error as a sentence: its own, where it was written for a reader, else with its name."""
+    if isinstance(error, ValueError | FileNotFoundError):
+        return str(error)
+    return f"It stopped with {type(error).__name__}: {error}"
 
 
 class Announcer(w.HTML):
@@ -163,15 +170,17 @@ class PhotoSource:
             self.take(file["content"].tobytes(), name=pathlib.Path(file["name"]).stem)
 
     def take(self, source: str | bytes, *, name: str = "") -> None:
-        """Take another photo; of one that is refused it is said why, and the one before stays.
+        """Take another photo; of one that is refused it is said why, and that the one before stays.
+
+        A kernel shows nobody an error that comes while it answers a control, so all are said.
 
         source: the name of one of the course's, or the bytes of a file.
         name: the file's.
         """
         try:
             self.photo = self.read(source)
-        except ValueError as error:
-            self.says.say(str(error))
+        except Exception as error:
+            self.says.say(f"{in_words(error)} The photo before stays.")
             return
         if isinstance(source, bytes):
             self.name = name
@@ -252,8 +261,8 @@ class OwnPhoto(PhotoSource):
         try:
             self.says.say("working …")
             self.attack()
-        except ValueError as error:
-            self.says.say(str(error))
+        except Exception as error:  # nobody else would say it, as in `take`
+            self.says.say(in_words(error))
         else:
             self.says.say("")
             self.follow()
@@ -335,7 +344,7 @@ class Microscope:
         self.unit = slider(list(range(units)), "unit", index=unit)
         self.unit.continuous_update = False  # dragged past, a unit costs nothing
         self.says = Announcer()
-        self.credit = w.HTML(data.attribution(photo))
+        self.credit = w.HTML(html.escape(data.attribution(photo)))
         self.make()
         show_controls(self.photo, self.layer, self.unit, self.says, self.credit)
         self.handle = display(self.draw(), display_id=True)
@@ -373,7 +382,7 @@ class Microscope:
 
     def follow(self) -> None:
         """Show what is chosen: what is known at once, and the exciting picture when it is made."""
-        self.credit.value = data.attribution(self.photo.value)
+        self.credit.value = html.escape(data.attribution(self.photo.value))
         if (self.layer.value, self.unit.value) not in self.made:
             self.handle.update(self.draw())
             self.says.say("working …")
@@ -466,8 +475,8 @@ class DreamPanel(PhotoSource):
         self.end()
         try:
             steps = self.dreaming()
-        except ValueError as error:
-            self.says.say(str(error))
+        except Exception as error:  # nobody else would say it, as in `take`
+            self.says.say(in_words(error))
             return
         self.download.value = ""
         self.says.say("dreaming …")
@@ -487,7 +496,7 @@ class DreamPanel(PhotoSource):
                     drawn = time.monotonic()
                 await asyncio.sleep(0.01)
         except Exception as error:  # nobody waits for a task, so it must tell for itself
-            self.says.say(f"It stopped with {type(error).__name__}: {error}")
+            self.says.say(in_words(error))
         else:
             self.finish("dreamt")
 
