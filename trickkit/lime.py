@@ -738,12 +738,13 @@ def explain_picture(
     place = int(validated_labels(target, image, logits.shape[1]))
     if cover is None:
         cover = mean_coloured(image, segments)
-    if not isinstance(cover, torch.Tensor) or cover.shape not in (image.shape, image.shape[1:]):
+    try:
+        cover = cover.to(image).expand_as(image)
+    except (AttributeError, RuntimeError):
         raise ValueError(
             f"The cover is wanted as an image of the same size, {tuple(image.shape)};"
             f" {described(cover)} came."
-        )
-    cover = cover.to(image).expand_as(image)
+        ) from None
 
     def ask(points):
         z = points < 0.5
