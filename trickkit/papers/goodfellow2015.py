@@ -14,11 +14,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from trickkit import data, models, training
-from trickkit.contract import device, margin
+from trickkit.contract import asked, device, margin, with_gradients
 
 EPS = 0.25
 
 
+@with_gradients
 def sign_step(
     model: Callable,
     images: torch.Tensor,
@@ -39,7 +40,7 @@ def sign_step(
     loss: (outputs of the model, labels) -> J, the cross-entropy unless the model learnt another.
     """
     images = images.detach().clone().requires_grad_(True)
-    gradient = torch.autograd.grad(loss(model(images), labels), images)[0]
+    gradient = torch.autograd.grad(loss(asked(model, images), labels), images)[0]
     return images.detach() + eps * gradient.sign()
 
 
@@ -83,14 +84,14 @@ def adversarial_loss(
     gradient flows through the sign.
     """
     stepped = sign_step(model, images, labels, eps=eps)
-    clean = F.cross_entropy(model(images), labels)
-    worst = F.cross_entropy(model(stepped), labels)
+    clean = F.cross_entropy(asked(model, images), labels)
+    worst = F.cross_entropy(asked(model, stepped), labels)
     return alpha * clean + (1 - alpha) * worst
 
 
 def logistic_loss(model: nn.Module, images: torch.Tensor, signs: torch.Tensor) -> torch.Tensor:
     """The mean of ζ(−y(w·x + b)) for a model with one output and labels y of +1 or −1."""
-    return F.softplus(-signs * model(images)[:, 0]).mean()
+    return F.softplus(-signs * asked(model, images)[:, 0]).mean()
 
 
 def sigmoid_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -134,7 +135,7 @@ def mistakes(
     probabilities: from the model's outputs to probabilities (N, K): `softmax`, torch.sigmoid, or
         torch.exp for log p.
     """
-    outputs = model(images)
+    outputs = asked(model, images)
     sure = probabilities(outputs).amax(1)
     wrong = outputs.argmax(1) != labels
     confidence = 100 * sure[wrong].mean().item() if wrong.any() else 0.0
@@ -159,7 +160,7 @@ def rubbish(
     """
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(count, 1, 28, 28, generator=generator).to(device())
-    sure, read = probabilities(model(noise)).max(1)
+    sure, read = probabilities(asked(model, noise)).max(1)
     alarm = sure > 0.5
     if not alarm.any():
         return 0.0, 0.0, 0.0
@@ -212,7 +213,7 @@ def overtaken(model: Callable, images: torch.Tensor, labels: torch.Tensor) -> fl
     direction = sign_step(model, images, labels, eps=1) - images
     first = torch.full((len(images),), torch.inf, device=images.device)
     for eps in torch.arange(100, -1, -1) / 100:
-        first[model(images + eps * direction).argmax(1) != labels] = eps.item()
+        first[asked(model, images + eps * direction).argmax(1) != labels] = eps.item()
     return first[first > 0].median().item()
 
 
@@ -233,7 +234,7 @@ def promised_and_found(
     """
 
     def mean_margin(x):
-        return margin(model(x), labels).mean()
+        return margin(asked(model, x), labels).mean()
 
     x = images.clone().requires_grad_(True)
     gradient = torch.autograd.grad(mean_margin(x), x)[0]
@@ -262,7 +263,9 @@ def to_centre(
         tries = torch.stack(
             [images + (c.view_as(images[0]) - images).clamp(-eps, eps) for c in model.centres]
         )
-        return best_wrong(tries, torch.stack([model(t)[:, k] for k, t in enumerate(tries)]), labels)
+        return best_wrong(
+            tries, torch.stack([asked(model, t)[:, k] for k, t in enumerate(tries)]), labels
+        )
 
 
 def past_border(
@@ -292,7 +295,7 @@ def past_border(
             margins = own[1] * (points - own[0]).square() - other[1] * (points - other[0]).square()
             best.append(points.gather(0, margins.argmax(0, keepdim=True))[0].view_as(images))
         tries = torch.stack(best)
-        said = torch.stack([model(t) for t in tries])  # (K, N, K), log p of each try
+        said = torch.stack([asked(model, t) for t in tries])  # (K, N, K), log p of each try
         margins = (
             said.diagonal(dim1=0, dim2=2).T
             - said.gather(2, labels.expand(len(mu), -1)[..., None])[..., 0]
