@@ -522,15 +522,19 @@ def explain_table(
 
 def drop_random(points: np.ndarray) -> np.ndarray:
     """Which features are kept, (n, d) of bool: as many as the first number says are taken away, at
-    least one, any as likely. A feature that is alone is kept in half of the rows, or there would be
-    nothing to compare with.
+    least one, any as likely.
 
     points: (n, 1 + d) in [0, 1).
     """
     d = points.shape[1] - 1
-    if d == 1:
-        return points[:, 1:] < 0.5
     return points[:, 1:].argsort(1, kind="stable").argsort(1) > (points[:, :1] * d).astype(int)
+
+
+def drop_some(points: np.ndarray) -> np.ndarray:
+    """The same, where one feature that is alone is kept in half of the rows, or there would be
+    nothing to compare with.
+    """
+    return drop_random(points) if points.shape[1] > 2 else points[:, 1:] < 0.5
 
 
 def word_pattern(text: str) -> str:
@@ -599,7 +603,7 @@ def explain_text(
     feature[1::2] = [place[word] for word in pieces[1::2]]
 
     def ask(points):
-        z = drop_random(points)
+        z = drop_some(points)
         kept = np.pad(z, ((0, 0), (0, 1)), constant_values=True)[:, feature]
         texts = [
             "".join(piece for piece, stays in zip(pieces, row, strict=True) if stays)

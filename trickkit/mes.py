@@ -15,6 +15,7 @@ import itertools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -521,7 +522,7 @@ class CertifiedRule:
 
 def explain_alarm(
     predict: Callable,
-    case: pd.DataFrame | pd.Series | Mapping | torch.Tensor,
+    case: Any,
     world: World,
     train: pd.DataFrame,
     *,

@@ -15,12 +15,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_extraction.text import CountVectorizer
 
 from trickkit import data, lime
-from trickkit.common import top_by_magnitude
+from trickkit.common import top_by_magnitude, validate_count
+from trickkit.rules import conditions
 
 K = 10  # words that an explanation shows
 NOISE = 10  # words added that mean nothing, the last columns (§5.4)
@@ -66,6 +68,7 @@ def repeat_explanations(
     cases: (rows, columns), a case a row.
     runs: how often.
     """
+    validate_count(runs=runs)
     sampler = lime.TableSampler(train)
     return [
         [
@@ -93,7 +96,7 @@ def shared(tops: Sequence[Sequence[Sequence[object]]]) -> tuple[float, float]:
             )
         pairs = [(set(a), set(b)) for i, a in enumerate(runs) for b in runs[:i]]
         both.append(np.mean([len(a & b) for a, b in pairs]))
-        either.append(np.mean([len(a & b) / len(a | b) for a, b in pairs]))
+        either.append(np.mean([len(a & b) / len(a | b) if a | b else 1 for a, b in pairs]))
     return float(np.mean(both)), float(np.mean(either))
 
 
@@ -112,9 +115,12 @@ def bags(
     options: for sklearn's CountVectorizer, such as min_df, the fewest documents that a word is in.
         Documents without any such word are left out.
     Returns (documents, words) and (documents,).
+    Raises ValueError for labels other than 0 and 1, one a sentence, and for too few sentences to
+        glue.
     """
     sentences = np.asarray(texts, dtype=object)
-    labels = np.asarray(labels)
+    labels = zero_one(labels, n_rows=len(sentences))
+    validate_count(glue=glue)
     groups = []
     classes = []
     for k in (0, 1):
@@ -122,11 +128,27 @@ def bags(
         for i in range(0, len(own) - glue + 1, glue):
             groups.append(" ".join(own[i : i + glue]))
             classes.append(k)
+    if not groups:
+        raise ValueError(f"{glue} sentences of one class are wanted for a document; fewer came.")
     counter = CountVectorizer(binary=True, token_pattern=r"[a-z]\w+", **options)
     counted = counter.fit_transform(groups)
     order = np.random.default_rng(seed).permutation(len(groups))
     order = order[np.ravel(counted.sum(1))[order] > 0]
     return csr_array(counted.astype(float))[order], np.array(classes)[order]
+
+
+def zero_one(labels: ArrayLike, *, n_rows: int) -> np.ndarray:
+    """Labels as an array of 0 and 1, (n_rows,), whatever holds them.
+
+    Raises ValueError for other labels, and unless there is one a row.
+    """
+    values = conditions.label_array(labels)
+    if values.shape != (n_rows,) or not np.isin(values, (0, 1)).all():
+        raise ValueError(
+            f"One label a row is wanted, 0 or 1, ({n_rows},); {values.shape} came, or others."
+            " Of words make such with labels == 'yes'."
+        )
+    return values.astype(int)
 
 
 def documents(bags: csr_array) -> list[csr_array]:
@@ -146,25 +168,36 @@ def asking(predict_proba: Predictor, row: csr_array) -> Callable[[np.ndarray], n
         z = csr_array(z.astype(float))
         shape = (z.shape[0], row.shape[1])
         bags = csr_array((z.data, row.indices[z.indices], z.indptr), shape=shape)
-        return predict_proba(bags)[:, 1]
+        return lime.asked_about(predict_proba, bags)
 
     return ask
 
 
 def explain_document(
-    predict_proba: Predictor, row: csr_array, *, samples: int = 512
+    predict_proba: Predictor,
+    row: csr_array,
+    *,
+    samples: int = 512,
+    drop: Callable[[np.ndarray], np.ndarray] = lime.drop_some,
 ) -> lime.Explanation:
     """LIME for one document, as `lime.explain_text` asks: some words deleted, nearness by cosine.
 
     predict_proba: the black box.
     row: the document, (1, words).
     samples: how often the black box is asked.
+    drop: which words are deleted, `lime.drop_some` or `lime.drop_random`.
+    Raises ValueError for a document without words.
     """
     ask = asking(predict_proba, row)
     d = row.nnz
+    if not d:
+        raise ValueError(
+            "A document without words cannot be explained; leave such out with"
+            " bags[bags.sum(1) > 0]."
+        )
 
     def perturbed(points):
-        z = lime.drop_random(points)
+        z = drop(points)
         return z, ask(z)
 
     [answer] = ask(np.ones((1, d)))
@@ -272,7 +305,7 @@ def recalls(
     gold: what `used_places` gives for new.
     seed: for the words named at random.
     """
-    said = predict_proba(known)[:, 1]
+    said = lime.asked_about(predict_proba, known)
     rows = documents(new)
     rng = np.random.default_rng(seed)
     weights = {
@@ -345,9 +378,10 @@ def trusts(
     """
     rows = documents(new)
     rng = np.random.default_rng(seed)
-    said = predict_proba(known)[:, 1]
-    yes = predict_proba(new)[:, 1] > 0.5
-    told = [explain_document(predict_proba, row) for row in rows]
+    said = lime.asked_about(predict_proba, known)
+    yes = lime.asked_about(predict_proba, new) > 0.5
+    # as the lime package has it, where a word that is alone is always deleted
+    told = [explain_document(predict_proba, row, drop=lime.drop_random) for row in rows]
     lines = {
         "LIME": [(e.line, shown(e.weights)) for e in told],
         "parzen": [
@@ -359,7 +393,7 @@ def trusts(
     doubts = []
     for _ in range(runs):
         bad = rng.random(new.shape[1]) < share
-        deserved = (predict_proba(csr_array(new * ~bad))[:, 1] > 0.5) == yes
+        deserved = (lime.asked_about(predict_proba, csr_array(new * ~bad)) > 0.5) == yes
         marked = [bad[row.indices] for row in rows]
         users = {
             name: [stays(line, seen, m) for (line, seen), m in zip(each, marked, strict=True)]
@@ -421,8 +455,13 @@ def pair(
     Returns the points between them later, the two forests, the better first, and today's rows: of
         all pairs within 0.1 points today the one that is farthest apart later; (0, [], …) where
         there is none.
+    Raises ValueError for labels other than 0 and 1, one a text, and for fewer texts than 2n + 1.
     """
     rng = np.random.default_rng(seed)
+    words = np.asarray(words)
+    labels = zero_one(labels, n_rows=len(words))
+    if len(words) <= 2 * n:
+        raise ValueError(f"More than {2 * n} texts are wanted, with n = {n}; {len(words)} came.")
     chosen = rng.permutation(len(words))[: 2 * n + 1000]
     one_class = rng.integers(2, size=NOISE)
     often = np.where(labels[chosen][:, None] == one_class, 0.2, 0.1)
@@ -455,6 +494,7 @@ def stories(
     Returns (n, words), 0 where a weight is not seen, and (n,).
     Raises ValueError for a row without a word.
     """
+    rows = np.asarray(rows)
     if not rows.any(1).all():
         raise ValueError(
             "A row without words cannot be explained; leave such out with rows[rows.any(1)]."
@@ -468,7 +508,7 @@ def stories(
         drawn.append((z.astype(float), place.ravel()))
         asked.append(np.zeros((len(different), rows.shape[1]), dtype=np.float32))
         asked[-1][:, words] = different
-    said = predict_proba(np.concatenate(asked))[:, 1]
+    said = lime.asked_about(predict_proba, np.concatenate(asked))
     answers = np.split(said, np.cumsum([len(some) for some in asked])[:-1])
     table = np.zeros(rows.shape)
     lines = np.zeros(len(rows))

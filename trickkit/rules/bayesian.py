@@ -135,6 +135,7 @@ class Posterior:
     ):
         conditions.validate_columns(frame)
         classes, y = conditions.encode_labels(labels, n_rows=len(frame))
+        antecedents = conditions.validated_rules(antecedents)
         facts = conditions.evaluate(antecedents, frame)
         self._begin(antecedents, facts, classes, y, length=length, width=width)
 
@@ -172,9 +173,7 @@ class Posterior:
         width: float,
     ) -> None:
         validate_positive(length=length, width=width)
-        self.antecedents = [conditions.validated_rule(rule) for rule in antecedents]
-        if not self.antecedents:
-            raise ValueError("At least one antecedent is wanted; none came. rules.mine finds some.")
+        self.antecedents = conditions.validated_rules(antecedents)
         self.every = frozenset(range(len(self.antecedents)))
         self.length = length
         self.width = width
@@ -199,7 +198,7 @@ class Posterior:
 
         Raises ValueError for what is no list of places, each once.
         """
-        places = tuple(places)
+        places = tuple(places) if isinstance(places, Iterable) else (places,)
         known = self.known.get(places)
         if known is None:
             self.validate_places(places)
@@ -367,7 +366,10 @@ def r_hat(chains: Sequence[Sequence[float]] | np.ndarray) -> float:
     chains: each (steps,), of one number such as the log posterior.
     Raises ValueError if they differ in length or have fewer than 4 steps.
     """
-    values = np.array(chains, dtype=float)
+    try:
+        values = np.asarray(chains, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ValueError("Chains of one length are wanted, of numbers.") from error
     if values.ndim != 2 or values.shape[1] < 4:
         raise ValueError(
             f"Chains of one length, 4 steps or more, are wanted; the shape {values.shape} came."

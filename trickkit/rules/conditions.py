@@ -94,12 +94,14 @@ Rule = tuple[Condition, ...]  # conditions that hold together
 
 def shown_as(value: object, *, digits: int = 6) -> str:
     """A value as text: a number of up to 12 digits in full, any other with `digits`; a date without
-    its time where that is midnight.
+    its time where that is midnight; a word in quotation marks where blanks are at its ends.
     """
     if isinstance(value, float):
         whole = value.is_integer() and abs(value) < 1e16
         exact = f"{value:.0f}" if whole else f"{value:.{MAX_SHOWN}g}"
         return exact if float(exact) == value else f"{value:.{digits}g}"
+    if isinstance(value, str) and value.strip() != value or value == "":
+        return repr(value)
     if isinstance(value, pd.Timestamp):
         return str(value).replace(" 00:00:00", "")
     if isinstance(value, pd.Timedelta):
@@ -118,14 +120,14 @@ def digits_apart(bounds: Sequence[object]) -> int:
 
 def english(conditions: Sequence[Condition]) -> str:
     """Conditions that hold together, as "sex is male and age > 42"; "anyone" for none at all."""
-    return " and ".join(map(str, conditions)) or "anyone"
+    return " and ".join(map(str, validated_rule(conditions))) or "anyone"
 
 
 def validated_rule(rule: Iterable[Condition]) -> Rule:
     """A rule as a tuple.
 
     rule: conditions that hold together.
-    Raises ValueError for what is no conditions.
+    Raises ValueError for anything else.
     """
     made = tuple(rule) if isinstance(rule, Iterable) else (None,)
     if not all(isinstance(condition, Condition) for condition in made):
@@ -133,7 +135,20 @@ def validated_rule(rule: Iterable[Condition]) -> Rule:
             "A rule is a tuple of conditions, of one too: (rules.Condition('sex', value='male'),);"
             f" {str(rule)[:60]!r} came."
         )
-    return made  # type: ignore[return-value]  # of nothing else, as was just seen
+    return made
+
+
+def validated_rules(rules: Iterable[Rule]) -> list[Rule]:
+    """Rules in a list, one at least.
+
+    Raises ValueError for none, and for what is no rules.
+    """
+    if not isinstance(rules, Iterable):
+        raise ValueError(f"A list of rules is wanted; {str(rules)[:60]!r} came.")
+    made = [validated_rule(rule) for rule in rules]
+    if not made:
+        raise ValueError("At least one rule is wanted; none came. rules.mine finds some.")
+    return made
 
 
 def holds(conditions: Sequence[Condition], frame: pd.DataFrame) -> np.ndarray:
@@ -149,7 +164,7 @@ def holds(conditions: Sequence[Condition], frame: pd.DataFrame) -> np.ndarray:
 
 def evaluate(rules: Sequence[Rule], frame: pd.DataFrame) -> dict[Condition, np.ndarray]:
     """For each different condition of some rules, the rows for which it holds: (rows,) of bool."""
-    different = dict.fromkeys(condition for rule in rules for condition in validated_rule(rule))
+    different = dict.fromkeys(condition for rule in validated_rules(rules) for condition in rule)
     return {condition: condition.holds(frame) for condition in different}
 
 
@@ -159,11 +174,9 @@ def fires(rules: Sequence[Rule], frame: pd.DataFrame) -> np.ndarray:
     rules: one or more.
     frame: (rows, columns).
     Returns (rules, rows) of bool.
-    Raises ValueError for no rules.
     """
-    rules = [validated_rule(rule) for rule in rules]
-    if not rules:
-        raise ValueError("At least one rule is wanted; none came.")
+    validate_columns(frame)
+    rules = validated_rules(rules)
     held = np.ones((len(rules), len(frame)), dtype=bool)
     # None stands where a rule asks no more, and is true of every row
     facts = {None: held[0].copy()} | evaluate(rules, frame)
@@ -183,12 +196,16 @@ def plain(column: pd.Series) -> pd.Series:
 
     Numbers may come as objects, Decimal among them, or in one of pandas' own types; so may dates
     and times of the day, which count from midnight. The words of a category stay words.
+
+    Raises ValueError for what is no column.
     """
+    if not isinstance(column, pd.Series):
+        raise ValueError(f"One column is wanted, as frame['age']; a {type(column).__name__} came.")
     dtype = column.dtype
     if isinstance(dtype, np.dtype) and dtype.kind in "bc" + CUTS:
         return column
     if isinstance(dtype, pd.SparseDtype):
-        return plain(column.sparse.to_dense())
+        return plain(column.astype(dtype.subtype))
     if isinstance(dtype, pd.PeriodDtype):
         return column.dt.to_timestamp()
     if isinstance(dtype, pd.api.extensions.ExtensionDtype) and is_numeric_dtype(dtype):
@@ -197,13 +214,15 @@ def plain(column: pd.Series) -> pd.Series:
             return column
         return column.astype("float64" if missing else dtype.numpy_dtype)  # type: ignore[attr-defined]
     if is_object_dtype(dtype):
-        column = column.infer_objects()
-        held = infer_dtype(column, skipna=False) if column.dtype == object else ""
+        inferred = column.infer_objects()
+        if not is_object_dtype(inferred.dtype):
+            return plain(inferred)
+        held = infer_dtype(column, skipna=False)
         if held == "date":
             return pd.to_datetime(column)
         if held == "time":
             return pd.to_timedelta(column.map(str))
-        if held and all(map(_is_real, column)):
+        if held != "integer" and all(map(_is_real, column)):  # those would be one as floats
             return column.astype("float64")
     return column
 
@@ -235,16 +254,14 @@ def validate_column(column: pd.Series) -> None:
     """Raise ValueError unless a column holds a number, a date, yes or no, or a word a row, and all
     of them finite.
     """
-    if not isinstance(column, pd.Series):
-        raise ValueError(f"One column is wanted, as frame['age']; a {type(column).__name__} came.")
-    missing = column.isna().sum()
+    held = plain(column)
+    missing = held.isna().sum()
     if missing:
         raise ValueError(
             f"Values are missing, in {column.name} ({missing}). Fill them in, or drop those rows:"
             " frame.dropna()."
         )
-    held = plain(column)
-    if held.dtype == object:
+    if is_object_dtype(held.dtype):
         for value in held:
             if is_list_like(value) or not isinstance(value, Hashable):
                 raise ValueError(
@@ -380,12 +397,19 @@ def label_array(labels: ArrayLike) -> np.ndarray:
     """Labels as an array, whatever holds them: a list, a Series and its index, a tensor, one of
     pandas' own types.
 
-    Raises ValueError where words and numbers are mixed.
+    Raises ValueError where words and numbers are mixed, or lists of different lengths came.
     """
     if hasattr(labels, "detach"):  # a tensor, and no torch here
         labels = labels.detach().tolist()
-    values = np.asarray(labels)
-    if values.dtype == object:
+    try:
+        values = np.asarray(labels)
+    except ValueError as error:
+        raise ValueError(
+            "The labels are lists of different lengths; one a row is wanted."
+        ) from error
+    if values.dtype.kind in "mM":  # whose own unit would be lost
+        return pd.Series(values.ravel()).astype(object).to_numpy().reshape(values.shape)
+    if is_object_dtype(values.dtype):
         held = pd.Series(values.ravel()).infer_objects().to_numpy()
         return held.reshape(values.shape) if held.dtype.kind in "biuf" else values
     if values.dtype.kind == "U" and isinstance(labels, list | tuple) and values.ndim == 1:
@@ -466,15 +490,14 @@ def like(frame: pd.DataFrame, train: pd.DataFrame) -> pd.DataFrame:
     for name, column in train.items():
         came, wanted = kind(frame[name]), kind(column)
         number = is_number(column)
-        if came != wanted and (number or is_number(frame[name])):
+        known = set() if number else set(words(column))
+        strange = [] if number else [word for word in words(frame[name]) if word not in known]
+        if came != wanted and (number or strange and is_number(frame[name])):
             raise ValueError(
                 f"Column {name!r} came as {came}; {wanted} are wanted, as in the table before."
             )
-        if not number:
-            known = set(words(column))
-            for word in words(frame[name]):
-                if word not in known:
-                    raise _never_held(name, word, known)
+        if strange:
+            raise _never_held(name, strange[0], known)
         if column.dtype != frame[name].dtype:
             held = plain(frame[name])
             made[name] = (_of_type(held, column) if number else held.astype(column.dtype)).array
@@ -532,4 +555,8 @@ def brief(frame: pd.DataFrame) -> pd.DataFrame:
 
 def framed(columns: Iterable, names: pd.Index) -> pd.DataFrame:
     """A frame of columns under the names of another frame, whatever these are."""
-    return pd.DataFrame(dict(enumerate(columns))).set_axis(names, axis=1)
+    made = {
+        i: pd.Series(values, dtype=object if is_object_dtype(values.dtype) else values.dtype)
+        for i, values in enumerate(columns)
+    }
+    return pd.DataFrame(made).set_axis(names, axis=1)

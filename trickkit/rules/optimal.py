@@ -4,6 +4,7 @@ Angelino, Larus-Stone, Alabi, Seltzer and Rudin 2018, arXiv:1704.01701.
 """
 
 import heapq
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from trickkit.common import finite_number
+from trickkit.common import finite_number, validate_count
 from trickkit.rules import conditions
 from trickkit.rules.conditions import Rule
 from trickkit.rules.rule_list import RuleList, counted_list
@@ -58,7 +59,7 @@ def corels(
     labels: ArrayLike,
     *,
     cost: float = 0.01,
-    max_prefixes: int = 100_000,
+    max_prefixes: float = 100_000,
 ) -> CertifiedList:
     """The rule list with the smallest objective: the share of rows it gets wrong, and `cost` for
     each rule.
@@ -78,7 +79,8 @@ def corels(
     frame: (rows, columns).
     labels: (rows,), two classes.
     cost: of a rule, as a share of the rows.
-    max_prefixes: how many to take from the queue before the search gives up its proof.
+    max_prefixes: how many to take from the queue before the search gives up its proof; may be
+        infinite.
     Raises ValueError for no antecedents, for what `conditions.encode_labels` refuses, for labels of
         more or fewer classes than two, and for a cost that is no share of the rows.
     """
@@ -88,8 +90,11 @@ def corels(
         raise ValueError(f"Labels of two classes are wanted; these have {len(classes)}.")
     if not 0 < (finite_number(cost) or 0) < 1:
         raise ValueError(f"A rule's cost is a share of the rows, between 0 and 1; {cost!r} came.")
+    if max_prefixes != math.inf:
+        validate_count(max_prefixes=max_prefixes, at_least=0)
     rows = len(y)
     fee = cost * rows
+    antecedents = conditions.validated_rules(antecedents)
     met = conditions.fires(antecedents, frame)
     holds = pack_rows(met)
     yes = pack_rows(y == 1)

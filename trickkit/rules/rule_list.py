@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import special
 
+from trickkit.common import finite_number
 from trickkit.rules import conditions
 from trickkit.rules.conditions import Rule
 
@@ -44,7 +45,10 @@ class RuleList:
 
         share: how much of the posterior they hold, in the middle.
         Returns (m + 1, 2), low and high.
+        Raises ValueError for a share that is not between 0 and 1.
         """
+        if not 0 < (finite_number(share) or 0) < 1:
+            raise ValueError(f"share is {share!r}; a number between 0 and 1 is wanted.")
         yes = self.counts[:, -1:] + 1
         others = (self.counts[:, :-1] + 1).sum(1, keepdims=True)
         return special.betaincinv(yes, others, np.array([1 - share, 1 + share]) / 2)
@@ -86,11 +90,11 @@ def evidence(counts: Sequence[int]) -> float:
 
     counts: (K,), the rows of each class.
     Returns log (K − 1)! ∏ n_k! / (Σ n_k + K − 1)!
-    Raises ValueError for no classes.
+    Raises ValueError for no classes, or counts below 0.
     """
     k = len(counts)
-    if not k:
-        raise ValueError("A count for each class is wanted; none came.")
+    if not k or min(counts) < 0:
+        raise ValueError(f"A count of 0 or more for each class is wanted; {counts!r} came.")
     return math.lgamma(k) + sum(math.lgamma(n + 1) for n in counts) - math.lgamma(sum(counts) + k)
 
 
@@ -100,10 +104,14 @@ def first_that_holds(met: Sequence[np.ndarray], n_rows: int) -> np.ndarray:
     met: for each rule, the rows for which it holds: (n_rows,) of bool.
     n_rows: how many there are.
     Returns (n_rows,).
+    Raises ValueError for another number of rows.
     """
     first = np.full(n_rows, len(met))
     for place in reversed(range(len(met))):
-        first[np.asarray(met[place], dtype=bool)] = place
+        rows = np.asarray(met[place], dtype=bool)
+        if rows.shape != (n_rows,):
+            raise ValueError(f"{n_rows} rows are wanted for each rule; {rows.shape} came.")
+        first[rows] = place
     return first
 
 
@@ -117,6 +125,7 @@ def fit_list(rules: Sequence[Rule], frame: pd.DataFrame, labels: ArrayLike) -> R
     """
     conditions.validate_columns(frame)
     classes, y = conditions.encode_labels(labels, n_rows=len(frame))
+    rules = [conditions.validated_rule(rule) for rule in rules]
     met = [conditions.holds(rule, frame) for rule in rules]
     return counted_list(rules, met, classes, y)
 
