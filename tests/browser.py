@@ -1,5 +1,4 @@
-"""A lesson in a real JupyterLab, or the studio in Voilà, in a real browser that reaches this
-machine only."""
+"""A lesson in JupyterLab, or the studio, in a real browser that reaches this machine only."""
 
 import contextlib
 import json
@@ -7,15 +6,15 @@ import os
 import pathlib
 import re
 import shutil
-import socket
 import subprocess
+import sys
 import time
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from trickkit import data
-from trickkit.course import setup, studio
+from trickkit.course import setup
 
 PROGRAM = shutil.which("chromium") or shutil.which("google-chrome")
 
@@ -67,33 +66,32 @@ def jupyterlab(folder: pathlib.Path):
 
 
 @contextlib.contextmanager
-def the_studio(folder: pathlib.Path):
-    """The studio on loopback, keeping its pictures in a folder: its address, and that with the
-    token."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = folder / ".log"
-    with open(log, "w") as out:
-        server = subprocess.Popen(
-            studio.voila(port, "token"),
-            env={**os.environ, "TRICKKIT_STUDIO": str(folder)},
-            stdout=out,
-            stderr=out,
-        )
-    address = f"http://127.0.0.1:{port}/"
-    deadline = time.monotonic() + 60
+def the_studio(home: pathlib.Path, *options: str, **env: str):
+    """The studio as `make studio` starts it: its process, and the link that it prints. It is ended
+    afterwards.
+
+    home: keeps its pictures.
+    options, env: more for its command line and its environment.
+    """
+    studio = subprocess.Popen(
+        [sys.executable, "-m", "trickkit.course.studio", *options],
+        cwd=data.ROOT,
+        env={**os.environ, "TRICKKIT_STUDIO": str(home), "BROWSER": "true", **env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
     try:
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        for line in studio.stdout:
+            if link := re.match(r"Your own: (\S+)", line):
+                yield studio, link[1]
                 break
-            if server.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"The studio did not start:\n{log.read_text()}")
-            time.sleep(0.2)
-        yield address, f"{address}?token=token"
+        else:
+            raise RuntimeError("The studio did not start.")
     finally:
-        server.terminate()
-        server.wait(30)
+        studio.terminate()
+        studio.stdout.close()
+        studio.wait(30)
 
 
 @contextlib.contextmanager
@@ -109,9 +107,12 @@ def chromium():
             browser.close()
 
 
-def another(browser: Browser) -> Page:
-    """A page that shares no cookies with the others."""
-    page = browser.new_context(viewport={"width": 1300, "height": 1600}).new_page()
+def another(browser: Browser, **options) -> Page:
+    """A page that shares no cookies with the others.
+
+    options: more for its `browser.new_context`.
+    """
+    page = browser.new_context(viewport={"width": 1300, "height": 1600}, **options).new_page()
     page.route(
         lambda url: not url.startswith(("http://127.0.0.1", "data:", "blob:")),
         lambda route: route.abort(),

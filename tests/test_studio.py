@@ -1,256 +1,290 @@
-"""The studio's engine without its page: jobs, their queue, what fails and what is refused."""
+"""The studio's server as other programs meet it: who is let in, what they can reach, what is told
+of what goes wrong, and how it ends."""
 
-import asyncio
-import json
-import os
+import contextlib
 import re
 import signal
 import socket
-import subprocess
-import sys
+import stat
 import threading
 import time
+import urllib.parse
 
 import psutil
 import pytest
-import torch
-from filelock import FileLock
+import requests
+from browser import the_studio
 
-from trickkit import data, style
+from trickkit import data
 from trickkit.course import studio
 
-DREAM = {"title": "a dream", "layer": "network.blocks.1", "octaves": 1, "steps": 1, "side": 128}
-PAINT = {
-    "title": "Cat / Wave!",
-    "ratio": 1e-4,
-    "tv_weight": 0.0,
-    "colours": "photo",
-    "side": 96,
-    "minutes": 0.02,
+DREAM = {
+    "kind": "dream",
+    "photo": "cat",
+    "layer": "network.blocks.1",
+    "octaves": "1",
+    "steps": "5",
+    "side": "256",
 }
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
+class Visitor:
+    """One browser's cookies, without the browser."""
+
+    def __init__(self, link: str, gallery: str = "mine"):
+        self.session = requests.Session()
+        self.base = link.partition("/?")[0]
+        self.gallery = gallery
+        self.page = self.session.get(link)
+
+    def get(self, path: str, **query: str) -> requests.Response:
+        return self.session.get(self.base + path, params={"gallery": self.gallery} | query)
+
+    def post(self, path: str, fields: dict, **files: bytes) -> requests.Response:
+        token = re.search(r'name="_xsrf" value="([^"]+)"', self.page.text)[1]
+        return self.session.post(
+            self.base + path,
+            params={"gallery": self.gallery},
+            data=fields,
+            files={name: ("my cup.png", content) for name, content in files.items()} or None,
+            headers={"X-XSRFToken": token},
+        )
+
+    def state(self) -> dict:
+        return self.get("/state").json()
+
+    def until(self, condition) -> dict:
+        """The state, once it is such."""
+        deadline = time.monotonic() + 120
+        while not condition(state := self.state()):
+            assert time.monotonic() < deadline, state
+            time.sleep(0.2)
+        return state
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    home = tmp_path_factory.mktemp("studio") / "home"
+    with the_studio(home) as (process, link):
+        yield home, process, link
+
+
+@pytest.fixture
+def visitor(served):
+    return Visitor(served[2])
+
+
+def test_a_dream_is_asked_for_followed_and_downloaded(served, visitor):
+    assert visitor.post("/ask", DREAM).text == "Asked for: see below how it grows."
+    (job,) = visitor.until(lambda state: state["jobs"][0]["state"] == "done")["jobs"]
+    assert job["says"] == "cat dreaming: finished." and job["share"] == 1 and not job["made"]
+    (name,) = visitor.state()["pictures"]
+    assert job["kept"] == name and visitor.get(job["preview"]).content.startswith(b"\xff\xd8")
+    path = f"/kept/mine/{urllib.parse.quote(name)}"
+    content = visitor.get(path).content
+    assert content == (served[0] / "mine" / name).read_bytes()
+    assert max(data.photo(content).shape) == 256
+    assert visitor.get(path, small="1").headers["Content-Type"] == "image/jpeg"
+    assert stat.S_IMODE((served[0] / "mine").stat().st_mode) == 0o700
+    assert stat.S_IMODE(served[0].stat().st_mode) == 0o700
+
+
+def test_without_the_token_nothing_is_served(served, visitor):
+    base = visitor.base
+    for path in (
+        "/",
+        "/page.js",
+        "/ours/photo/cat",
+        "/state",
+        "/preview/0",
+        "/made/0",
+        "/kept/a/b",
+    ):
+        for query in ("", "?token=", "?token=guess", f"?token={'é' * 16}"):
+            answer = requests.get(base + path + query)
+            assert answer.status_code == 403 and "link that the studio printed" in answer.text
+    for path in ("/ask", "/cancel/0"):
+        assert requests.post(base + path, data=DREAM).status_code == 403
+        other_site = visitor.session.post(base + path, data=DREAM)  # has the cookie, not the form's
+        assert other_site.status_code == 403
+    assert "token" not in visitor.page.url and visitor.page.status_code == 200
+
+
+def test_nothing_secret_stands_where_others_of_this_computer_can_read_it(served, visitor):
+    home, process, link = served
+    token = urllib.parse.parse_qs(urllib.parse.urlsplit(link).query)["token"][0]
+    assert len(token) >= 16
+    visitor.post("/ask", DREAM | {"steps": "80", "octaves": "5"})
+    visitor.until(lambda state: state["jobs"][0]["state"] == "working")
+    family = [psutil.Process(process.pid)]
+    family += family[0].children(recursive=True)
+    assert len(family) > 1
+    assert not any(token in word for member in family for word in member.cmdline())
+    door = home / "open_the_studio.html"
+    assert token in door.read_text() and stat.S_IMODE(door.stat().st_mode) == 0o600
+    visitor.post(f"/cancel/{visitor.state()['jobs'][0]['id']}", {})
+    assert visitor.state()["jobs"][0]["state"] == "cancelled"
+
+
+def test_no_file_but_a_gallerys_pictures_can_be_reached(served, visitor):
+    (served[0] / "secret.png").write_bytes(data.png(data.picture("cat", size=8)))
+    for name in ("..%2Fsecret.png", "..", "%2Fetc%2Fpasswd", "none.png", "..%5Csecret.png"):
+        assert visitor.get(f"/kept/mine/{name}").status_code in (400, 404)
+    for path in ("/page.html", "/page%2Fpage.html", "/ours/photo/none", "/ours/table/titanic"):
+        assert visitor.get(path).status_code == 404
+    for gallery in ("../mine", "a b", ""):
+        answer = visitor.get("/state", gallery=gallery)
+        assert answer.status_code == 400 and "letters, digits and dashes" in answer.text
+    assert visitor.get("/made/" + "0" * 16).text == "That picture is not in the queue any more."
+
+
+def test_everything_to_choose_from_is_there(visitor):
+    for what, (names, _) in studio.OURS.items():
+        for name in names():
+            assert f'name="{what}" value="{name}"' in visitor.page.text
+            assert visitor.get(f"/ours/{what}/{name}").content.startswith(b"\xff\xd8")
+
+
+@pytest.mark.parametrize(
+    "changed, files, words",
+    [
+        ({"kind": "sculpt"}, {}, "A painting or a dream is wanted; 'sculpt' came."),
+        ({"side": "5000"}, {}, "size is '5000'; one of 256, 384"),
+        ({"layer": "network"}, {}, "more of is 'network'; one of network.blocks.1"),
+        ({"photo": ""}, {}, "Choose a photo: your own, or one of ours."),
+        ({"photo": "pandda"}, {}, "Did you mean 'panda'"),
+        ({"photo": ""}, {"photo_file": b"this is no photo"}, "not a picture"),
+        ({}, {"photo_file": b"this is no photo"}, "not a picture"),  # never the cat in its place
+        ({}, {"photo_file": b""}, "is empty"),
+        ({}, {"photo_file": data.png(data.picture("cat"))[:3000]}, "damaged or cut short"),
+        ({}, {"photo_file": b"x" * (data.LARGEST_FILE + 1)}, "larger than 40 MB"),
+        ({"kind": "paint", "ratio": "0.1"}, {}, "Choose a painting"),
+        ({"kind": "paint", "ratio": "0.1", "painting": "great_wave"}, {}, "strength is '0.1'"),
+    ],
+)
+def test_what_cannot_be_made_is_answered_with_a_sentence(visitor, changed, files, words):
+    before = visitor.state()["jobs"]
+    answer = visitor.post("/ask", DREAM | changed, **files)
+    assert answer.status_code == 400 and words in answer.text, answer.text
+    assert visitor.state()["jobs"] == before
+    assert visitor.page.status_code == 200
+
+
+def test_ones_own_photo_gives_the_picture_its_name(visitor):
+    cup = data.png(data.picture("coffee", size=300))
+    assert visitor.post("/ask", DREAM, photo_file=cup).status_code == 200
+    job = visitor.state()["jobs"][0]
+    assert job["says"].startswith("my cup dreaming: ")
+    visitor.post(f"/cancel/{job['id']}", {})
+
+
+@contextlib.contextmanager
+def stranger(port):
+    """A program of somebody else's on a port; yields what it is told."""
+    heard = []
+    with socket.create_server(("127.0.0.1", port)) as server:
+
+        def listen():
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    connection.settimeout(2)
+                    with connection, contextlib.suppress(OSError):
+                        heard.append(connection.recv(10_000))
+
+        threading.Thread(target=listen, daemon=True).start()
+        yield heard
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def test_a_port_that_is_taken_is_left_alone_and_another_found(monkeypatch):
+    first = free_port()
+    monkeypatch.setattr(studio, "PORT", first)
+    with contextlib.ExitStack() as stack:
+        heard = stack.enter_context(stranger(first))
+        (found,) = studio.bound("127.0.0.1")
+        with found:
+            assert first < found.getsockname()[1] < first + 10
+        assert not any(heard)
+        for port in range(first + 1, first + 10):
+            with contextlib.suppress(OSError):
+                stack.enter_context(stranger(port))
+        (found,) = studio.bound("127.0.0.1")
+        with found:
+            assert found.getsockname()[1] not in range(first, first + 10)
+            assert found.getsockname()[0] == "127.0.0.1"
+
+
+def test_two_studios_on_one_computer_have_links_of_their_own(served, tmp_path):
+    with the_studio(tmp_path) as (_, link):
+        port = urllib.parse.urlsplit(link).port
+        assert port != urllib.parse.urlsplit(served[2]).port
+        assert f":{port}/" in (tmp_path / "open_the_studio.html").read_text()
+        assert "The studio" in Visitor(link).page.text
+
+
+@pytest.mark.parametrize("how", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_it_ends_with_all_it_has_begun(tmp_path, how):
+    home = tmp_path / "home"
+    with the_studio(home, TMPDIR=str(tmp_path)) as (process, link):
+        visitor = Visitor(link)
+        visitor.post("/ask", DREAM | {"steps": "80", "octaves": "5"})
+        visitor.until(lambda state: state["jobs"][0]["preview"])
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(getattr(signal, how))
+        assert process.wait(20) == 0
+        _, alive = psutil.wait_procs(children, timeout=20)
+    assert not alive and len(children) >= 1
+    left = [f.name for f in tmp_path.rglob("*") if f.is_file() and f.name != ".lock"]
+    assert not left
+
+
+def test_who_starts_it_twice_or_where_nothing_can_be_written_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("TRICKKIT_STUDIO", str(tmp_path))
-    return tmp_path
+    with studio.FileLock(tmp_path / ".lock"), pytest.raises(SystemExit, match="running already"):
+        studio.serve()
+    file = tmp_path / "file"
+    file.touch()
+    monkeypatch.setenv("TRICKKIT_STUDIO", str(file / "home"))
+    with pytest.raises(SystemExit, match="TRICKKIT_STUDIO=another/folder make studio"):
+        studio.serve()
 
 
-def a_dream(**changed):
-    return studio.Job("dream", data.picture("cat", size=128), DREAM | changed)
+def test_where_the_disk_is_full_the_picture_is_offered_and_nothing_half_is_left(tmp_path):
+    resource = pytest.importorskip("resource", reason="Windows has no such limit to try it with")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))  # for what is started next
+    try:
+        with the_studio(tmp_path) as (_, link):
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+            visitor = Visitor(link)
+            visitor.post("/ask", DREAM)
+            (job,) = visitor.until(lambda state: state["jobs"][0]["state"] == "done")["jobs"]
+            assert "could not be written" in job["says"] and "Download it" in job["says"]
+            assert max(data.photo(visitor.get(job["made"]).content).shape) == 256
+            assert not list((tmp_path / "mine").iterdir()) and not visitor.state()["pictures"]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def run(*jobs, until=None):
-    """Run jobs side by side; until: called over and over meanwhile. Returns the states that were
-    seen at once."""
-
-    async def all_of_them():
-        tasks = []
-        seen = set()
-        for job in jobs:
-            tasks.append(asyncio.ensure_future(job.run()))
-            await asyncio.sleep(0.05)  # so that they come to the queue in this order
-        while not all(t.done() for t in tasks):
-            seen.add(tuple(j.state for j in jobs))
-            if until:
-                until()
-            await asyncio.sleep(0.05)
-        await asyncio.gather(*tasks)
-        return seen
-
-    return asyncio.run(all_of_them())
-
-
-def test_a_painting_is_made_kept_and_cleaned_up_after(home):
-    job = studio.Job("paint", data.picture("cat"), PAINT, painting=data.painting("great_wave"))
-    run(job)
-    assert job.state == "done", job.why
-    assert job.share == 1 and job.preview.startswith(b"\xff\xd8") and not job.folder.exists()
-    assert job.result.parent == home / "mine" and re.fullmatch(
-        r".* cat_wave_\.png", job.result.name
-    )
-    made = data.photo(job.result)
-    assert max(made.shape[2:]) == 96 and min(made.shape[2:]) == round(96 * 300 / 451)
-    assert not torch.equal(made, data.scaled(data.picture("cat"), side=96))
-    assert not [f for f in (home / ".queue").iterdir() if f.name != "door"]
-
-
-def test_a_job_that_fails_says_why_and_the_next_is_made_after_it_and_never_at_once():
-    bad = a_dream(layer="network.blocks.99")
-    good = a_dream()
-    seen = run(bad, good)
-    assert bad.state == "failed" and "network.blocks.99" in bad.why and bad.result is None
-    assert good.state == "done" and max(data.photo(good.result).shape[2:]) == 128
-    assert ("working", "working") not in seen and ("working", "waiting") in seen
-
-
-def test_cancelled_while_waiting_and_while_working():
-    first = a_dream(steps=10**6)
-    second = a_dream()
-
-    def when_both_are_there():
-        if first.preview and second.before:
-            assert first.share < 1
-            second.cancel()
-            first.cancel()
-
-    run(first, second, until=when_both_are_there)
-    assert (first.state, second.state) == ("cancelled", "cancelled")
-    assert second.process is None and first.process.poll() is not None and not first.folder.exists()
-
-
-def test_a_process_that_the_system_kills_is_told_as_want_of_memory():
-    job = a_dream(steps=10**6)
-    run(job, until=lambda: job.preview and os.kill(job.process.pid, signal.SIGKILL))
-    assert job.state == "failed" and "memory" in job.why
-
-
-def test_the_process_ends_when_its_page_is_gone():
-    job = a_dream(steps=10**6)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "trickkit.course.studio", str(job.folder)],
-        cwd=data.ROOT,
-        stdin=subprocess.PIPE,
-    )
-    deadline = time.monotonic() + 60
-    while not (job.folder / "share").exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert process.poll() is None
-    process.stdin.close()
-    assert process.wait(20) == 1
-
-
-def test_places_in_the_queue():
-    first = studio.Turn()
-    second = studio.Turn()
-    third = studio.Turn()
-    assert [t.before() for t in (first, second, third)] == [0, 1, 2]
-    second.lock.release()  # as when its process ends without a word
-    assert third.before() == 1 and not second.ticket.exists()
-    first.leave()
-    assert third.before() == 0
-    third.leave()
-
-
-def test_a_picture_too_large_for_the_memory_is_refused_before_any_work(monkeypatch):
-    free = psutil.virtual_memory()._replace(available=3e9)
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
-    photo = data.picture("cat")
-    with pytest.raises(
-        ValueError, match=r"2048 pixels want .* GB .* 3.0 GB are free. Choose \d+ pixels or fewer"
-    ) as said:
-        studio.Job("paint", photo, PAINT | {"side": 2048}, painting=photo)
-    most = int(re.search(r"Choose (\d+)", str(said.value))[1])
-    studio.validate_memory("paint", photo.shape, side=most)
-    with pytest.raises(ValueError, match="Choose"):
-        studio.validate_memory("paint", photo.shape, side=most + 1)
-    free = free._replace(available=1e8)
-    with pytest.raises(ValueError, match="Close other programs"):
-        studio.validate_memory("paint", photo.shape, side=256)
-
-
-def test_memory_that_has_gone_while_waiting_is_told(monkeypatch):
-    job = a_dream()
-    free = psutil.virtual_memory()._replace(available=1e8)
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
-    run(job)
-    assert job.state == "failed" and "Close other programs" in job.why and job.process is None
-
-
-@pytest.mark.parametrize("name", ["../mine", "", "a b", "x" * 41, "a/b", ".queue"])
-def test_a_gallery_is_a_plain_name(name):
-    with pytest.raises(ValueError, match="letters, digits and dashes"):
-        studio.gallery(name)
-
-
-def test_two_pictures_of_one_second_get_names_of_their_own():
-    job = a_dream()
-    paths = {job.keep(b"one"), job.keep(b"two"), job.keep(b"three")}
-    assert sorted(p.read_bytes() for p in paths) == [b"one", b"three", b"two"]
-
-
-def test_the_settings_are_handed_over_whole():
-    job = a_dream(steps=7)
-    assert json.loads((job.folder / "settings.json").read_text()) == {"kind": "dream"} | DREAM | {
-        "steps": 7
-    }
-    assert torch.equal(data.photo(job.folder / "photo.png"), data.picture("cat", size=128))
-
-
-def test_a_painting_uses_its_time_at_every_size(monkeypatch):
-    sizes = []
-    told = []
-
-    def fake(net, photo, painting, *, sides, max_evals, ratio, tv_weight, callback):
-        for side in sides:
-            sizes.append(side)
-            for _ in range(10**4):
-                try:
-                    callback(torch.zeros(1, 3, side // 2, side))
-                except StopIteration:
-                    break
-        return photo
-
-    monkeypatch.setattr(style, "vgg", lambda: None)
-    monkeypatch.setattr(style, "coarse_to_fine", fake)
-    clock = iter(range(10**6))
-    monkeypatch.setattr(studio.time, "monotonic", lambda: next(clock) / 100)
-    photo = torch.rand(1, 3, 64, 64)
-    settings = PAINT | {"side": 300, "minutes": 0.5, "colours": "painting"}
-    studio.paint_job(
-        photo, photo, settings, lambda image, share: told.append((image.shape[-1], share))
-    )
-    assert sizes == [128, 256, 300]
-    ends = [max(share for side, share in told if side == s) for s in sizes]
-    assert ends == pytest.approx([128 / 684, 384 / 684, 1], abs=0.01)
-
-
-def test_only_this_computer_is_served_unless_told_otherwise():
-    assert "--Voila.ip=127.0.0.1" in studio.voila(1, "t") and "--token=t" in studio.voila(1, "t")
-    with FileLock(studio.Turn().folder / "door"):  # the door is not left locked
-        pass
-
-
-def test_a_room_has_a_link_for_all_and_galleries_of_its_own(monkeypatch, home, capsys):
-    served = []
-    opened = []
-    monkeypatch.setattr(studio, "open_when_served", opened.append)
-    monkeypatch.setattr(
-        studio.subprocess,
-        "run",
-        lambda command, env: (
-            served.append((command, env)) or subprocess.CompletedProcess(command, 0)
-        ),
-    )
-    for room in (False, True):
-        with pytest.raises(SystemExit) as end:
-            studio.serve(room=room)
-        assert end.value.code == 0
-        said = capsys.readouterr().out
-        command, env = served[-1]
-        token = next(word for word in command if word.startswith("--token="))[8:]
-        assert len(token) >= 16 and f"?token={token}" in said and ("Anyone" in said) == room
-        assert f"--Voila.ip={'0.0.0.0' if room else '127.0.0.1'}" in command
-        assert env["TRICKKIT_STUDIO"] == str(home / "room" if room else home)
-        while len(opened) < len(served):  # a thread of its own does that
-            time.sleep(0.01)
-        assert f"?token={token}" in opened[-1] and opened[-1].endswith("&gallery=mine") != room
-    tokens = [
-        next(word for word in command if word.startswith("--token=")) for command, _ in served
-    ]
-    assert tokens[0] != tokens[1]
-
-
-def test_the_browser_is_opened_once_the_page_is_served(monkeypatch):
-    opened = []
-    monkeypatch.setattr(studio.webbrowser, "open", opened.append)
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        monkeypatch.setattr(studio, "PORT", server.getsockname()[1])
-        waiting = threading.Thread(target=studio.open_when_served, args=["the page"], daemon=True)
-        waiting.start()
-        time.sleep(0.6)
-        assert not opened  # nobody listens yet
-        server.listen()
-        waiting.join(10)
-    assert opened == ["the page"]
+def test_a_room_has_a_link_for_all_and_galleries_of_its_own(tmp_path):
+    with the_studio(tmp_path, "--room") as (process, link):
+        addresses = {c.laddr.ip for c in psutil.Process(process.pid).net_connections()}
+        assert "0.0.0.0" in addresses
+        one, two = Visitor(link), Visitor(link)
+        names = [re.search("gallery=([0-9a-f]{16})", v.page.url)[1] for v in (one, two)]
+        assert names[0] != names[1]
+        one.gallery = names[0]
+        one.post("/ask", DREAM)
+        one.until(lambda state: state["pictures"])
+        assert list((tmp_path / "room" / names[0]).glob("*cat_dreaming.png"))
+    with the_studio(tmp_path) as (process, again):
+        addresses = {c.laddr.ip for c in psutil.Process(process.pid).net_connections()}
+        assert addresses == {"127.0.0.1"} and again.endswith("&gallery=mine")
+        yesterday = again.partition("?")[0] + "?" + link.partition("?")[2]
+        assert requests.get(yesterday).status_code == 403

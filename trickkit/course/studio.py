@@ -1,423 +1,490 @@
 """The studio behind `make studio`: paint and dream larger pictures of your own, in a page that this
-computer serves to itself.
+computer serves to itself. `trickkit.course.jobs` makes them.
 
-A picture is a `Job`: a process of its own, so that one that fails takes nothing with it. Only one
-works at a time; what all open pages ask for waits in one queue. `trickkit.course.studio_page` is
-the page.
+All pages are served by one process, which also keeps the queue: a page that is closed, or comes
+back, changes nothing for what it has asked for.
 """
 
 import asyncio
 import contextlib
-import io
-import json
+import functools
+import html
 import os
 import pathlib
-import re
 import secrets
-import shutil
+import signal
 import socket
-import subprocess
 import sys
-import tempfile
-import threading
-import time
+import urllib.parse
 import webbrowser
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
-import psutil
 import torch
+import tornado.httpserver
+import tornado.httputil
+import tornado.netutil
+import tornado.web
 from filelock import FileLock, Timeout
-from PIL import Image
 
-from trickkit import data, models
+from trickkit import data
+from trickkit.course import jobs
 
-NOTEBOOK = data.ROOT / "notebooks" / "studio" / "studio.ipynb"
-PORT = 8866
-SIDES = (128, 256, 512, 1024, 2048)  # of the sizes that a painting goes through
-# What a process needs at its most, in bytes: so many to begin with and so many a pixel (`python
-# benchmarks/bench_studio.py`).
-NEEDS = {"paint": (1.0e9, 4500), "dream": (1.0e9, 1500)}
+T = TypeVar("T")
+PORT = 8866  # or the first free one of the ten from there on
+SHOWN = 24  # pictures of a gallery, the newest
+PAGE = pathlib.Path(__file__).parent / "page"
+LAYERS = {
+    "network.blocks.1": "lines and waves",
+    "network.blocks.4": "eyes and fur",
+    "network.blocks.5": "spirals and faces",
+}
+STRENGTHS = {
+    1e-2: "a touch",
+    1e-3: "light",
+    1e-4: "as in the lesson",
+    1e-5: "strong",
+    1e-6: "nearly all painting",
+}
 
 
-def home() -> pathlib.Path:
-    """The folder that keeps what was made, outside the repository: $TRICKKIT_STUDIO, or
-    trickkit_studio at home.
+class Choice:
+    """A setting that is chosen from a list.
+
+    label: what stands beside it.
+    options: the values, or value -> words.
+    first: the value to begin with.
     """
-    return pathlib.Path(os.environ.get("TRICKKIT_STUDIO", "~/trickkit_studio")).expanduser()
 
+    def __init__(self, label: str, options: list | dict, first: object):
+        self.label = label
+        self.options = options if isinstance(options, dict) else {v: f"{v:g}" for v in options}
+        self.first = first
 
-def gallery(name: str) -> pathlib.Path:
-    """The folder of one gallery.
+    def chosen(self, text: str) -> object:
+        """The value that a page has sent as text.
 
-    Raises ValueError for a name that is not letters, digits and dashes, 40 at most.
-    """
-    if not re.fullmatch(r"[A-Za-z0-9-]{1,40}", name):
+        Raises ValueError if it is none of the options.
+        """
+        for value in self.options:
+            if str(value) == text:
+                return value
         raise ValueError(
-            f"A gallery's name is letters, digits and dashes, 40 at most; {name[:60]!r} came."
-        )
-    return home() / name
-
-
-def validate_memory(kind: str, shape: Sequence[int], *, side: int) -> None:
-    """Raise ValueError if a picture wants more memory than is free now.
-
-    kind: a key of NEEDS.
-    shape: of the photo, (1, 3, H, W), for its proportions.
-    side: pixels of the picture's longer side.
-    """
-    base, each = NEEDS[kind]
-    square = each * min(shape[2:]) / max(shape[2:])  # bytes a pixel of the square that it fits into
-    free = psutil.virtual_memory().available
-    needed = base + square * side**2
-    if needed > 0.9 * free:
-        max_side = int(max(0.0, (0.9 * free - base) / square) ** 0.5)
-        advice = "Close other programs"
-        if max_side >= SIDES[0]:
-            advice = f"Choose {max_side} pixels or fewer"
-        raise ValueError(
-            f"{side} pixels want {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free."
-            f" {advice}."
+            f"{self.label} is {text[:40]!r}; one of {', '.join(map(str, self.options))} is wanted."
         )
 
 
-class Turn:
-    """A place in the queue of all pages on this computer, first come first served.
+SIZE = Choice("size", [256, 384, 512, 768, 1024, 1536, 2048], 512)  # pixels of the longer side
+SETTINGS = {
+    "paint": {
+        "ratio": Choice("strength", STRENGTHS, 1e-4),
+        "colours": Choice(
+            "colours", {"painting": "the painting's", "photo": "the photo's"}, "painting"
+        ),
+        "side": SIZE,
+        "minutes": Choice("minutes", [0.25, 0.5, 1, 2, 5, 10, 20], 2),
+    },
+    "dream": {
+        "layer": Choice("more of", LAYERS, "network.blocks.4"),
+        "octaves": Choice("octaves", [1, 2, 3, 4, 5, 6], 4),
+        "steps": Choice("steps in each", [5, 10, 20, 40, 80], 10),
+        "side": SIZE,
+    },
+}
+# What can be chosen from, and what reads it.
+OURS: dict[str, tuple[Callable[[], list[str]], Callable[[str], torch.Tensor]]] = {
+    "photo": (data.picture_names, data.picture),
+    "painting": (data.painting_names, data.painting),
+}
 
-    It is lost when its process ends.
+
+class Studio:
+    """What all pages share.
+
+    folder: of the galleries.
+    token: what a page must know.
     """
 
-    def __init__(self) -> None:
-        self.folder = home() / ".queue"
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.ticket = self.folder / f"{time.time_ns():020d}-{secrets.token_hex(4)}"
-        with self.door():
-            self.lock = FileLock(self.ticket)
-            self.lock.acquire()
+    def __init__(self, folder: pathlib.Path, token: str):
+        self.folder = folder
+        self.token = token
+        self.queue = jobs.Queue()
+        # What is large while it is opened is opened one at a time, and holds no gallery up.
+        self.opener = ThreadPoolExecutor(1)
+        self.shower = ThreadPoolExecutor(1)
 
-    def door(self) -> FileLock:
-        """The lock that is held while places are taken or counted."""
-        return FileLock(self.folder / "door")
+    def application(self) -> tornado.web.Application:
+        """The pages, as Tornado serves them."""
+        return tornado.web.Application(
+            [
+                (r"/", Page),
+                (r"/(page\.(?:css|js))", File),
+                (r"/ours/(photo|painting)/([a-z_]+)", Ours),
+                (r"/state", State),
+                (r"/ask", Ask),
+                (r"/cancel/([0-9a-f]+)", Cancel),
+                (r"/preview/([0-9a-f]+)", Preview),
+                (r"/made/([0-9a-f]+)", Made),
+                (r"/kept/([^/]+)/([^/]+)", Kept),
+            ],
+            studio=self,
+            template_path=str(PAGE),
+            xsrf_cookies=True,
+            xsrf_cookie_name="studio-xsrf",  # the usual name is JupyterLab's, on any port
+        )
 
-    def before(self) -> int:
-        """How many are before this one; the tickets of those that ended without a word are thrown
-        away.
+
+class Refused(tornado.web.HTTPError):
+    """A request that is not granted, with the sentence that the page shows."""
+
+    def __init__(self, sentence: str, *, status: int = 400):
+        super().__init__(status)
+        self.sentence = sentence
+
+
+class Handler(tornado.web.RequestHandler):
+    """An answer to one request, for those who know the token."""
+
+    def set_default_headers(self) -> None:
+        """Tell the browser that nothing comes from elsewhere, and to pass the address to nobody."""
+        self.set_header("Content-Security-Policy", "default-src 'self'; img-src 'self' blob: data:")
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("Referrer-Policy", "no-referrer")
+        self.set_header("Cache-Control", "no-store")
+
+    @property
+    def studio(self) -> Studio:
+        """What all pages share."""
+        return self.settings["studio"]
+
+    @property
+    def cookie(self) -> str:
+        """The name of the cookie that holds the token; cookies do not tell ports apart."""
+        return f"studio-{self.request.host.rpartition(':')[2]}"
+
+    def prepare(self) -> None:
+        """Let those in who know the token: by the printed link at first, then by a cookie.
+
+        Raises Refused for all others.
         """
-        waiting = 0
-        with self.door():
-            for other in self.folder.glob("*-*"):
-                if other.name < self.ticket.name:
-                    try:
-                        with FileLock(other, timeout=0):
-                            other.unlink(missing_ok=True)
-                    except Timeout:
-                        waiting += 1
-        return waiting
+        known = self.get_query_argument("token", "") or self.get_cookie(self.cookie, "") or ""
+        if not secrets.compare_digest(known.encode(), self.studio.token.encode()):
+            raise Refused("Open the link that the studio printed when it started.", status=403)
 
-    def leave(self) -> None:
-        """Give the place up."""
-        self.lock.release()
-        self.ticket.unlink(missing_ok=True)
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """A sentence in place of a page."""
+        error = kwargs.get("exc_info", [None] * 3)[1]
+        self.text(getattr(error, "sentence", f"{self._reason}."))
 
+    def text(self, sentence: str) -> None:
+        """Answer with a sentence, which the page shows."""
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.finish(sentence)
 
-class Job:
-    """One picture to be made, in a process of its own; its `state` says how it stands.
+    def gallery(self) -> jobs.Gallery:
+        """The gallery that the address names.
 
-    `state` is "waiting", "working", "done", "cancelled" or "failed", and `why` says what failed;
-    `share` is how much of the work is done, 0 to 1; `before` is how many others are first;
-    `preview` is a JPEG's bytes, or None; `result` is the finished picture's file in the gallery.
-
-    kind: "paint" or "dream".
-    photo: (1, 3, H, W) in [0, 1].
-    settings: `side`, pixels of the longer side, and `title`; to paint also `ratio`, `tv_weight`,
-        `colours` ("painting" or "photo") and `minutes`; to dream `layer`, `octaves` and `steps`.
-    painting: (1, 3, H, W) in [0, 1], whose style is painted in.
-    folder: the gallery's, None for that of `gallery("mine")`.
-    Raises ValueError where the memory is too small.
-    """
-
-    def __init__(
-        self,
-        kind: str,
-        photo: torch.Tensor,
-        settings: dict,
-        *,
-        painting: torch.Tensor | None = None,
-        folder: pathlib.Path | None = None,
-    ):
-        validate_memory(kind, photo.shape, side=settings["side"])
-        self.kind = kind
-        self.shape = photo.shape
-        self.settings = settings
-        self.gallery = folder or gallery("mine")
-        self.state = "waiting"
-        self.share = 0.0
-        self.before = 0
-        self.why = ""
-        self.preview: bytes | None = None
-        self.result: pathlib.Path | None = None
-        self.process: subprocess.Popen[bytes] | None = None
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="trickkit-studio-"))
-        for name, image in (("photo", photo), ("painting", painting)):
-            if image is not None:
-                (self.folder / f"{name}.png").write_bytes(data.png(image))
-        (self.folder / "settings.json").write_text(json.dumps({"kind": kind} | settings))
-
-    def cancel(self) -> None:
-        """Give it up, waiting or working."""
-        if self.state in ("waiting", "working"):
-            self.state = "cancelled"
-            if self.process:
-                self.process.kill()
-
-    async def run(self) -> None:
-        """Wait for the turn, work, and keep the result.
-
-        Never raises for what happens to the process.
+        Raises Refused for a name that cannot be one.
         """
-        turn = Turn()
         try:
-            while self.state == "waiting" and (before := turn.before()):
-                self.before = before
-                await asyncio.sleep(0.5)
-            if self.state == "waiting":
-                await self.work()
-        finally:
-            turn.leave()
-            shutil.rmtree(self.folder, ignore_errors=True)
-
-    async def work(self) -> None:
-        """Work in a process, take over how far it comes, and keep what it makes."""
-        try:
-            validate_memory(self.kind, self.shape, side=self.settings["side"])
+            return jobs.Gallery(self.studio.folder, self.get_query_argument("gallery", ""))
         except ValueError as error:
-            self.state = "failed"
-            self.why = str(error)
-            return
-        self.state = "working"
-        self.before = 0
-        with open(self.folder / "errors.txt", "wb") as errors:
-            # The open pipe tells the process that its page's kernel lives. Threads that wait are to
-            # sleep: on a busy computer those that spin instead make a dream many times slower.
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "trickkit.course.studio", str(self.folder)],
-                cwd=data.ROOT,
-                env={"OMP_WAIT_POLICY": "passive"} | os.environ,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=errors,
-            )
+            raise Refused(str(error)) from error
+
+    def job(self, number: str) -> jobs.Job:
+        """A job by its number, which only its page knows.
+
+        Raises Refused for any other.
+        """
+        for job in self.studio.queue.jobs:
+            if job.id == number:
+                return job
+        raise Refused("That picture is not in the queue any more.", status=404)
+
+    async def aside(
+        self, thread: ThreadPoolExecutor, function: Callable[..., T], *args: object
+    ) -> T:
+        """What a function of pictures returns, worked out while other pages are answered.
+
+        thread: one of the studio's.
+        Raises Refused, with its sentence, for what it raises of a file or a setting.
+        """
+        loop = asyncio.get_running_loop()
         try:
-            while self.process.poll() is None:
-                self.look()
-                await asyncio.sleep(0.3)
-        finally:
-            self.process.kill()
-            self.process.communicate()  # closes the pipe and waits
-        if self.state == "cancelled":
-            return
-        made = self.folder / "result.png"
-        if self.process.returncode == 0 and made.exists():
-            self.look()
-            self.result = self.keep(made.read_bytes())
-            self.state = "done"
-            self.share = 1.0
-        else:
-            said = (self.folder / "errors.txt").read_text(errors="replace").strip().splitlines()
-            if self.process.returncode in (-9, 137):
-                self.why = "The system ended it, most likely for want of memory."
-            else:
-                self.why = said[-1] if said else "It ended early."
-            self.state = "failed"
+            return await loop.run_in_executor(thread, function, *args)
+        except (ValueError, OSError) as error:
+            raise Refused(str(error)) from error
 
-    def look(self) -> None:
-        """Take over how far the process has come."""
-        with contextlib.suppress(FileNotFoundError):  # not written yet
-            self.share = float((self.folder / "share").read_text())
-            self.preview = (self.folder / "preview.jpg").read_bytes()
+    def picture(self, content: bytes | None, kind: str) -> None:
+        """Answer with a picture.
 
-    def keep(self, content: bytes) -> pathlib.Path:
-        """Put the finished picture into the gallery, under a name of its own."""
-        self.gallery.mkdir(parents=True, exist_ok=True)
-        stem = (
-            f"{time.strftime('%Y-%m-%d %H.%M.%S')}"
-            f" {re.sub(r'[^a-z0-9]+', '_', self.settings['title'].lower())[:40]}"
+        Raises Refused if there is none.
+        """
+        if content is None:
+            raise Refused("There is no such picture.", status=404)
+        self.set_header("Content-Type", f"image/{kind}")
+        self.finish(content)
+
+
+class Page(Handler):
+    """The page itself."""
+
+    def get(self) -> None:
+        """Show it; first the token goes from the address into a cookie, and who has no gallery gets
+        one.
+        """
+        name = self.get_query_argument("gallery", "")
+        if self.get_query_argument("token", "") or not name:
+            self.set_cookie(self.cookie, self.studio.token, httponly=True, samesite="Lax")
+            query = urllib.parse.urlencode({"gallery": name or secrets.token_hex(8)})
+            return self.redirect(f"/?{query}")
+        self.render(
+            "page.html",
+            gallery=self.gallery().name,
+            settings_of=SETTINGS,
+            ours={what: names() for what, (names, _) in OURS.items()},
+            first={"photo": "macaw", "painting": "great_wave"},
+            credit=data.attribution,
+            largest=data.LARGEST_FILE,
         )
-        names = [
-            self.gallery / f"{stem}.png",
-            *(self.gallery / f"{stem} {i}.png" for i in range(2, 100)),
-        ]
-        path = next(p for p in names if not p.exists())
-        data.write_whole(path, content)
-        return path
 
 
-def limited(image: torch.Tensor, *, side: int) -> torch.Tensor:
-    """An image (1, 3, H, W), made smaller if it is more than `side` pixels wide or high."""
-    return data.scaled(image, side=min(side, max(image.shape[2:])))
+class File(Handler):
+    """The page's style and script."""
+
+    def get(self, name: str) -> None:
+        """Send it."""
+        self.set_header("Content-Type", "text/css" if name.endswith("css") else "text/javascript")
+        self.finish((PAGE / name).read_bytes())
 
 
-def jpeg(image: torch.Tensor, *, side: int = 480) -> bytes:
-    """A small copy of an image (1, 3, H, W), at most `side` pixels wide or high, as the bytes of a
-    JPEG.
+class Ours(Handler):
+    """A small copy of one of the course's photos or paintings."""
+
+    async def get(self, kind: str, name: str) -> None:
+        """Send it."""
+        known = name in OURS[kind][0]()
+        self.picture(
+            await self.aside(self.studio.shower, small_copy, kind, name) if known else None, "jpeg"
+        )
+
+
+@functools.cache
+def small_copy(kind: str, name: str) -> bytes:
+    """One of the course's photos or paintings, small, as the bytes of a JPEG."""
+    return jobs.jpeg(OURS[kind][1](name), side=240)
+
+
+class Ask(Handler):
+    """What a page asks for."""
+
+    async def post(self) -> None:
+        """Put it into the queue.
+
+        Raises Refused, with the sentence that says why not.
+        """
+        kind = self.get_body_argument("kind", "")
+        if kind not in SETTINGS:
+            raise Refused(f"A painting or a dream is wanted; {kind[:40]!r} came.")
+        photo, title = await self.source("photo")
+        painting = None
+        if kind == "paint":
+            painting, style = await self.source("painting")
+            settings = {"title": f"{title} as {style}", "tv_weight": 3.0}
+        else:
+            settings = {"title": f"{title} dreaming"}
+        try:
+            for name, choice in SETTINGS[kind].items():
+                settings[name] = choice.chosen(self.get_body_argument(name, ""))
+            make = functools.partial(jobs.Job, gallery=self.gallery(), painting=painting)
+            job = await self.aside(self.studio.opener, make, kind, photo, settings)
+            self.studio.queue.put(job)
+        except ValueError as error:
+            raise Refused(str(error)) from error
+        self.text("Asked for: see below how it grows.")
+
+    async def source(self, what: str) -> tuple[torch.Tensor, str]:
+        """The photo or painting that was chosen, and its name: one's own file, or one of the
+        course's.
+
+        Raises Refused for a file that is no picture, and for a name that does not exist.
+        """
+        opener = self.studio.opener
+        files = self.request.files.get(f"{what}_file", [])
+        if files and files[0].filename:
+            return await self.aside(opener, own, files[0].body), pathlib.Path(
+                files[0].filename
+            ).stem[:40]
+        name = self.get_body_argument(what, "")
+        if not name:
+            raise Refused(f"Choose a {what}: your own, or one of ours.")
+        return await self.aside(opener, OURS[what][1], name), name
+
+
+def own(content: bytes) -> torch.Tensor:
+    """Someone's own picture, no larger than anything made from it."""
+    return jobs.limited(data.photo(content), side=max(SIZE.options))
+
+
+class Cancel(Handler):
+    """A page gives up what it asked for."""
+
+    def post(self, number: str) -> None:
+        """Cancel it."""
+        self.job(number).cancel()
+        self.text("")
+
+
+class State(Handler):
+    """How it stands with all that a page has asked for, and its gallery."""
+
+    async def get(self) -> None:
+        """Tell it."""
+        gallery = self.gallery()
+        look = functools.partial(gallery.pictures, count=SHOWN)
+        shown, left_out = await self.aside(self.studio.shower, look)
+        queue = self.studio.queue
+        self.finish(
+            {
+                "jobs": [told(job, queue.before(job)) for job in queue.of(gallery)],
+                "pictures": shown,
+                "left_out": left_out,
+            }
+        )
+
+
+def told(job: jobs.Job, before: int) -> dict:
+    """How a job stands, as its page shows it.
+
+    before: how many are made first.
     """
-    file = io.BytesIO()
-    Image.fromarray(data.to_bytes(limited(image, side=side))).save(file, "JPEG", quality=85)
-    return file.getvalue()
+    words = {
+        "waiting": f"waiting, {before} before it" if before else "its turn comes",
+        "working": "working",
+        "done": "finished",
+        "cancelled": "cancelled",
+        "failed": "could not be made",
+    }[job.state]
+    return {
+        "id": job.id,
+        "title": job.settings["title"],
+        "state": job.state,
+        "says": f"{job.settings['title']}: {words}. {job.why}".strip(),
+        "share": job.share,
+        "preview": f"/preview/{job.id}?share={job.share}" if job.preview else None,
+        "kept": job.result.name if job.result else None,
+        "made": f"/made/{job.id}" if job.made else None,
+    }
 
 
-# What the process of a job does.
+class Preview(Handler):
+    """What a job looks like so far."""
+
+    def get(self, number: str) -> None:
+        """Send it."""
+        self.picture(self.job(number).preview, "jpeg")
 
 
-def paint_job(
-    photo: torch.Tensor,
-    painting: torch.Tensor,
-    settings: dict,
-    tell: Callable[[torch.Tensor, float], None],
-) -> torch.Tensor:
-    """The photograph in the painting's style, as good as the minutes allow: `style.coarse_to_fine`
-    against the clock.
-    """
-    from trickkit import style
+class Made(Handler):
+    """A finished picture that could not be written to the disk."""
 
-    net = style.vgg()
-    side = settings["side"]
-    if settings["colours"] == "photo":
-        painting = style.recolour(painting, photo)
-    sides = [s for s in SIDES if s < side] + [side]
-    seconds = 60 * settings["minutes"]
-    begun = time.monotonic()
-    until = {s: seconds * sum(sides[: i + 1]) / sum(sides) for i, s in enumerate(sides)}
-
-    def callback(image):
-        spent = time.monotonic() - begun
-        tell(image, spent / seconds)
-        if spent > until[max(image.shape[2:])]:
-            raise StopIteration
-
-    return style.coarse_to_fine(
-        net,
-        photo,
-        painting,
-        sides=sides,
-        max_evals=10**6,
-        ratio=settings["ratio"],
-        tv_weight=settings["tv_weight"],
-        callback=callback,
-    )
+    def get(self, number: str) -> None:
+        """Send it."""
+        self.picture(self.job(number).made, "png")
 
 
-def dream_job(
-    photo: torch.Tensor,
-    painting: None,
-    settings: dict,
-    tell: Callable[[torch.Tensor, float], None],
-) -> torch.Tensor:
-    """A dream over the photograph: `dreams.dreaming` with the settings."""
-    from trickkit import dreams
+class Kept(Handler):
+    """A picture of a gallery, whole or small."""
 
-    net = models.imagenet()
-    count = settings["octaves"] * settings["steps"]
-    photo = data.scaled(photo, side=settings["side"])
-    steps = dreams.dreaming(
-        net,
-        photo,
-        dreams.layer(settings["layer"]),
-        octaves=settings["octaves"],
-        steps=settings["steps"],
-    )
-    for done, image in enumerate(steps, 1):
-        tell(image, done / count)
-    return image
-
-
-def work(folder: pathlib.Path) -> None:
-    """Make the picture that lies in a job's folder, telling there how it goes; end if the page that
-    wants it is gone.
-    """
-
-    def guard():
-        os.read(0, 1)  # until the page's end of the pipe is closed, by whatever
-        os._exit(1)
-
-    threading.Thread(target=guard, daemon=True).start()
-    settings = json.loads((folder / "settings.json").read_text())
-    told = [0.0]
-    photo = data.photo(folder / "photo.png")
-    painting = data.photo(folder / "painting.png") if (folder / "painting.png").exists() else None
-
-    def tell(image, share):
-        if time.monotonic() - told[0] > 1:
-            data.write_whole(folder / "preview.jpg", jpeg(image))
-            data.write_whole(folder / "share", f"{min(share, 1):.3f}".encode())
-            told[0] = time.monotonic()
-
-    jobs: dict[str, Callable[..., torch.Tensor]] = {"paint": paint_job, "dream": dream_job}
-    made = jobs[settings["kind"]](photo, painting, settings, tell)
-    told[0] = 0.0
-    tell(made, 1)
-    data.write_whole(folder / "result.png", data.png(made))
-
-
-# The page.
+    async def get(self, gallery: str, name: str) -> None:
+        """Send it, if it is one."""
+        small = self.get_query_argument("small", "")
+        send = jobs.thumbnail if small else pathlib.Path.read_bytes
+        shower = self.studio.shower
+        file = await self.aside(shower, jobs.Gallery(self.studio.folder, gallery).picture, name)
+        self.picture(await self.aside(shower, send, file), "jpeg" if small else "png")
 
 
 def serve(*, room: bool = False) -> None:
-    """Serve the page with Voilà until Ctrl-C, to this computer only.
+    """Serve the page until Ctrl-C, or until the process is told to end, to this computer only.
 
     room: to all who know the printed link instead.
     """
-    token = secrets.token_urlsafe(12)
-    address = f"http://127.0.0.1:{PORT}/?token={token}" + ("" if room else "&gallery=mine")
+    home = jobs.home()
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with FileLock(home / ".lock", timeout=0):
+            asyncio.run(served(home, room=room))
+    except Timeout:
+        sys.exit("The studio is running already: use the link that it printed, or end it there.")
+    except OSError as error:
+        sys.exit(
+            f"{home} cannot be used: {error}. Say where pictures are to be kept:"
+            " TRICKKIT_STUDIO=another/folder make studio"
+        )
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        print("The studio has ended.")
+
+
+async def served(home: pathlib.Path, *, room: bool) -> None:
+    """Serve the page until cancelled.
+
+    home: where pictures are kept.
+    room: as in `serve`.
+    """
+    # Ended by another program, or with its terminal, it ends as by Ctrl-C.
+    loop = asyncio.get_running_loop()
+    end = asyncio.current_task().cancel  # type: ignore[union-attr]  # this runs in one
+    for name in {"SIGTERM", "SIGHUP"} & set(dir(signal)):  # Windows has one of them
+        signal.signal(getattr(signal, name), lambda *_: loop.call_soon_threadsafe(end))
+    # Threads that wait are to sleep: on a busy computer those that spin instead make a dream many
+    # times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     # So that nobody in the room guesses their way into your own gallery.
-    folder = home() / "room" if room else home()
+    studio = Studio(home / "room" if room else home, secrets.token_urlsafe(12))
+    sockets = bound("0.0.0.0" if room else "127.0.0.1")
+    port = sockets[0].getsockname()[1]
+    server = tornado.httpserver.HTTPServer(
+        studio.application(), max_body_size=2 * data.LARGEST_FILE + 10**6
+    )
+    server.add_sockets(sockets)
+    address = f"http://127.0.0.1:{port}/?token={studio.token}" + ("" if room else "&gallery=mine")
+    # A browser's command line can be read by everyone on this computer, and a file like this not.
+    door = home / "open_the_studio.html"
+    door.touch(mode=0o600)
+    door.chmod(0o600)
+    door.write_text(f'<meta http-equiv="refresh" content="0; url={html.escape(address)}">')
     if room:
         print(
             "Anyone who knows this link can use the studio:"
-            f" http://ADDRESS-OF-THIS-COMPUTER:{PORT}/?token={token}"
+            f" http://ADDRESS-OF-THIS-COMPUTER:{port}/?token={studio.token}"
         )
-    print(f"Your own: {address}\nPictures are kept in {folder}. Ctrl-C here ends it.", flush=True)
-    threading.Thread(target=open_when_served, args=[address], daemon=True).start()
-    with contextlib.suppress(KeyboardInterrupt):
-        command = voila(PORT, token, ip="0.0.0.0" if room else "127.0.0.1")
-        sys.exit(
-            subprocess.run(command, env=os.environ | {"TRICKKIT_STUDIO": str(folder)}).returncode
-        )
+    print(
+        f"Your own: {address}\nPictures are kept in {studio.folder}. Ctrl-C here ends it.",
+        flush=True,
+    )
+    try:
+        opening = asyncio.to_thread(webbrowser.open, door.absolute().as_uri())
+        await asyncio.gather(studio.queue.run(), opening)
+    finally:
+        door.unlink(missing_ok=True)
+        server.stop()
 
 
-def open_when_served(address: str) -> None:
-    """Open an address in the browser as soon as the port answers."""
-    while True:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", PORT), timeout=1):
-            break
-        time.sleep(0.2)
-    webbrowser.open(address)
+def bound(ip: str) -> list[socket.socket]:
+    """Sockets on the first free port from PORT on, or any free one if ten are taken.
 
-
-def voila(port: int, token: str, *, ip: str = "127.0.0.1") -> list[str]:
-    """The command that serves the studio's notebook: a phone's photo fits one message, and nothing
-    comes from elsewhere.
+    A port on which somebody answers is not free, also where the system would share it.
     """
-    policy = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'self'"
-    settings = {
-        "websocket_max_message_size": 100_000_000,
-        "headers": {"Content-Security-Policy": policy},
-    }
-    return [
-        sys.executable,
-        "-m",
-        "voila",
-        str(NOTEBOOK),
-        "--no-browser",
-        f"--port={port}",
-        f"--Voila.ip={ip}",
-        f"--token={token}",
-        f"--Voila.tornado_settings={settings}",
-        "--MappingKernelManager.cull_idle_timeout=600",
-    ]
+    for port in range(PORT, PORT + 10):
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            continue
+        with contextlib.suppress(OSError):
+            return tornado.netutil.bind_sockets(port, ip)
+    return tornado.netutil.bind_sockets(0, ip)
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] in ([], ["--room"]):
-        serve(room="--room" in sys.argv)
-    else:
-        work(pathlib.Path(sys.argv[1]))
+    serve(room="--room" in sys.argv[1:])
