@@ -44,6 +44,8 @@ import numpy as np
 import torch
 
 from trickkit import data, show
+from trickkit.common import printable
+from trickkit.course import setup
 
 LESSONS: dict[str, list[str]] = {}  # lesson -> its exercises, in order, as the modules declare them
 SOLVED: set[str] = set()  # since the kernel started; the file remembers longer
@@ -54,10 +56,10 @@ LINES = 1_000_000  # that a learner's function may run in one call
 
 
 def progress_file() -> pathlib.Path | None:
-    """Where progress is kept: $TRICKKIT_PROGRESS, or my_course/progress.json; None, nothing kept,
-    where that is empty.
+    """Where progress is kept: $TRICKKIT_PROGRESS, or progress.json in the learner's own folder;
+    None, nothing kept, where that is empty.
     """
-    named = os.environ.get("TRICKKIT_PROGRESS", str(data.ROOT / "my_course" / "progress.json"))
+    named = os.environ.get("TRICKKIT_PROGRESS", str(setup.mine() / "progress.json"))
     return pathlib.Path(named) if named else None
 
 
@@ -142,7 +144,7 @@ class Exercise:
     def __call__(self, yours: object) -> Callable:
         trial = Trial(yours, self.answer)
         verdict = self.verdict(trial)
-        print(f"{self.name}: {verdict.sentence}")
+        print(printable(f"{self.name}: {verdict.sentence}"))
         return trial.handed_back() if verdict.right else as_yours(self.by_place, yours)
 
     def judge(self, yours: object) -> Verdict:
@@ -195,7 +197,8 @@ class Exercise:
     def hint(self) -> None:
         """Print the next hint."""
         if self.given < len(self.hints):
-            print(f"hint {self.given + 1} of {len(self.hints)}: {self.hints[self.given]}")
+            hint = self.hints[self.given]
+            print(printable(f"hint {self.given + 1} of {len(self.hints)}: {hint}"))
             self.given += 1
         else:
             print(
@@ -657,6 +660,23 @@ def recognised(
     return of_mark(mistakes, lambda wrong: same(mine, wrong))
 
 
+def told_apart(right: Any, mistakes: Marks) -> bool:
+    """Whether each known mistake gives another result than what is right and than all others; a
+    check draws inputs until it does.
+    """
+    results = [("", right)] + [
+        (sentence, result)
+        for sentence, mark in mistakes.items()
+        for result in (mark if isinstance(mark, list) else [mark])
+    ]
+    of_shape = [(s, np.ravel(r)) for s, r in results if np.shape(r) == np.shape(right)]
+    table = np.stack([r for _, r in of_shape]).astype(float)
+    others = np.array([[s != t for t, _ in of_shape] for s, _ in of_shape])
+    apart = np.abs(table[:, None] - table).max(axis=2)
+    scale = np.abs(table).max(axis=1)
+    return not (others & (apart <= 1e-3 * np.maximum(scale, scale[:, None]))).any()
+
+
 def of_mark(marks: Marks | None, fits: Callable[[Any], bool]) -> str | None:
     """The first sentence with a mark that fits, else None."""
     for sentence, mark in (marks or {}).items():
@@ -715,4 +735,4 @@ def progress() -> None:
     for lesson, exercises in sorted(LESSONS.items()):
         marks = "".join("■" if f"{lesson}/{e}" in done else "□" for e in exercises)
         count = sum(f"{lesson}/{e}" in done for e in exercises)
-        print(f"{lesson:<36} {marks:<6} {count} of {len(exercises)}")
+        print(printable(f"{lesson:<36} {marks:<6} {count} of {len(exercises)}"))
