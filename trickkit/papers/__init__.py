@@ -8,7 +8,6 @@ import functools
 import json
 import pathlib
 import statistics
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -112,7 +111,8 @@ def compare(*rows: Row) -> Comparison:
             )
         if not row.band[0] <= ours <= row.band[1]:
             astray.append(
-                f"{row.id}: ours is {ours:.4g}, outside its band {row.band[0]:g} to {row.band[1]:g}"
+                f"{row.id}: ours is {ours:.10g}, outside its band {row.band[0]:.10g} to"
+                f" {row.band[1]:.10g}"
             )
         if paper["value"]:
             form = f".{len(paper['value'].partition('.')[2])}f"
@@ -136,14 +136,26 @@ def compare(*rows: Row) -> Comparison:
 
 
 def _runs(row: Row) -> list[float]:
-    ours = row.ours.tolist() if isinstance(row.ours, np.ndarray | torch.Tensor) else row.ours
-    if isinstance(ours, str):
-        raise ValueError(f"{row.id}: ours is {ours!r}; a number, or one from each run, is wanted.")
-    return list(map(float, ours)) if isinstance(ours, Sequence) else [float(ours)]
+    ours = row.ours
+    if isinstance(ours, torch.Tensor):
+        ours = ours.detach().cpu().double().numpy()
+    values = np.asarray(ours)
+    try:
+        texts = values.dtype.kind in "US" or None in values.ravel()
+        if texts or values.ndim > 1 or not values.size:
+            raise TypeError("no numbers, or no list of them")
+        return values.astype(float).ravel().tolist()
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{row.id}: ours is {str(row.ours)[:60]!r}; a number, or one from each run, is wanted."
+        ) from error
 
 
 def gather(*, folder: pathlib.Path = data.ROOT / "notebooks") -> str:
-    """The scoreboard of the whole course, as Markdown, from the outputs stored in its lessons."""
+    """The scoreboard of the whole course, as Markdown, from the outputs stored in its lessons.
+
+    A lesson that cannot be read is left out, and named at the end.
+    """
     parts = [
         "# Papers and us",
         "",
@@ -157,10 +169,17 @@ def gather(*, folder: pathlib.Path = data.ROOT / "notebooks") -> str:
         ),
         "*–*: the paper says it in words.",
     ]
-    for lesson in sorted(folder.glob("*.ipynb")):
-        book = json.loads(lesson.read_text(encoding="utf-8"))
-        outputs = [output for cell in book["cells"] for output in cell.get("outputs", [])]
+    unread = []
+    for lesson in sorted(folder.glob("[!.]*.ipynb")):
+        try:
+            cells = json.loads(lesson.read_text(encoding="utf-8"))["cells"]
+        except (OSError, ValueError, LookupError, TypeError):
+            unread.append(lesson.name)
+            continue
+        outputs = [output for cell in cells for output in cell.get("outputs", [])]
         rows = [row for output in outputs for row in output.get("data", {}).get(MIME, [])]
         if rows:
             parts += ["", f"## [{lesson.stem}](notebooks/{lesson.name})", "", table(rows)]
+    if unread:
+        parts += ["", f"Left out, for no notebook could be read: {', '.join(unread)}."]
     return "\n".join(parts) + "\n"

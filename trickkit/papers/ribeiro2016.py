@@ -22,6 +22,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 
 from trickkit import data, lime
 from trickkit.common import top_by_magnitude, validate_count
+from trickkit.contract import expanded_labels, validate_images
 from trickkit.rules import conditions
 
 K = 10  # words that an explanation shows
@@ -84,8 +85,10 @@ def shared(tops: Sequence[Sequence[Sequence[object]]]) -> tuple[float, float]:
     over pairs and cases.
 
     tops: for each case, for each run, the names it gave.
-    Raises ValueError for a case with fewer than two runs.
+    Raises ValueError for no case, and for a case with fewer than two runs.
     """
+    if not len(tops):
+        raise ValueError("At least one case is wanted; none came.")
     both = []
     either = []
     for runs in tops:
@@ -143,10 +146,15 @@ def zero_one(labels: ArrayLike, *, n_rows: int) -> np.ndarray:
     Raises ValueError for other labels, and unless there is one a row.
     """
     values = conditions.label_array(labels)
-    if values.shape != (n_rows,) or not np.isin(values, (0, 1)).all():
+    if values.shape != (n_rows,):
         raise ValueError(
-            f"One label a row is wanted, 0 or 1, ({n_rows},); {values.shape} came, or others."
-            " Of words make such with labels == 'yes'."
+            f"One label a text is wanted, ({n_rows},); the labels' shape is {values.shape}."
+        )
+    other = values[~np.isin(values, (0, 1))]
+    if len(other):
+        raise ValueError(
+            f"Labels are wanted as 0 and 1; {other.tolist()[0]!r} came. Of words make such with"
+            " labels == 'yes'."
         )
     return values.astype(int)
 
@@ -611,8 +619,10 @@ def shop(
     tagged: the kind that gets a white tag of 2 × 2 pixels sewn in the lower right corner,
         "pullover" or "coat"; None for a shop without tags.
     Returns images (n, 1, 28, 28) and (n,), 0 or 1.
-    Raises ValueError for another kind.
+    Raises ValueError for another kind, and for images or labels that do not fit.
     """
+    validate_images(images)
+    labels = expanded_labels(labels, images)
     if tagged not in (None, "pullover", "coat"):
         raise ValueError(
             f'tagged is {tagged!r}; this shop sells "pullover" and "coat", and None tags nothing.'
