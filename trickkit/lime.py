@@ -326,7 +326,7 @@ def explanation(
         r2=math.nan if flat else 1 - residual / total,
         samples=len(z),
         answer=float(answer),
-        settled=agreed and (flat or not intervals[largest, 0] <= 0 <= intervals[largest, 1]),
+        settled=agreed and bool(flat or not intervals[largest, 0] <= 0 <= intervals[largest, 1]),
     )
 
 
@@ -359,12 +359,14 @@ def class_probabilities(answers: object, *, asked: int, target: int) -> np.ndarr
     Raises ValueError for anything else, with what to do.
     """
     if isinstance(answers, torch.Tensor):
-        answers = answers.detach().cpu().double()
+        answers = answers.detach().cpu().double().numpy()
     try:
+        if np.iscomplexobj(np.asarray(answers)):
+            raise TypeError("complex numbers are no probabilities")
         said = np.array(answers, dtype=float)  # a copy, for the box may use its own again
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"The black box answered with a {type(answers).__name__} that is no array of numbers."
+            f"The black box answered with a {type(answers).__name__}, which holds no real numbers."
             " Probabilities (rows, classes) are wanted: give predict_proba, not predict."
         ) from error
     if said.ndim == 1:
@@ -788,7 +790,7 @@ def pick(weights: np.ndarray, *, budget: int) -> list[int]:
         or above the number of cases.
     """
     sizes = np.abs(np.asarray(weights, dtype=float))
-    if sizes.ndim != 2 or not np.isfinite(sizes).all():
+    if sizes.ndim != 2 or not len(sizes) or not np.isfinite(sizes).all():
         raise ValueError(
             "Weights (cases, features) are wanted, all of them finite; their shape is"
             f" {sizes.shape}."
@@ -853,7 +855,8 @@ def disguised(
         for name, column in frame.items():
             held = conditions.plain(column)
             if name in words:
-                codes[name] = pd.Categorical(held, words[name]).codes
+                known = pd.Index(words[name], dtype=object)
+                codes[name] = known.get_indexer(held.astype(object))  # -1 for one that is new
             elif held.dtype.kind in "mM":  # a forest reads numbers only
                 codes[name] = held.array.asi8
         return codes.to_numpy(dtype=float)

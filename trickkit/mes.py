@@ -51,6 +51,8 @@ def mutual_information(a: np.ndarray, b: np.ndarray) -> float:
 
     a, b: (n,), whole numbers from 0.
     """
+    a = np.asarray(a)
+    b = np.asarray(b)
     # only the pairs that there are: a column may hold as many words as rows
     pairs, both = np.unique(a * (b.max() + 1) + b, return_counts=True)
     own, other = np.divmod(pairs, b.max() + 1)
@@ -86,6 +88,7 @@ class Tree:
         self.links = [(train.columns[parent], train.columns[child]) for parent, child in self.order]
 
     def __call__(self, n: int, rng: np.random.Generator) -> pd.DataFrame:
+        validate_count(n=n, at_least=0)
         # for each column, the row of the table that lends its value
         rows = {0: rng.integers(len(self.train), size=n)}
         for parent, child in self.order:
@@ -268,10 +271,16 @@ def balanced_sample(
     n: how many of each kind.
     rng: for the world.
     read: rows -> DataFrame, where rows are no table themselves.
-    Raises ValueError for n below 1, for what `conditions.validate_frame` and `hard_labels` refuse,
-        and where one kind does not come, or hardly.
+    Raises ValueError for n below 1, for a world that is no function, for what
+        `conditions.validate_frame` and `hard_labels` refuse, and where one kind does not come, or
+        hardly.
     """
     validate_count(n=n)
+    if not callable(world):
+        raise ValueError(
+            f"A world is a function of n and rng; a {type(world).__name__} came. Of a table,"
+            " mes.Tree(table) makes one."
+        )
     found: dict[bool, list[pd.DataFrame]] = {True: [], False: []}
     counts = {True: 0, False: 0}
     drawn = 0
@@ -368,10 +377,15 @@ def score(fired: np.ndarray, alarms: np.ndarray) -> np.ndarray:
     fired: (rules, n) of bool, whether each rule holds for each input.
     alarms: (n,) of bool, some of each.
     Returns (rules,) in [0, 1].
-    Raises ValueError for alarms of one kind only.
+    Raises ValueError for other shapes, and for alarms of one kind only.
     """
     fired = np.asarray(fired, dtype=bool)
     alarms = np.asarray(alarms, dtype=bool)
+    if fired.ndim != 2 or alarms.shape != fired.shape[1:]:
+        raise ValueError(
+            "A row of n for each rule is wanted, and n alarms; the shapes are"
+            f" {fired.shape} and {alarms.shape}."
+        )
     if alarms.all() or not alarms.any():
         raise ValueError(
             f"Of {len(alarms)} inputs, {alarms.sum()} are alarms; some of each kind are wanted."

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from trickkit.common import finite_number, validate_count
+from trickkit.common import finite_number, validate_number
 from trickkit.rules import conditions
 from trickkit.rules.conditions import Rule
 from trickkit.rules.rule_list import RuleList, counted_list
@@ -91,7 +91,7 @@ def corels(
     if not 0 < (finite_number(cost) or 0) < 1:
         raise ValueError(f"A rule's cost is a share of the rows, between 0 and 1; {cost!r} came.")
     if max_prefixes != math.inf:
-        validate_count(max_prefixes=max_prefixes, at_least=0)
+        validate_number(max_prefixes=max_prefixes, at_least=0)
     rows = len(y)
     fee = cost * rows
     antecedents = conditions.validated_rules(antecedents)
