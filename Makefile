@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 LESSON ?=
+ARGS ?=
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --nbval -n 2
 # What takes long comes first, so that no worker waits for another at the end.
 TESTED := $(if $(LESSON),$(wildcard notebooks/$(LESSON)*.ipynb),notebooks tests/test_studio_page.py tests)
@@ -37,8 +38,8 @@ $(DEVELOPER): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,dev]'
 	@touch $@
 
-course: $(STAMP)  ## install if needed, bring my_course/ up to date, open JupyterLab
-	@$(BIN)/python -m trickkit
+course: $(STAMP)  ## install if needed, bring my_course/ up to date, open JupyterLab (with ARGS="--port=9000", say)
+	@$(BIN)/python -m trickkit $(ARGS)
 
 studio: $(STAMP)  ## paint and dream your own photos, in the browser; ROOM=1 lets others in who know the printed link
 	@$(BIN)/python -m trickkit.course.studio $(if $(ROOM),--room)

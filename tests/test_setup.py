@@ -1,3 +1,4 @@
+import os
 import pathlib
 import re
 import shutil
@@ -10,7 +11,7 @@ import pytest
 import yaml
 
 import trickkit
-from trickkit import data
+from trickkit import check, data
 from trickkit.course import setup
 
 ROOT = data.ROOT
@@ -104,6 +105,98 @@ def test_an_interrupted_delivery_leaves_whole_files(course, monkeypatch):
     assert files(course[1])["00_a.ipynb"] == "a2"
 
 
+def test_a_folder_that_is_called_as_a_lesson_stays(course):
+    (course[1] / "00_a.ipynb").mkdir(parents=True)
+    assert "the update is 00_a_update1.ipynb" in setup.deliver(*course)[0]
+    assert (course[1] / "00_a.ipynb").is_dir() and setup.deliver(*course) == []
+
+
+def test_a_place_of_ones_own(monkeypatch, tmp_path, capsys):
+    assert setup.mine() == data.ROOT / "my_course"
+    monkeypatch.setenv("TRICKKIT_COURSE", str(tmp_path / "mine"))
+    monkeypatch.delenv("TRICKKIT_PROGRESS", raising=False)
+    assert check.progress_file() == tmp_path / "mine" / "progress.json"
+    asked = []
+    monkeypatch.setattr(
+        setup.subprocess,
+        "run",
+        lambda command: asked.append(command) or subprocess.CompletedProcess(command, 0),
+    )
+    monkeypatch.setattr(sys, "argv", ["trickkit", "--port=9000"])
+    for user, told in ((0, True), (1000, False)):
+        monkeypatch.setattr(setup.os, "geteuid", lambda user=user: user)
+        with pytest.raises(SystemExit) as end:
+            setup.main()
+        said = capsys.readouterr().out
+        assert end.value.code == 0 and ('ARGS="--allow-root' in said) == told
+    assert len(files(tmp_path / "mine")) == len(list((ROOT / "notebooks").glob("*.ipynb")))
+    assert f"--ServerApp.root_dir={tmp_path / 'mine'}" in asked[0] and asked[0][-1] == "--port=9000"
+
+
+def test_where_nothing_can_be_written_it_says_what_to_do(monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    for error in (tmp_path / "file" / "mine", pathlib.Path("/proc/none")):
+        monkeypatch.setenv("TRICKKIT_COURSE", str(error))
+        with pytest.raises(SystemExit, match="Say where else: TRICKKIT_COURSE=another/folder"):
+            setup.main()
+
+
+@pytest.mark.parametrize(
+    "console", [{"PYTHONIOENCODING": "cp1252"}, {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"}]
+)
+def test_a_console_that_cannot_show_everything_is_shown_the_rest(console, tmp_path):
+    code = """
+import sys
+from trickkit import check, linear
+from trickkit.check import linear_classifiers
+from trickkit.course import setup
+print(sys.stdout.encoding)
+setup.report()
+check.progress()
+linear_classifiers.nudge(None)
+linear_classifiers.nudge(linear.nudge)
+for _ in range(5):
+    linear_classifiers.nudge.hint()
+"""
+    done = subprocess.run(
+        [sys.executable, "-X", "utf8=0", "-c", code],
+        env={**os.environ, "TRICKKIT_COURSE": str(tmp_path), **console},
+        cwd=ROOT,
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"utf" not in done.stdout.splitlines()[0] and b"Everything is here." in done.stdout
+
+
+def test_a_clone_on_windows_has_the_same_bytes(tmp_path):
+    """Git for Windows sets core.autocrlf, which writes other line ends unless it is told."""
+    if not shutil.which("git"):
+        pytest.skip("there is no git on this machine to clone with")
+    held = ["data/tables/german_credit.csv", "notebooks/00_start_here.ipynb"]
+    held += ["Makefile", "trickkit/common.py", ".gitattributes"]
+
+    def git(*words, cwd=tmp_path):
+        subprocess.run(["git", *words], cwd=cwd, check=True, capture_output=True)
+
+    def cloned(name, files):
+        home = tmp_path / name
+        for file in files:
+            (home / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / file, home / file)
+        git("init", "-q", cwd=home)
+        git("add", ".", cwd=home)
+        git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "a", cwd=home)
+        git("clone", "-q", "-c", "core.autocrlf=true", name, f"{name}-clone")
+        return [
+            file
+            for file in files
+            if (tmp_path / f"{name}-clone" / file).read_bytes() != (ROOT / file).read_bytes()
+        ]
+
+    assert cloned("with", held) == []
+    assert cloned("without", held[:-1]) == held[:-1]
+
+
 def test_the_report_is_good_here_and_says_what_is_missing(monkeypatch, capsys):
     assert setup.report() and "Everything is here." in capsys.readouterr().out
 
@@ -159,7 +252,6 @@ def test_new_requirements_are_installed_into_the_same_place(house):
     folder, make = house
     make()
     stamp = (folder / ".venv" / "installed").stat().st_mtime
-    import os
 
     os.utime(folder / "constraints.txt", (stamp + 10, stamp + 10))
     (folder / "broken").touch()

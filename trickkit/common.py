@@ -6,6 +6,7 @@ import difflib
 import math
 import operator
 import os
+import sys
 from collections.abc import Iterable
 
 import numpy as np
@@ -80,6 +81,12 @@ def progress_bar(iterable: Iterable, label: str, *, total: int | None = None) ->
     """
     silent = bool(os.environ.get("TQDM_DISABLE"))
     return tqdm(iterable, desc=label, total=total, leave=False, disable=silent)
+
+
+def printable(text: str) -> str:
+    """A text with "?" for what this console cannot show, such as ✓ in a Windows one."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return text.encode(encoding, errors="replace").decode(encoding)
 
 
 def unknown(kind: str, name: object, names: Iterable[str]) -> ValueError:

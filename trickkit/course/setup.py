@@ -6,15 +6,24 @@ import hashlib
 import importlib
 import importlib.metadata
 import json
+import os
 import pathlib
 import subprocess
 import sys
 
 from trickkit import data
+from trickkit.common import printable
 
 LESSON_FOLDER = data.ROOT / "notebooks"
-MINE = data.ROOT / "my_course"  # git ignores it
 FIRST_LESSON = "00_start_here.ipynb"
+
+
+def mine() -> pathlib.Path:
+    """The learner's own folder: $TRICKKIT_COURSE, or my_course/ in the repository, which git
+    ignores.
+    """
+    named = os.environ.get("TRICKKIT_COURSE") or data.ROOT / "my_course"
+    return pathlib.Path(named).expanduser().absolute()
 
 
 def findings() -> list[tuple[bool, str]]:
@@ -82,14 +91,15 @@ def report() -> bool:
     """Print the findings, a line each, and say whether all are good."""
     told = findings()
     for good, sentence in told:
-        print("✓" if good else "×", sentence)
+        print(printable(f"{'✓' if good else '×'} {sentence}"))
     ready = all(good for good, _ in told)
-    print("Everything is here." if ready else "Not ready yet: see the lines marked ×.")
+    print("Everything is here." if ready else printable("Not ready yet: see the lines marked ×."))
     return ready
 
 
 def _sha(path: pathlib.Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """A file's SHA-256; nothing for a folder of that name."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def deliver(lessons: pathlib.Path, mine: pathlib.Path) -> list[str]:
@@ -155,15 +165,34 @@ def jupyterlab(folder: pathlib.Path) -> list[str]:
 
 
 def main() -> None:
-    """Bring the learner's copy up to date and open JupyterLab on its first lesson."""
-    for sentence in deliver(LESSON_FOLDER, MINE):
-        print(sentence)
+    """Bring the learner's copy up to date and open JupyterLab on its first lesson.
+
+    What stands on the command line is handed on to JupyterLab.
+    """
+    folder = mine()
+    try:
+        told = deliver(LESSON_FOLDER, folder)
+    except OSError as error:
+        sys.exit(
+            printable(
+                f"Your lessons cannot be kept in {folder} ({error.strerror}). Say where else:"
+                " TRICKKIT_COURSE=another/folder make course"
+            )
+        )
+    for sentence in told:
+        print(printable(sentence))
+    options = sys.argv[1:]
+    if getattr(os, "geteuid", lambda: 1)() == 0 and "--allow-root" not in options:
+        print(
+            "You are root, whom JupyterLab refuses. In a container, where that is usual:"
+            ' make course ARGS="--allow-root --ip=0.0.0.0"'
+        )
     print(
-        f"Your lessons are in {MINE.name}/. JupyterLab opens in the browser; Ctrl-C here ends it."
+        printable(f"Your lessons are in {folder}. JupyterLab opens in the browser;"),
+        "Ctrl-C here ends it.",
     )
     try:
-        sys.exit(
-            subprocess.run([*jupyterlab(MINE), str(MINE / FIRST_LESSON), *sys.argv[1:]]).returncode
-        )
+        command = [*jupyterlab(folder), str(folder / FIRST_LESSON), *options]
+        sys.exit(subprocess.run(command).returncode)
     except KeyboardInterrupt:
-        print("Goodbye. Your work is saved in my_course/.")
+        print(printable(f"Goodbye. Your work is saved in {folder}."))

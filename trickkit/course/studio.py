@@ -29,6 +29,7 @@ import tornado.web
 from filelock import FileLock, Timeout
 
 from trickkit import data
+from trickkit.common import printable
 from trickkit.course import jobs
 
 T = TypeVar("T")
@@ -420,8 +421,8 @@ def serve(*, room: bool = False) -> None:
         sys.exit("The studio is running already: use the link that it printed, or end it there.")
     except OSError as error:
         sys.exit(
-            f"{home} cannot be used: {error}. Say where pictures are to be kept:"
-            " TRICKKIT_STUDIO=another/folder make studio"
+            printable(f"{home} cannot be used: {error}. Say where pictures are to be kept:")
+            + " TRICKKIT_STUDIO=another/folder make studio"
         )
     except (KeyboardInterrupt, asyncio.CancelledError):
         print("The studio has ended.")
@@ -454,16 +455,15 @@ async def served(home: pathlib.Path, *, room: bool) -> None:
     door = home / "open_the_studio.html"
     door.touch(mode=0o600)
     door.chmod(0o600)
-    door.write_text(f'<meta http-equiv="refresh" content="0; url={html.escape(address)}">')
+    link = f'<meta http-equiv="refresh" content="0; url={html.escape(address)}">'
+    door.write_text(link, encoding="utf-8")
     if room:
         print(
             "Anyone who knows this link can use the studio:"
             f" http://ADDRESS-OF-THIS-COMPUTER:{port}/?token={studio.token}"
         )
-    print(
-        f"Your own: {address}\nPictures are kept in {studio.folder}. Ctrl-C here ends it.",
-        flush=True,
-    )
+    print(f"Your own: {address}")
+    print(printable(f"Pictures are kept in {studio.folder}. Ctrl-C here ends it."), flush=True)
     try:
         opening = asyncio.to_thread(webbrowser.open, door.absolute().as_uri())
         await asyncio.gather(studio.queue.run(), opening)
