@@ -38,7 +38,7 @@ def jupyterlab(folder: pathlib.Path):
         "IPYTHONDIR": str(folder / ".ipython"),
     }
     log = folder / ".log"
-    with open(log, "w") as out:
+    with open(log, "w", encoding="utf-8") as out:
         server = subprocess.Popen(
             [
                 *setup.jupyterlab(folder),
