@@ -71,6 +71,33 @@ def test_sets_are_counted():
         assert (optimal.count_rows(optimal.pack_rows(sets)) == sets.sum(1)).all()
 
 
+def test_rows_are_taken_by_position_and_labels_by_value():
+    met = [[True, True, True]]
+    for y in ([0, 1, 0], pd.Series([0, 1, 0], index=[2, 0, 1]), np.array([False, True, False])):
+        assert rules.unavoidable_errors(met, y).tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"cost": "a"}, "between 0 and 1; 'a' came"),
+        ({"cost": None}, "between 0 and 1"),
+        ({"max_prefixes": None}, "max_prefixes is None"),
+        ({"antecedents": None}, "A list of rules is wanted"),
+        ({"antecedents": ["a is u"]}, "tuple of conditions"),
+        ({"labels": [0, 1]}, "One label a row"),
+        ({"frame": np.ones((3, 1))}, "a ndarray came"),
+    ],
+)
+def test_what_is_no_task_is_refused(change, said):
+    frame = pd.DataFrame({"a": ["u", "v", "u"]})
+    mined = rules.mine(frame, [0, 1, 1])
+    asked = {"antecedents": mined, "frame": frame, "labels": [0, 1, 1]} | change
+    data = [asked.pop(name) for name in ("antecedents", "frame", "labels")]
+    with pytest.raises(ValueError, match=said):
+        rules.corels(*data, **asked)
+
+
 def test_errors_that_nobody_can_avoid():
     met = np.array([[1, 1, 1, 0, 0, 0], [0, 0, 1, 1, 1, 1]], dtype=bool)
     wrong = rules.unavoidable_errors(met, np.array([0, 1, 1, 0, 1, 0]))

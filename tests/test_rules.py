@@ -11,11 +11,12 @@ import tracemalloc
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy import special, stats
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from trickkit import data, rules
-from trickkit.rules import classifier
+from trickkit.rules import bayesian, classifier
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +116,11 @@ def test_labels_are_taken_by_position(titanic):
         (np.zeros((4, 1)), r"shape is \(4, 1\)"),
         ([0, 1, None, 1], "1 of the labels are missing"),
         ([0, 1, np.nan, np.nan], "2 of the labels are missing"),
+        ([[0], [1], [0, 1], [1]], "different lengths"),
+        ([0, "0", 1, 1], "mix words and numbers"),
+        (pd.Series([0, "a", 1, 1], dtype=object), "mix words and numbers"),
+        ([0] * 4, "one class only, 0"),
+        ("name", r"labels' shape is \(\)"),
     ],
 )
 def test_labels_that_do_not_fit_are_refused(labels, said):
@@ -130,6 +136,55 @@ def test_labels_that_do_not_fit_are_refused(labels, said):
             ask()
 
 
+@pytest.mark.parametrize(
+    "kept",
+    [
+        tuple,
+        pd.Index,
+        pd.Categorical,
+        torch.tensor,
+        lambda y: torch.tensor(y, dtype=torch.bfloat16, requires_grad=True),
+        lambda y: torch.tensor(y).bool(),
+        lambda y: pd.array(y, dtype="Int64"),
+        lambda y: pd.array(y, dtype="boolean"),
+        lambda y: np.array(y, dtype=object),
+        lambda y: pd.Series(["yes" if k else "no" for k in y], dtype="string", index=y),
+        lambda y: pd.to_datetime(["2021" if k else "2020" for k in y]).astype("datetime64[ns]"),
+    ],
+)
+def test_labels_are_the_same_whatever_holds_them(kept):
+    frame, labels = small_world()
+    y = kept(labels.tolist())
+    mined = rules.mine(frame, labels)
+    assert rules.mine(frame, y) == mined
+    assert rules.Posterior(mined, frame, y)((1, 0)) == rules.Posterior(mined, frame, labels)((1, 0))
+    for ask in (
+        lambda y: rules.fit_list(mined[:2], frame, y),
+        lambda y: rules.corels(mined, frame, y).list,
+    ):
+        assert np.array_equal(ask(y).counts, ask(labels).counts)
+    first, second = rules.fit_list(mined[:2], frame, y).classes
+    assert type(first) is type(second) and not isinstance(first, np.generic) and first < second
+    model = rules.BayesianRuleList(steps=20, random_state=0).fit(frame, y)
+    plain = rules.BayesianRuleList(steps=20, random_state=0).fit(frame, labels)
+    assert (model.predict_proba(frame) == plain.predict_proba(frame)).all()
+
+
+def test_labels_that_are_all_different_are_no_classes():
+    frame = pd.DataFrame({"a": list("uv") * 2000, "id": range(4000)})
+    for labels in (range(4000), frame["id"].to_numpy() / 7, frame["id"].astype(str)):
+        with pytest.raises(ValueError, match="4,000 different values in 4,000 rows"):
+            rules.mine(frame, labels)
+    assert rules.mine(frame[:3], ["x", "y", "z"])
+
+
+def test_too_many_conditions_are_refused_before_they_are_made(monkeypatch):
+    monkeypatch.setattr(bayesian, "MAX_FACTS", 40 * 10)
+    frame = pd.DataFrame({"id": [f"C{i}" for i in range(40)]})
+    with pytest.raises(ValueError, match="More than 10 conditions hold for 10% .* 20"):
+        rules.mine(frame, np.arange(40) % 20)
+
+
 def test_a_column_of_names_costs_no_more_than_its_rows():
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"a": rng.choice(["u", "v"], 4000), "n": rng.integers(0, 99, 4000)})
@@ -140,6 +195,48 @@ def test_a_column_of_names_costs_no_more_than_its_rows():
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert found == rules.mine(frame, labels) and peak < 4 * 2**20  # a bit a name and row: 2 MiB
+
+
+def test_cuts_that_round_alike_are_told_apart():
+    frame = pd.DataFrame({"account": [40012341, 40012342, 40012343, 40012344] * 50})
+    labels = (frame["account"] == 40012342).astype(int)
+    posterior = rules.Posterior(
+        rules.mine(frame, labels, support=0.05, max_conditions=1), frame, labels
+    )
+    words = [rules.english(rule) for rule in posterior.antecedents]
+    assert len(set(words)) == 4 and words[1] == "40012341 < account ≤ 40012342"
+    assert [posterior.places(text) for text in words] == [(0,), (1,), (2,), (3,)]
+
+
+def test_words_that_are_two_antecedents_are_not_guessed():
+    frame = pd.DataFrame({"x": [1, "1"] * 20}, dtype=object)
+    labels = np.arange(40) % 2
+    posterior = rules.Posterior(rules.mine(frame, labels), frame, labels)
+    assert len(posterior.antecedents) == 2
+    with pytest.raises(ValueError, match="2 antecedents read 'x is 1'.*one of 0, 1"):
+        posterior.places("x is 1")
+    assert posterior.list((0,)).counts.tolist() == [[20, 0], [0, 20]]
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"support": 0},
+        {"support": 2},
+        {"support": "a"},
+        {"support": math.nan},
+        {"bins": 0},
+        {"bins": 2.5},
+        {"max_conditions": 0},
+        {"max_conditions": "2"},
+    ],
+)
+def test_options_out_of_range_are_refused(option):
+    [(name, value)] = option.items()
+    with pytest.raises(ValueError, match=f"{name} is {value!r}"):
+        rules.mine(pd.DataFrame({"a": [1, 2, 3, 4]}), [0, 1, 0, 1], **option)
+    whole = {"bins": np.int64(3), "max_conditions": np.int64(1), "support": np.float32(0.1)}
+    assert rules.mine(pd.DataFrame({"a": [1, 2, 3, 4]}), [0, 1, 0, 1], **whole)
 
 
 def test_numbers_are_cut_where_the_conditions_say():
@@ -211,6 +308,45 @@ def test_an_antecedent_that_asks_nothing_decides_every_row(titanic):
     posterior = rules.Posterior([()], frame, labels)
     assert posterior.list((0,)).counts.sum(1).tolist() == [len(frame), 0]
     assert posterior.list(posterior.places("anyone")).decided_by(frame).max() == 0
+
+
+def test_places_are_antecedents_each_once():
+    frame, labels = small_world()
+    posterior = rules.Posterior(rules.mine(frame, labels), frame, labels)
+    assert posterior([1, 0]) == posterior(np.array([1, 0])) == posterior((1, 0))
+    for places in ((0, 0), (99,), (-1,), "ab", 3.5, (0, 1.5)):
+        with pytest.raises(ValueError, match="is no list: places from 0"):
+            posterior(places)
+    with pytest.raises(ValueError, match="is no list"):
+        posterior.list((99,))
+    with pytest.raises(ValueError, match="At least one rule is wanted"):
+        rules.Posterior([], frame, labels)
+    one = rules.Posterior([((rules.Condition("a", value="u")),)], frame, labels)
+    assert set(rules.metropolis(one, steps=50)) == {(), (0,)}
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda: rules.evidence([]), "A count of 0 or more"),
+        (lambda: rules.evidence([1, -1]), "A count of 0 or more"),
+        (lambda: rules.first_that_holds([[True]], 2), "2 rows are wanted"),
+        (lambda: rules.most_probable(len, []), "none came"),
+        (lambda: rules.point(len, {}), "none came"),
+        (lambda: rules.r_hat([[1, 2, 3, 4], [1]]), "Chains of one length"),
+        (lambda: rules.r_hat([list("abcd")]), "Chains of one length"),
+        (lambda: rules.fit_list([], *small_world()).intervals(share=1), "share is 1"),
+        (lambda: list(rules.metropolis(None, steps=0)), "steps is 0"),
+    ],
+)
+def test_what_is_nothing_is_refused(ask, said):
+    with pytest.raises(ValueError, match=said):
+        ask()
+
+
+def test_the_first_that_holds_goes_by_place_and_by_truth():
+    met = [pd.Series([True, False], index=[1, 0]), [0, 1]]
+    assert rules.first_that_holds(met, 2).tolist() == [0, 1]
 
 
 # The walk.
@@ -360,6 +496,7 @@ def test_three_classes_and_words_as_labels():
             "No condition holds for 10%",
         ),
         (lambda f, y: (f, y[:-1]), "inconsistent numbers of samples"),
+        (lambda f, y: (f.assign(age=[["child"]] * len(f)), y), "'age' holds a list"),
     ],
 )
 def test_a_table_that_cannot_be_learnt_is_refused(titanic, spoil, said):
@@ -379,6 +516,20 @@ def test_a_row_that_cannot_be_read_is_refused(titanic, spoil, said):
     model = rules.BayesianRuleList(steps=10).fit(*titanic)
     with pytest.raises(ValueError, match=said):
         model.predict(spoil(titanic[0].head()))
+
+
+def test_the_classifier_reads_a_row_of_objects_and_names_of_any_kind():
+    frame, labels = small_world()
+    frame = frame.assign(n=np.arange(60), day=pd.Timestamp("2020-01-01")).rename(columns={"b": 7})
+    model = rules.BayesianRuleList(steps=20, random_state=0).fit(frame, labels)
+    wanted = model.predict_proba(frame.iloc[[3]])
+    assert (model.predict_proba(frame.iloc[3].to_frame().T) == wanted).all()
+    numbers = frame[["n"]].to_numpy(dtype=float)
+    array = rules.BayesianRuleList(steps=20, random_state=0).fit(numbers, labels)
+    assert array.predict(numbers[:1]).shape == (1,)
+    for option, said in (({"steps": 7}, "steps is 7"), ({"chains": 0}, "chains is 0")):
+        with pytest.raises(ValueError, match=said):
+            rules.BayesianRuleList(**option).fit(frame, labels)
 
 
 def test_an_unknown_antecedent_is_answered_with_the_nearest(titanic):

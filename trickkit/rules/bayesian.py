@@ -282,7 +282,7 @@ class Posterior:
             counts.append([(rest & holds & of_class).bit_count() for of_class in self.of_class])
             rest &= ~holds
         chosen = tuple(self.antecedents[place] for place in places)
-        return RuleList(chosen, np.array(counts), tuple(self.classes.tolist()))
+        return RuleList(chosen, np.array(counts), tuple(pd.Index(self.classes)))
 
 
 def bit_set(rows: np.ndarray) -> int:

@@ -27,6 +27,7 @@ from trickkit.common import unknown, validate_count
 CUTS = "iufmM"  # the kinds of dtypes that are cut: whole numbers, floats, lengths of time, dates
 KINDS = {"b": "True and False", "c": "complex numbers", "m": "lengths of time", "M": "dates"}
 KINDS |= dict.fromkeys("iuf", "numbers")
+FEW = 20  # as many classes are taken, however few rows each has
 MAX_SHOWN = 12  # digits: a number of more was computed, and not read off
 
 
@@ -407,8 +408,6 @@ def label_array(labels: ArrayLike) -> np.ndarray:
         raise ValueError(
             "The labels are lists of different lengths; one a row is wanted."
         ) from error
-    if values.dtype.kind in "mM":  # whose own unit would be lost
-        return pd.Series(values.ravel()).astype(object).to_numpy().reshape(values.shape)
     if is_object_dtype(values.dtype):
         held = pd.Series(values.ravel()).infer_objects().to_numpy()
         return held.reshape(values.shape) if held.dtype.kind in "biuf" else values
@@ -432,7 +431,7 @@ def encode_labels(labels: ArrayLike, *, n_rows: int) -> tuple[np.ndarray, np.nda
     n_rows: how many are wanted.
     Returns (K,), and (n_rows,), whole numbers from 0.
     Raises ValueError unless there is one label a row, none is missing, and there are two classes or
-        more.
+        more, and fewer than one for each two rows where they are many.
     """
     values = label_array(labels)
     if not n_rows:
@@ -452,6 +451,11 @@ def encode_labels(labels: ArrayLike, *, n_rows: int) -> tuple[np.ndarray, np.nda
         raise ValueError(
             "Labels of two or more classes are wanted; these have 1: all rows are of one class"
             f" only, {classes.tolist()[0]!r}."
+        )
+    if len(classes) > max(FEW, n_rows / 2):
+        raise ValueError(
+            f"The labels have {len(classes):,} different values in {n_rows:,} rows, which makes no"
+            " classes. Make a few of them: pd.qcut(labels, 4)."
         )
     return classes, y
 

@@ -140,4 +140,4 @@ def counted_list(
     """
     counts = np.zeros((len(rules) + 1, len(classes)), dtype=int)
     np.add.at(counts, (first_that_holds(met, len(y)), y), 1)
-    return RuleList(tuple(rules), counts, tuple(classes.tolist()))
+    return RuleList(tuple(rules), counts, tuple(pd.Index(classes)))  # a date stays a date
