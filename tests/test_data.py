@@ -129,6 +129,21 @@ def test_transparency_lies_over_white_and_rotation_is_applied():
     assert pixels[0, 0, :15].mean() > 0.9 and pixels[0, 0, 25:].mean() < 0.1
 
 
+@pytest.mark.parametrize("shape", [(3000, 40), (40, 3000), (100, 100), (1, 1)])
+def test_a_large_photo_is_made_smaller_while_it_is_opened(shape):
+    image = torch.rand(1, 3, 6, 9)
+    large = torch.nn.functional.interpolate(image, shape, mode="bicubic").clamp(0, 1)
+    file = data.png(large)
+    small = data.photo(file, max_side=1000)
+    if max(shape) < 1000:
+        assert torch.equal(small, data.photo(file))
+    else:
+        wanted = data.scaled(large, side=1000)
+        assert small.shape == wanted.shape and (small - wanted).abs().mean() < 0.02
+    with pytest.raises(ValueError, match="max_side is 0"):
+        data.photo(file, max_side=0)
+
+
 def test_what_a_file_keeps(tmp_path):
     image = torch.rand(1, 3, 9, 7)
     file = tmp_path / "x.png"

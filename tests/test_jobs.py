@@ -94,6 +94,7 @@ def test_cancelled_while_waiting_and_while_working(mine):
 
     run(first, second, until=when_both_are_there)
     assert (first.state, second.state) == ("cancelled", "cancelled")
+    first.process.join(30)
     assert second.process is None and not first.process.is_alive() and not mine.folder.exists()
     first.cancel()  # once more changes nothing
 

@@ -163,6 +163,7 @@ def photo(
     source: str | os.PathLike | bytes | bytearray | memoryview | io.BytesIO,
     *,
     size: int | None = None,
+    max_side: int | None = None,
 ) -> torch.Tensor:
     """Your own photograph: (1, 3, H, W) in [0, 1].
 
@@ -171,21 +172,31 @@ def photo(
 
     source: a path, or the bytes of a file.
     size: as in `picture`.
+    max_side: pixels that its longer side may have; a larger photo is made smaller, which costs far
+        less memory here than afterwards. None for any number.
     Raises FileNotFoundError for a path that is not there; ValueError for a size that is no whole
         number of at least 1, and for a file that cannot be opened, is no picture of one of the
         `FORMATS`, is cut short, or is larger than 40 MB or 50 million pixels.
     """
-    side = whole_number(size)
-    if size is not None and not (side and 1 <= side <= math.isqrt(LARGEST_PHOTO)):
-        raise ValueError(
-            f"size is {size!r}; it wants a whole number of pixels, from 1 to"
-            f" {math.isqrt(LARGEST_PHOTO)}, or None for the whole photo."
-        )
+    side, most = (_pixels(n, what) for n, what in ((size, "size"), (max_side, "max_side")))
     image = _decoded(*_named_content(source))
+    if most:
+        image.thumbnail((most, most), Image.Resampling.BICUBIC)
     if side:
         image = ImageOps.fit(image, (side, side), Image.Resampling.BICUBIC)
     pixels = torch.from_numpy(np.asarray(image, dtype=np.float32) / 255)
     return pixels.permute(2, 0, 1).unsqueeze(0).contiguous().to(device())
+
+
+def _pixels(count: int | None, what: str) -> int | None:
+    """A number of pixels as Python's own int, or None."""
+    pixels = whole_number(count)
+    if count is not None and not (pixels and 1 <= pixels <= math.isqrt(LARGEST_PHOTO)):
+        raise ValueError(
+            f"{what} is {count!r}; it wants a whole number of pixels, from 1 to"
+            f" {math.isqrt(LARGEST_PHOTO)}, or None for the whole photo."
+        )
+    return pixels
 
 
 def _named_content(source: object) -> tuple[str, bytes]:

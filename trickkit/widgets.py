@@ -116,21 +116,17 @@ class Download(w.HTML):
         self.value = link(png, file, words=words).data
 
 
-def open_photo(
-    source: str | bytes,
-    *,
-    ours: Callable[..., torch.Tensor] = data.picture,
-    size: int | None = None,
-) -> torch.Tensor:
+def open_photo(source: str | bytes, *, size: int | None = None) -> torch.Tensor:
     """A photo: one of the course's by name, or the bytes of one's own file.
 
-    source: the name or the bytes.
-    ours: what reads a name, `data.picture` or `data.painting`.
+    source: the name or the bytes; of one's own, more than 2,048 pixels a side are made fewer.
     size: as in `data.photo`.
     Returns (1, 3, H, W) in [0, 1].
     Raises ValueError for an unknown name, or a file that is no picture.
     """
-    return (data.photo if isinstance(source, bytes) else ours)(source, size=size)
+    if isinstance(source, bytes):
+        return data.photo(source, size=size, max_side=2048)
+    return data.picture(source, size=size)
 
 
 class PhotoSource:
@@ -140,25 +136,16 @@ class PhotoSource:
     `changed` tells what another photo sets off. `photo` is the one chosen last, `name` its name.
 
     value: the name of the first.
-    names: of the course's, to choose from.
     read: turns a name, or the bytes of a file, into a photo, or refuses it with a ValueError.
-    label: the upload button's.
     Raises ValueError if the first is refused.
     """
 
-    def __init__(
-        self,
-        value: str,
-        *,
-        names: list[str],
-        read: Callable[[str | bytes], torch.Tensor],
-        label: str = "Your photo",
-    ):
+    def __init__(self, value: str, *, read: Callable[[str | bytes], torch.Tensor]):
         self.read = read
         self.photo = read(value)
         self.name = value
-        self.upload = w.FileUpload(accept="image/*", multiple=False, description=label)
-        self.ours = choice(names, "or one of ours", value=value)
+        self.upload = w.FileUpload(accept="image/*", multiple=False, description="Your photo")
+        self.ours = choice(data.picture_names(), "or one of ours", value=value)
         self.says = Announcer()
         self.credit = w.HTML(html.escape(data.attribution(value)))
         self.upload.observe(lambda _: self.take_upload(), "value")
@@ -222,11 +209,7 @@ class OwnPhoto(PhotoSource):
         levels: tuple[float, ...] = (0, 0.25, 0.5, 1, 2, 4),
         steps: int = 12,
     ):
-        super().__init__(
-            picture,
-            names=data.picture_names(),
-            read=functools.partial(open_photo, size=model.size),
-        )
+        super().__init__(picture, read=functools.partial(open_photo, size=model.size))
         model.index(target)
         self.model = model
         self.levels = levels
@@ -417,11 +400,7 @@ class DreamPanel(PhotoSource):
         octaves: int = 4,
         steps: int = 10,
     ):
-        super().__init__(
-            picture,
-            names=data.picture_names(),
-            read=lambda source: data.scaled(open_photo(source), side=side),
-        )
+        super().__init__(picture, read=lambda source: data.scaled(open_photo(source), side=side))
         activations.submodule(model, layer)
         self.model = model
         self.task: asyncio.Task | None = None

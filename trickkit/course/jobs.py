@@ -105,7 +105,7 @@ def thumbnail(file: pathlib.Path) -> bytes | None:
         stamp = file, file.stat().st_mtime_ns
         if stamp not in THUMBNAILS:
             THUMBNAILS[stamp] = None  # a file that cannot be read is not tried at each look
-            THUMBNAILS[stamp] = jpeg(data.photo(file), side=320)
+            THUMBNAILS[stamp] = jpeg(data.photo(file, max_side=320), side=320)
             for old in list(THUMBNAILS)[:-500]:
                 THUMBNAILS.pop(old, None)
     except (OSError, ValueError):

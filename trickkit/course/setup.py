@@ -152,15 +152,17 @@ def deliver(lessons: pathlib.Path, mine: pathlib.Path) -> list[str]:
 
 
 def jupyterlab(folder: pathlib.Path) -> list[str]:
-    """The command that serves a folder in JupyterLab, with room for a phone's photo in one message
-    (usual are 10 MB).
+    """The command that serves a folder in JupyterLab, with room for a gigabyte in one message.
+
+    Usual are 10 MB, and what is larger, such as a phone's photo, ends the connection without a
+    word; so a file that is too large still gets its sentence.
     """
     return [
         sys.executable,
         "-m",
         "jupyterlab",
         f"--ServerApp.root_dir={folder}",
-        "--ServerApp.tornado_settings={'websocket_max_message_size': 100_000_000}",
+        "--ServerApp.tornado_settings={'websocket_max_message_size': 1_000_000_000}",
     ]
 
 

@@ -23,7 +23,6 @@ from typing import Any, TypeVar
 
 import torch
 import tornado.httpserver
-import tornado.httputil
 import tornado.netutil
 import tornado.web
 from filelock import FileLock, Timeout
@@ -325,7 +324,7 @@ class Ask(Handler):
 
 def own(content: bytes) -> torch.Tensor:
     """Someone's own picture, no larger than anything made from it."""
-    return jobs.limited(data.photo(content), side=max(SIZE.options))
+    return data.photo(content, max_side=max(SIZE.options))
 
 
 class Cancel(Handler):
