@@ -78,3 +78,90 @@ def test_a_layer_that_works_twice_is_read_the_first_time():
     images = torch.rand(3, 1, 2, 2) - 0.5
     first, logits = activations.read(model, images, "1", "4")
     assert torch.equal(first, images.flatten(1).relu()) and torch.equal(logits, model(images))
+
+
+class Last(nn.Module):
+    """A convolution that puts its channels last, as Swin's blocks do."""
+
+    def __init__(self, channels):
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv = nn.Conv2d(3, channels, 3, padding=1, stride=2)
+
+    def forward(self, x):
+        return self.conv(x).permute(0, 2, 3, 1)
+
+
+class First(nn.Module):
+    """The same, and the channels second again."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.last = Last(channels)
+
+    def forward(self, x):
+        return self.last(x).permute(0, 3, 1, 2)
+
+
+@pytest.mark.parametrize(("height", "width"), [(16, 16), (16, 24), (17, 24), (33, 9)])
+def test_maps_are_read_with_their_channels_second(height, width):
+    x = torch.rand(2, 3, height, width, requires_grad=True)
+    net = First(7)
+    moved, second = activations.read(net, x, "last", "")
+    assert torch.equal(moved, second) and second.shape[1] == 7
+    # and what follows sees what it saw, with a gradient on the way
+    grad = torch.autograd.grad(second.sum(), moved)[0]
+    assert torch.equal(grad, torch.ones_like(moved))
+    assert activations.read(net, x, "last.conv")[0].shape == moved.shape
+
+
+@pytest.mark.parametrize(
+    "shape", [(2, 16, 8, 8), (2, 8, 8, 8), (2, 16, 1, 1), (2, 5, 3, 9), (2, 9)]
+)
+def test_what_is_no_map_with_its_channels_last_stays(shape):
+    out = torch.rand(shape)
+    assert activations.channels_second(out, torch.rand(2, 3, 16, 16)) is out
+
+
+class Pair(nn.Module):
+    def forward(self, x):
+        return x, {"mean": x.mean()}
+
+
+@pytest.mark.parametrize(
+    ("layer", "says"),
+    [
+        ("0.0", "The layer '0.0' puts out a tuple of 2"),
+        ("", "The model puts out a dict with 'out'"),
+        ("nowhere", "no layer called 'nowhere'"),
+        (3, "a str; 3 came"),
+    ],
+)
+def test_layers_that_put_out_no_tensor(layer, says):
+    class Named(nn.Sequential):
+        def forward(self, x):
+            return {"out": super().forward(x)[0]}
+
+    net = Named(nn.Sequential(Pair())).eval()
+    with pytest.raises(ValueError, match=says):
+        activations.read(net, torch.rand(1, 3, 4, 4), layer)
+    assert not any(m._forward_hooks for m in net.modules())
+
+
+def test_reading_a_model_in_train_mode_would_change_it():
+    net = nn.Sequential(nn.BatchNorm2d(3), nn.ReLU())
+    mean = net[0].running_mean.clone()
+    with pytest.raises(ValueError, match=r"model.eval\(\)"):
+        activations.read(net, torch.rand(2, 3, 4, 4), "1")
+    assert torch.equal(net[0].running_mean, mean)
+    assert activations.read(net.eval(), torch.rand(2, 3, 4, 4)) == []
+    for ask in (lambda: activations.layers(len), lambda: activations.read(len, mean, "1")):
+        with pytest.raises(ValueError, match="wanted"):
+            ask()
+
+
+def test_tokens_are_no_maps():
+    net = nn.Sequential(nn.Flatten(2), nn.ReLU())
+    assert activations.read(net, torch.rand(1, 3, 4, 4), "1")[0].shape == (1, 3, 16)
+    with pytest.raises(ValueError, match=r"wants a layer of maps.* '1' puts out \(1, 3, 16\)"):
+        activations.read_maps(net, torch.rand(1, 3, 4, 4), "1")

@@ -1,8 +1,11 @@
+import functools
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from trickkit import attacks, contract
+from trickkit import attacks, common, contract, defences, models
 
 
 def test_labels_follow_one_contract():
@@ -46,3 +49,211 @@ def test_the_loss_gradient_is_each_images_own_whatever_it_is_asked_about_beside(
     expected = (wrong @ net[1].weight).view_as(x)
     assert torch.allclose(contract.loss_gradient(net, x, y), expected)
     assert torch.allclose(contract.loss_gradient(net, x[1:2], 4), expected[1:2])
+
+
+NET = nn.Sequential(nn.Flatten(), nn.Linear(12, 3)).eval()
+X = torch.rand(2, 3, 2, 2)
+
+
+class Moody(nn.Module):
+    """Looks at its mode in a method of its own, and is no layer that torch knows."""
+
+    def forward(self, x):
+        return self.stirred(x.flatten(1)[:, :3])
+
+    def stirred(self, x):
+        return x + torch.rand_like(x) if self.training else x
+
+
+class Box:
+    """No module, but it holds one."""
+
+    def __init__(self, model):
+        self.inner = model
+
+    def __call__(self, images):
+        return self.inner(images)
+
+    def answer(self, images):
+        return self.inner(images)
+
+
+@pytest.mark.parametrize(
+    "hold",
+    [
+        nn.DataParallel,
+        lambda m: lambda images: m(images),
+        lambda m: functools.partial(nn.Module.__call__, m),
+        lambda m: functools.partial(lambda images, of: of(images), of=m),
+        lambda m: m.forward,
+        Box,
+        lambda m: Box(m).answer,
+        lambda m: models.ensemble([NET, m]),
+        lambda m: defences.with_noise(lambda images: m(images), sigma=0.1),
+    ],
+)
+def test_train_mode_is_seen_wherever_the_module_is_held(hold):
+    moody = Moody()
+    with pytest.raises(ValueError, match=r"model.eval\(\)"):
+        attacks.square(hold(moody.train()), X, 0, eps=0.1, queries=2)
+    assert attacks.square(hold(moody.eval()), X, 0, eps=0.1, queries=2).shape == X.shape
+
+
+def test_train_mode_that_changes_nothing_is_no_harm():
+    calm = nn.Sequential(nn.Dropout(0.0), nn.BatchNorm2d(3, track_running_stats=False), NET).train()
+    assert attacks.fgsm(calm, X, 0, eps=0.1).shape == X.shape
+
+
+def test_a_function_that_calls_itself_is_no_riddle():
+    def model(images, again=True):
+        return model(images, False) if again else NET(images)
+
+    assert attacks.fgsm(model, X, 0, eps=0.1).shape == X.shape
+
+
+def test_one_score_is_no_logits():
+    one = nn.Sequential(nn.Flatten(), nn.Linear(12, 1)).eval()
+    for ask in (
+        lambda: contract.logits_of(one, X),
+        lambda: attacks.hop_skip_jump(one, X, 0, queries=5),
+        lambda: models.accuracy(one, X, 0),
+    ):
+        with pytest.raises(ValueError, match="two"):
+            ask()
+    with pytest.raises(ValueError, match=r"torch.cat\(\[-z, z\], 1\)"):
+        contract.logits_of(one, X)
+    assert contract.logits_of(lambda x: torch.cat([-one(x), one(x)], 1), X).shape == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("said", "described"),
+    [
+        (lambda z: (z, z), "a tuple of 2"),
+        (lambda z: {"logits": z, "aux": z}, "a dict with 'logits', 'aux'"),
+        (lambda z: z[:1], r"shape \(1, 3\)"),
+        (lambda z: z.long(), "torch.int64"),
+        (lambda z: z * torch.nan, "not finite"),
+    ],
+)
+def test_what_is_no_logits_is_described(said, described):
+    for method in (attacks.fgsm, attacks.square, attacks.pgd):
+        with pytest.raises(ValueError, match=described):
+            method(lambda x: said(NET(x)), X, 0, eps=0.1)
+
+
+def test_images_of_another_type_or_size_are_told_what_to_do():
+    for model in (NET, lambda x: NET(x)):
+        with pytest.raises(ValueError, match=r"weights are torch.float32: use images.float\(\)"):
+            attacks.fgsm(model, X.double(), 0, eps=0.1)
+    with pytest.raises(ValueError, match=r"use images.to\(torch.float64\)"):
+        attacks.fgsm(nn.Sequential(nn.Flatten(), nn.Linear(12, 3)).double(), X, 0, eps=0.1)
+    with pytest.raises(ValueError, match=r"cannot read these images.*shape \(2, 3, 5, 5\)"):
+        attacks.fgsm(NET, torch.rand(2, 3, 5, 5), 0, eps=0.1)
+
+
+def test_a_models_own_error_comes_through():
+    class Spent(RuntimeError):
+        pass
+
+    def model(images):
+        raise Spent("no more queries")
+
+    with pytest.raises(Spent, match="no more"):
+        attacks.square(model, X, 0, eps=0.1)
+
+
+def test_no_gradient_is_told():
+    for model in (lambda x: NET(x.detach()), lambda x: torch.zeros(len(x), 3)):
+        with pytest.raises(ValueError, match="No gradient comes back"):
+            attacks.fgsm(model, X, 0, eps=0.1)
+    steep = nn.Sequential(NET, nn.LogSigmoid())
+    assert attacks.fgsm(steep, X, 0, eps=0.1).isfinite().all()
+    with pytest.raises(ValueError, match="gradient holds numbers that are not finite"):
+        attacks.fgsm(lambda x: (0 * NET(x)).sqrt(), X, 0, eps=0.1)
+
+
+@pytest.mark.parametrize("off", [torch.no_grad, torch.inference_mode])
+def test_gradients_come_where_they_were_switched_off(off):
+    y = NET(X).argmax(1)
+    expected = attacks.pgd(NET, X, y, eps=0.1, steps=3)
+    with off():
+        found = attacks.pgd(NET, X + 0, y + 0, eps=0.1, steps=3)
+        assert not torch.is_grad_enabled()
+    assert torch.equal(found, expected)
+
+
+def test_a_result_hangs_on_no_graph():
+    x = X.clone().requires_grad_(True)
+    assert not attacks.pgd(NET, x, 0, eps=0.1).requires_grad
+    assert not attacks.cw(NET, x, 0, searches=1, steps=2).requires_grad
+    assert x.requires_grad and x.grad is None
+
+
+@pytest.mark.parametrize(
+    ("eps", "says"),
+    [
+        ("8/255", "eps is '8/255'; a number is wanted"),
+        (None, "eps is None; a number"),
+        (True, "eps is True; a number"),
+        (1j, "a number is wanted"),
+        ([[0.1], [0.1]], "its shape is"),
+        (-0.1, "0 or more"),
+        (float("nan"), "finite"),
+        (float("inf"), "finite"),
+        (8, "8/255"),
+    ],
+)
+def test_an_eps_that_is_none(eps, says):
+    for method in (attacks.fgsm, attacks.pgd, attacks.square, attacks.nes, attacks.universal):
+        with pytest.raises(ValueError, match=says):
+            method(NET, X, 0, eps=eps)
+    if eps != 8:  # a length of 8 is one
+        with pytest.raises(ValueError, match=says):
+            attacks.pgd(NET, X, 0, eps=eps, norm="l2")
+
+
+@pytest.mark.parametrize(
+    "labels", [np.int64(2), np.array(2), [2, 2], np.array([2, 2]), (2, 2), torch.tensor(2)]
+)
+def test_labels_may_be_numpys_and_lists(labels):
+    assert contract.expanded_labels(labels, X).tolist() == [2, 2]
+
+
+@pytest.mark.parametrize("labels", [True, "cat", None, 1.0, [[1], [2]], [1, 2, 3], {1: 2}, []])
+def test_labels_that_are_none(labels):
+    with pytest.raises(ValueError, match="wanted"):
+        contract.expanded_labels(labels, X)
+
+
+def test_whole_numbers_are_anybodys():
+    for count in (3, np.int64(3), np.uint8(3), torch.tensor(3)):
+        assert attacks.pgd(NET, X, 0, eps=0.1, steps=count).shape == X.shape
+        common.validate_count(count=count)
+    for count in (True, np.bool_(True), torch.tensor(True), 3.0, "3", None, 0, np.int64(0)):
+        with pytest.raises(ValueError, match="whole number of at least 1"):
+            common.validate_count(count=count)
+    for number in (True, "0.1", None, float("nan"), float("inf"), 0, [1.0]):
+        with pytest.raises(ValueError, match="above 0"):
+            common.validate_positive(number=number)
+    common.validate_positive(number=np.float32(0.1))
+    common.validate_number(number=torch.tensor(-1.0))
+    with pytest.raises(ValueError, match="number is -1; a number of at least 0"):
+        common.validate_number(number=-1, at_least=0)
+
+
+def test_seeds_are_whole_numbers():
+    same = torch.rand(2, generator=contract.seeded(7))
+    assert torch.equal(torch.rand(2, generator=contract.seeded(np.int64(7))), same)
+    for seed in (None, 1.5, "7", True, 2**64):
+        with pytest.raises(ValueError, match="seed is"):
+            contract.seeded(seed)
+
+
+def test_pixels_that_are_none():
+    for images, says in (
+        (torch.full((1, 3, 2, 2), torch.nan), "finite"),
+        (torch.rand(1, 3, 0, 2), "empty"),
+        (torch.rand(0, 3, 2, 2), "empty"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            contract.validate_batch(images)

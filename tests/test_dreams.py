@@ -511,3 +511,83 @@ def test_the_panel_answers_bad_photos_and_settings_in_words(panel):
         and screen.alts[-1].endswith("awake.")
         and not made.download.value
     )
+
+
+class Shaped(nn.Module):
+    """A convolution whose output "shape" moves: channels last, or tokens."""
+
+    def __init__(self, move):
+        super().__init__()
+        torch.manual_seed(0)
+        self.same = nn.Conv2d(3, 9, 3, padding=1, stride=2)
+        self.moved = nn.Identity()
+        self.move = move
+
+    def forward(self, x):
+        return self.moved(self.move(self.same(x))).flatten(1)[:, :3]
+
+
+def last(a):
+    return a.permute(0, 2, 3, 1)
+
+
+def tokens(a):
+    return a.flatten(2).transpose(1, 2)
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        layer,
+        dreams.shaded,
+        lambda name: unit(name, 8),
+        lambda name: guide(torch.rand(1, 3, 20, 20, generator=torch.manual_seed(0)), name),
+    ],
+)
+def test_objectives_read_channels_that_come_last_and_no_tokens(objective):
+    x = torch.rand(2, 3, 16, 24)
+    model = Shaped(last).eval()
+    assert torch.allclose(objective("moved")(model, x), objective("same")(model, x), rtol=1e-4)
+    if objective is not layer:  # which is the same in whatever order
+        with pytest.raises(ValueError, match=r"layer of maps.*'moved' puts out \(\d, \d+, 9\)"):
+            objective("moved")(Shaped(tokens).eval(), x)
+
+
+def test_a_label_by_number_wants_no_names(net, photo):
+    plain = net.network
+    for number in (2, np.int64(2), torch.tensor(2)):
+        assert torch.equal(label(number)(plain, photo), plain(photo)[:, 2])
+    assert torch.equal(label("cat")(nn.DataParallel(net), photo), net(photo)[:, 2])
+    with pytest.raises(ValueError, match="have no names"):
+        label("cat")(plain, photo)
+    for number in (3, -1):
+        with pytest.raises(ValueError, match=f"no class {number}"):
+            label(number)(plain, photo)
+    for channel in (-1, 1.5, True):
+        with pytest.raises(ValueError, match="channel is"):
+            unit("network.0", channel)
+
+
+def test_who_looks_on_may_draw_on_the_dream(net, photo):
+    settings = {"octaves": 1, "steps": 3, "jitter": 0}
+    expected = list(dreaming(net, photo, layer("network.2"), **settings))
+    for picture, same in zip(
+        dreaming(net, photo, layer("network.2"), **settings), expected, strict=True
+    ):
+        assert torch.equal(picture, same)
+        picture.zero_()
+    kept = list(zoom(net, photo, layer("network.2"), frames=2, **settings))
+    for frame, same in zip(
+        zoom(net, photo, layer("network.2"), frames=2, **settings), kept, strict=True
+    ):
+        assert torch.equal(frame, same)
+        frame.zero_()
+
+
+@pytest.mark.parametrize("off", [torch.no_grad, torch.inference_mode])
+def test_one_dreams_where_gradients_were_switched_off(net, photo, off):
+    expected = dream(net, photo, layer("network.2"), octaves=1, steps=2)
+    seen = visualise(net, label(1), size=32, steps=2)
+    with off():
+        assert torch.equal(dream(net, photo + 0, layer("network.2"), octaves=1, steps=2), expected)
+        assert torch.equal(visualise(net, label(1), size=32, steps=2), seen)

@@ -206,3 +206,50 @@ def test_what_wants_no_torch(name):
     code = f"import sys; from trickkit import {name}; print('torch' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "False"
+
+
+ASKED_DIRECTLY = {
+    "trickkit.contract.asked": "the door itself",
+    "trickkit.characters.train": "a reader of text, not of images, and it learns",
+    "trickkit.characters.bits_per_character": "a reader of text; its codes are made there",
+}
+
+
+def called_models(file):
+    """Where a function calls a model that it was handed: (its dotted name, the call)."""
+
+    def handed(node):
+        for a in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]:
+            kind = ast.unparse(a.annotation) if a.annotation else ""
+            if a.arg in ("model", "net", "network", "members") or re.search(
+                r"\b(Model|Module|Network|Classifier)\b", kind
+            ):
+                yield a.arg
+
+    def within(node, name, models):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            models = {*models, *handed(node)}
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            name = f"{name}.{node.name}"
+        if isinstance(node, ast.comprehension | ast.For) and isinstance(node.iter, ast.Name):
+            models |= {ast.unparse(node.target)} if node.iter.id in models else set()
+        if isinstance(node, ast.Call):
+            if isinstance(node.func, ast.Name) and node.func.id in models:
+                yield name, ast.unparse(node)
+            if ast.unparse(node.func) in ("self.model", "self.net", "self.network"):
+                yield name, ast.unparse(node)
+        for child in sorted(ast.iter_child_nodes(node), key=lambda n: not hasattr(n, "ifs")):
+            yield from within(child, name, models)
+
+    return within(ast.parse(file.read_text(encoding="utf-8")), dotted(file), set())
+
+
+def test_a_model_is_asked_through_the_door():
+    """`contract.asked` hands it a copy, for it may work in place on what it is handed."""
+    outside = {
+        name: call
+        for file in FILES
+        if not dotted(file).startswith("trickkit.check")  # asks its own networks about its own
+        for name, call in called_models(file)
+    }
+    assert outside.keys() == ASKED_DIRECTLY.keys(), outside

@@ -175,3 +175,43 @@ def test_vgg_features_are_torchvisions_network(monkeypatch):
     expected = plain.features((x.cpu() - mean) * 255)
     assert torch.allclose(vgg(x).cpu(), expected, rtol=1e-3, atol=1e-2)
     assert activations.read(vgg, x, "conv4_2")[0].shape == (1, 512, 8, 8)
+
+
+def test_top_wants_one_image_and_names(net):
+    x = torch.rand(1, 3, 32, 32)
+    assert models.top(nn.DataParallel(net), x) == models.top(net, x)
+    assert len(models.top(net, x, k=2000)) == 1000
+    with pytest.raises(ValueError, match="have no names"):
+        models.top(models.convnet().eval(), torch.rand(1, 1, 28, 28))
+    with pytest.raises(ValueError, match="One image"):
+        models.top(net, torch.rand(2, 3, 32, 32))
+    with pytest.raises(ValueError, match="k is 0"):
+        models.top(net, x, k=0)
+
+
+def test_accuracy_is_of_labels_that_are_classes():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(4, 3)).eval()
+    x = torch.rand(5, 1, 2, 2)
+    y = model(x).argmax(1)
+    assert models.accuracy(model, x, y.tolist()) == models.accuracy(model, x, y.numpy()) == 1
+    assert models.accuracy(lambda images: model(images).argmax(1), x, y) == 1
+    for labels, says in ((3, "from 0 to 2"), (y[:4], "One label an image")):
+        with pytest.raises(ValueError, match=says):
+            models.accuracy(model, x, labels)
+
+
+def test_each_of_an_ensemble_gets_its_own_images():
+    def greedy(images):
+        return images.mul_(2).flatten(1)
+
+    x = torch.rand(3, 1, 2, 2)
+    assert torch.allclose(models.ensemble([greedy, greedy])(x), (2 * x).flatten(1).log_softmax(1))
+
+
+def test_a_class_is_found_by_anybodys_whole_number(net):
+    import numpy as np
+
+    assert net.index(np.int64(3)) == net.index(torch.tensor(3)) == net.index(3) == 3
+    for wrong in (True, 1000, np.int64(-1), 2.0, None):
+        with pytest.raises(ValueError, match="There is no class"):
+            net.index(wrong)

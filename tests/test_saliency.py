@@ -469,3 +469,70 @@ def test_quick_says_nearly_the_same():
     assert (quick(x) - net(x)).abs().max() < 0.05 * net(x).abs().max() and quick(
         x
     ).dtype == torch.float32
+
+
+class ChannelsLast(nn.Module):
+    """A network whose layer "last" is `same` with its channels last."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.same = nn.Conv2d(3, 9, 3, padding=1, stride=2)
+        self.last = nn.Identity()
+        self.out = nn.Linear(9, 4)
+
+    def forward(self, x):
+        a = self.last(self.same(x).permute(0, 2, 3, 1)).relu()
+        return self.out(a.square().mean((1, 2)))
+
+
+@pytest.mark.parametrize("size", [(16, 16), (16, 30)])
+def test_grad_cam_reads_channels_that_come_last(size):
+    model = ChannelsLast().eval()
+    x = torch.rand(2, 3, *size)
+    expected = saliency.grad_cam(model, x, 1, "same")
+    assert expected.max() > 0
+    assert torch.allclose(saliency.grad_cam(model, x, 1, "last"), expected, atol=1e-7)
+
+
+@pytest.mark.parametrize("side", [1, 2, 4, 5, 6])
+def test_insertion_into_a_small_image(side):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(3 * side * side, 4)).eval()
+    x = torch.rand(2, 3, side, side)
+    curves = saliency.insertion(model, x, 1, x.mean(1), steps=2)
+    assert torch.allclose(curves[:, -1], model(x).softmax(1)[:, 1]) and curves.isfinite().all()
+
+
+@pytest.mark.parametrize("off", [torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize(
+    "method",
+    [
+        saliency.gradient,
+        saliency.guided_backprop,
+        lambda m, x, t: saliency.grad_cam(m, x, t, "three"),
+        lambda m, x, t: saliency.integrated_gradients(m, x, t, steps=2),
+        lambda m, x, t: saliency.manipulate(m, x, t, torch.ones(1, 16, 16), steps=1),
+    ],
+)
+def test_maps_come_where_gradients_were_switched_off(method, off):
+    model = fresh().eval()
+    x = torch.rand(2, 3, 16, 16)
+    expected = method(model, x, 1)
+    with off():
+        assert torch.equal(method(model, x + 0, 1), expected)
+
+
+@pytest.mark.parametrize(
+    ("ask", "says"),
+    [
+        (lambda m, x: saliency.manipulate(m, x, 0, torch.ones(2, 9, 9)), "A map for each image"),
+        (lambda m, x: saliency.manipulate(m, x, 9, torch.ones(1, 16, 16)), "from 0 to 4"),
+        (lambda m, x: saliency.integrated_gradients(m, x, 0, baseline="grey"), "The baseline"),
+        (lambda m, x: saliency.integrated_gradients(m, x, 0, baseline=x[:, :, :3]), "The baseline"),
+        (lambda m, x: saliency.similarity(x[0, 0, :5], x[0, 1, :5]), "7 × 7"),
+        (lambda m, x: saliency.grad_cam(m, x.double(), 0, "three"), r"images.float\(\)"),
+    ],
+)
+def test_more_bad_input_is_answered(ask, says):
+    with pytest.raises(ValueError, match=says):
+        ask(fresh().eval(), torch.rand(1, 3, 16, 16))

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from trickkit.common import unknown
-from trickkit.contract import asked, described, validate_batch
+from trickkit.contract import asked, described, validate_batch, validate_eval
 
 
 def validate_module(model: object) -> None:
@@ -20,7 +20,11 @@ def validate_module(model: object) -> None:
 
 
 def layers(model: nn.Module) -> list[str]:
-    """The dotted names of a model's layers, in their order."""
+    """The dotted names of a model's layers, in their order.
+
+    Raises ValueError for what has no layers.
+    """
+    validate_module(model)
     return [name for name, _ in model.named_modules() if name]
 
 
@@ -75,9 +79,10 @@ def read(model: nn.Module, images: torch.Tensor, *names: str) -> list[torch.Tens
 
     names: dotted, as `layers` lists them; "" is the model itself.
     Raises ValueError for an unknown name, with the nearest that exist, for a layer that took no
-        part, and for one that puts out anything but one tensor.
+        part, for one that puts out anything but one tensor, and for a model in train mode.
     """
     validate_batch(images)
+    validate_eval(model)
     modules = {name: submodule(model, name) for name in names}
     if not modules:
         return []

@@ -138,15 +138,18 @@ def logits_of(model: Model, images: torch.Tensor) -> torch.Tensor:
     Raises ValueError for a model that returns anything else.
     """
     logits = asked(model, images)
-    validate_logits(logits, images)
+    validate_logits(logits, count=len(images))
     return logits
 
 
-def validate_logits(logits: object, images: torch.Tensor) -> None:
-    """Raise ValueError unless what a model said to images are logits (N, K), and K at least 2."""
-    if not is_logits(logits, images):
+def validate_logits(logits: object, *, count: int | None = None) -> None:
+    """Raise ValueError unless what a model said are logits (N, K), and K at least 2.
+
+    count: N, where it is known.
+    """
+    if not is_logits(logits, count=count):
         raise ValueError(
-            f"The model should return logits ({len(images)}, K), a score a class; it returned "
+            f"The model should return logits ({count or 'N'}, K), a score a class; it returned "
             f"{described(logits)}."
         )
     if logits.shape[1] < 2:
@@ -158,13 +161,13 @@ def validate_logits(logits: object, images: torch.Tensor) -> None:
         raise ValueError("The model's logits hold numbers that are not finite.")
 
 
-def is_logits(said: object, images: torch.Tensor) -> TypeGuard[torch.Tensor]:
-    """Whether what a model said to images can be logits: floats (N, K)."""
+def is_logits(said: object, *, count: int | None = None) -> TypeGuard[torch.Tensor]:
+    """Whether what a model said can be logits: floats (N, K), and N as given, if it is."""
     return (
         isinstance(said, torch.Tensor)
         and said.is_floating_point()
         and said.dim() == 2
-        and len(said) == len(images)
+        and len(said) == (len(said) if count is None else count)
     )
 
 
@@ -183,7 +186,7 @@ def predictions(
         and not said.is_floating_point()
     ):
         return said
-    if is_logits(said, images) and said.shape[1] > 1:
+    if is_logits(said, count=len(images)) and said.shape[1] > 1:
         if labels is not None:
             validated_labels(labels, images, said.shape[1])
         return said.argmax(1)

@@ -30,6 +30,7 @@ def untrained(model: nn.Module, *, seed: int = 0) -> nn.Module:
     biases, and BatchNorm's gains too, so fold those first, as this course's models do. What the
     copy shows as well as the model does, training did not put there. Same seed, same copy.
     """
+    activations.validate_module(model)
     generator = seeded(seed)
     model = copy.deepcopy(model)
     with torch.no_grad():

@@ -18,6 +18,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from trickkit import data
+from trickkit.activations import validate_module
 from trickkit.common import unknown, validate_count, whole_number
 from trickkit.contract import (
     Model,
@@ -30,6 +31,7 @@ from trickkit.contract import (
     validate_batch,
     validate_eval,
     validate_images,
+    validate_logits,
     validated_labels,
 )
 
@@ -109,6 +111,7 @@ def fold_batchnorm(network: nn.Module) -> nn.Module:
     In eval mode, as the copy is, it is the same function. Only a batch norm registered straight
     after its convolution is folded; timm's, which carry an activation, keep that.
     """
+    validate_module(network)
     network = copy.deepcopy(network).eval()
     for module in list(network.modules()):
         children = list(module.named_children())
@@ -406,6 +409,7 @@ def quick(model: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
     multiplies matrices of bfloat16; elsewhere the model itself. It follows no later change of the
     model's weights.
     """
+    validate_module(model)
     if not has_bfloat16(next(model.parameters(), torch.empty(0)).device):
         return model
     half = copy.deepcopy(model).bfloat16()
@@ -460,9 +464,17 @@ def top(model: Classifier, image: torch.Tensor, *, k: int = 3) -> list[tuple[str
     return [(names[i], p) for i, p in zip(places.tolist(), chances.tolist(), strict=True)]
 
 
+def log_probabilities(model: Model, images: torch.Tensor) -> torch.Tensor:
+    """The logarithms of a model's probabilities, (N, K)."""
+    validate_eval(model)
+    logits = asked(model, images)
+    validate_logits(logits)
+    return logits.log_softmax(1)
+
+
 def ensemble(members: Sequence[Callable]) -> Callable[[torch.Tensor], torch.Tensor]:
     """Several models as one: the logarithm of their mean probabilities, (N, K)."""
     return lambda images: (
-        torch.stack([asked(m, images).log_softmax(1) for m in members]).logsumexp(0)
+        torch.stack([log_probabilities(m, images) for m in members]).logsumexp(0)
         - math.log(len(members))
     )

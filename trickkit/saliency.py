@@ -223,7 +223,7 @@ def grad_cam(
     targets = validated_targets(model, images, targets)
     a, logits = read(model, images.detach().clone().requires_grad_(True), layer, "")
     validate_maps_of(layer, a)
-    validate_logits(logits, images)
+    validate_logits(logits, count=len(images))
     targets = validated_labels(targets, images, logits.shape[1])
     grad = gradient_of(of_labels(logits, targets).sum(), a)
     return F.interpolate(cam(a.detach(), grad)[:, None], images.shape[2:], mode="bilinear")[:, 0]
@@ -260,7 +260,7 @@ def target_probability(model: Model, images: torch.Tensor, targets: torch.Tensor
     with torch.no_grad():
         logits = torch.cat([logits_of(model, part) for part in images.split(BATCH)])
     targets = validated_labels(targets, images, logits.shape[1])
-    return of_labels(logits.softmax(1), targets)
+    return of_labels(logits.softmax(1), targets).to(images.dtype)
 
 
 def occlusion(
@@ -446,6 +446,7 @@ def probability_curve(
     """
     targets = validated_targets(model, before, targets)
     validate_count(steps=steps)
+    steps = int(steps)
     validate_maps(maps, images=before)
     place = pixel_ranks(maps)[:, None]
     pixels = maps[0].numel()

@@ -217,6 +217,7 @@ def norms(change: torch.Tensor, *, p: int = 2) -> torch.Tensor:
     return change.flatten(1).norm(p=p, dim=1).view(-1, 1, 1, 1)
 
 
+@with_gradients
 def momentum(
     model: Model,
     images: torch.Tensor,
@@ -283,6 +284,7 @@ class Ascent:
     def record(self, value: torch.Tensor, gradient: torch.Tensor, fooled: torch.Tensor) -> None:
         """Take over what the model says of the images still going: (n,), (n, C, H, W), (n,)."""
         rows = self.going.nonzero()[:, 0]
+        value = value.to(self.value)  # a model may answer in more bits than it is asked in
         self.gains[rows] += (value > self.value[rows]) & self.value[rows].isfinite()
         self.value[rows] = value
         higher = value > self.best_value[rows]
@@ -352,7 +354,7 @@ def apgd(
 
     start = (images + random_in_ball(images, radius, norm=norm, seed=seed)).clamp(0, 1)
     now = Ascent(start, 2 * radius)
-    halving_steps = checkpoints(steps)
+    halving_steps = checkpoints(int(steps))
     last = 0
     for k in range(steps):
         rows = now.going

@@ -51,7 +51,7 @@ def cw(
     images = images.detach()
     n = len(images)
     result = images.clone()
-    nearest = torch.full((n,), torch.inf, device=images.device)
+    nearest = torch.full((n,), torch.inf).to(images)
     low = torch.zeros(n).to(images)
     high = torch.full((n,), torch.inf).to(images)
     price = torch.full((n,), c).to(images)
@@ -77,7 +77,7 @@ def cw(
             # a tenth of the steps without a gain: done, as in the authors' code
             if k % max(steps // 10, 1) == 0:
                 gaining = cost < 0.9999 * best[rows]
-                best[rows], rows = cost.detach(), rows[gaining]
+                best[rows], rows = cost.detach().to(best), rows[gaining]
                 if not len(rows):
                     break
         low = torch.where(won, low, price)
@@ -142,7 +142,7 @@ def deepfool(
         border = far.argmin(1, keepdim=True)
         directions = gradients / size[..., None, None, None]
         direction = directions.take_along_dim(border.view(-1, 1, 1, 1, 1), 1)[:, 0]
-        total[rows] += far.gather(1, border).view(-1, 1, 1, 1) * direction
+        total[rows] += (far.gather(1, border).view(-1, 1, 1, 1) * direction).to(total)
         x[rows] = (images[rows] + (1 + overshoot) * total[rows]).clamp(0, 1)
     return x
 
