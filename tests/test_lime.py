@@ -1,6 +1,8 @@
 """LIME: what it says in the limit, how steadily, and what it refuses."""
 
 import itertools
+import re
+import tracemalloc
 from collections import Counter
 
 import numpy as np
@@ -155,7 +157,7 @@ def test_a_table_is_made_ready_once_for_many_rows(table, monkeypatch):
     points = lime.sobol(256, 4, seed=0)
     assert sampler(points).equals(lime.resample_columns(train, points))
     cut = []
-    monkeypatch.setattr(rules.conditions, "bin_edges", lambda *_, **__: cut.append(1))
+    monkeypatch.setattr(rules.conditions, "cut", lambda *_, **__: cut.append(1))
     monkeypatch.setattr(lime.TableSampler, "__init__", lambda *_: cut.append(1))
     told = [lime.explain_table(box, train.iloc[[i]], sampler, seed=i) for i in range(3)]
     assert not cut
@@ -356,6 +358,12 @@ def test_more_classes_than_two_and_a_forest_on_frames():
         (lambda n: np.full((n + 1, 2), 0.5), "asked about 1 rows"),
         (lambda n: np.tile([-1.0, 2.0], (n, 1)), "no probabilities"),
         (lambda n: np.ones((n, 1)), "classes are 0 to 0"),
+        (lambda n: np.full((n, 1), 0.7), r"np.column_stack\(\[1 - p, p\]\)"),
+        (lambda n: np.full(n, 0.7), r"np.column_stack\(\[1 - p, p\]\)"),
+        (lambda n: ["good"] * n, "predict_proba, not predict"),
+        (lambda n: None, r"answered with shape \(\)"),
+        (lambda n: [[0.5, 0.5j]] * n, "no real numbers"),
+        (lambda n: [[1], [0, 1]] * n, "no real numbers"),
     ],
 )
 def test_a_box_that_gives_no_probabilities_is_refused(table, answer, says):
@@ -364,6 +372,147 @@ def test_a_box_that_gives_no_probabilities_is_refused(table, answer, says):
         lime.explain_table(lambda frame: answer(len(frame)), train.iloc[[0]], train)
     with pytest.raises(ValueError, match=says):
         lime.explain_text(lambda texts: answer(len(texts)), "two words")
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        np.ndarray.tolist,
+        np.float16,
+        pd.DataFrame,
+        lambda p: pd.DataFrame(p).astype("Float64").sample(frac=1, random_state=0) * 0 + p,
+        lambda p: p.astype(object),
+        torch.from_numpy,
+        lambda p: torch.from_numpy(p).bfloat16().requires_grad_(),
+    ],
+)
+def test_probabilities_come_in_whatever_holds_them(table, kept):
+    train, box = table
+    told = lime.explain_table(lambda f: kept(box(f)), train[:1], train, samples=256)
+    wanted = lime.explain_table(box, train[:1], train, samples=256)
+    assert np.allclose(told.weights, wanted.weights, atol=2e-3) and told.names == wanted.names
+
+
+def test_what_is_no_box_or_class_is_refused(table):
+    train, box = table
+    for model in (RandomForestClassifier(), None, "forest"):
+        with pytest.raises(ValueError, match="such as model.predict_proba; a .* came"):
+            lime.explain_table(model, train[:1], train)
+    for target in ("yes", -1, 1.0, True, None):
+        with pytest.raises(ValueError, match="target is .*; the black box's classes are 0 to 1"):
+            lime.explain_text(says_so("a"), "a b", target=target)
+    for samples in (0, "a", 2.0, True):
+        with pytest.raises(ValueError, match="samples is .*; 2 or more"):
+            lime.explain_table(box, train[:1], train, samples=samples)
+    last = lime.explain_table(box, train[:1], train, samples=np.int64(64), target=np.int64(1))
+    assert last.samples == 64
+
+
+def test_a_box_that_works_in_place_spoils_nothing(table):
+    train, box = table
+    before = train.copy()
+    row = train.iloc[[0]]
+
+    def spoil(frame):
+        said = box(frame)
+        frame["a"] = 0.0
+        frame["b"].array[:] = 0
+        del frame["c"]
+        frame.index += 1
+        return said
+
+    told = lime.explain_table(spoil, row, train)
+    assert str(told) == str(lime.explain_table(box, row, train))
+    twisted = lime.disguised(train, spoil, spoil)
+    assert np.allclose(twisted(train), box(train))
+    pd.testing.assert_frame_equal(train, before)
+    pd.testing.assert_frame_equal(row, before.iloc[[0]])
+
+    def emptied(texts):
+        said = says_so("a")(texts)
+        texts.clear()
+        return said
+
+    assert str(lime.explain_text(emptied, "a b c")) == str(lime.explain_text(says_so("a"), "a b c"))
+
+
+def test_a_box_that_writes_its_answers_into_one_place_spoils_nothing(table):
+    train, _ = table
+    place = np.zeros((20_000, 2))
+
+    def even(frame):
+        odd = (frame["a"] > 0).to_numpy() ^ (frame["b"] > 0).to_numpy()
+        return np.column_stack([1 - odd, odd]).astype(float)
+
+    def again(frame):
+        place[: len(frame)] = even(frame)
+        return place[: len(frame)]
+
+    told, wanted = (lime.explain_table(way, train[:1], train) for way in (again, even))
+    assert told.samples > lime.FIRST_SAMPLES and np.array_equal(told.weights, wanted.weights)
+
+
+@pytest.mark.parametrize("way", [dict, pd.Series, lambda row: row.to_frame().T])
+def test_a_row_may_be_a_series_a_dict_or_a_frame_on_its_side(table, way):
+    train, box = table
+    row = way(train.iloc[5])
+    told = lime.explain_table(box, row, train, samples=256)
+    assert str(told) == str(lime.explain_table(box, train.iloc[[5]], train, samples=256))
+    assert lime.row_features(row, train) == lime.row_features(train.iloc[[5]], train)
+
+
+def test_rows_in_another_order_make_the_same_table(table):
+    train, _ = table
+    mixed = train.assign(c=train["c"].map({"x": 1, "y": "1", "z": 2})).astype({"c": object})
+    points = lime.sobol(64, 4, seed=0)
+    shuffled = mixed.sample(frac=1, random_state=1).set_axis([0] * len(mixed), axis=0)
+    assert lime.resample_columns(mixed, points).equals(lime.resample_columns(shuffled, points))
+    assert list(map(str, lime.row_features(mixed.iloc[3], shuffled))) == [
+        str(c) for c in lime.row_features(mixed.iloc[3], mixed)
+    ]
+
+
+def test_made_up_rows_are_of_the_tables_types():
+    train = pd.DataFrame({"n": [1, 2, 3, 4]}).assign(
+        big=pd.array([1, 2, 3, 4], dtype="Int64"),
+        kind=pd.Categorical(list("abab")),
+        day=pd.date_range("2020-01-01", periods=4, tz="UTC"),
+        thing=pd.Series([1, "1", 2, "2"], dtype=object),
+        text=pd.Series(list("abcd"), dtype=object),
+    )
+    made = lime.resample_columns(train, lime.sobol(64, 6, seed=0))
+    assert made.dtypes.equals(train.dtypes) and made["thing"].map(type).nunique() == 2
+    names = pd.MultiIndex.from_product([["a", "b"], [1, 2, 3]])
+    deep = train.set_axis(names, axis=1)
+    assert lime.resample_columns(deep, lime.sobol(2, 6, seed=0)).columns.equals(names)
+    for points in (np.ones((1, 6)), -np.ones((1, 6)), np.zeros(6), np.full((1, 6), np.nan)):
+        with pytest.raises(ValueError, match="from 0 to below 1|A number a column"):
+            lime.resample_columns(train, points)
+
+
+def test_a_column_of_names_costs_an_explanation_no_more_than_its_rows():
+    train = pd.DataFrame({"name": [f"customer {i}" for i in range(4000)], "n": range(4000)})
+    tracemalloc.start()
+    told = lime.explain_table(
+        lambda f: np.tile([0.4, 0.6], (len(f), 1)), train[:1], train, samples=64
+    )
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert told.names == ("name is customer 0", "n ≤ 999") and peak < 8 * 2**20  # squared: 15 MiB
+
+
+def test_one_column_alone_has_its_true_weight():
+    train = pd.DataFrame({"a": [0, 1] * 20})
+    told = lime.explain_table(
+        lambda f: np.column_stack([1 - f["a"] * 0.8, f["a"] * 0.8]), train[1:2], train
+    )
+    assert told.weights == pytest.approx([0.8], abs=0.02) and told.settled
+
+
+def test_features_that_read_alike_are_refused():
+    train = pd.DataFrame({"a": ["b is c", "x"], "a is b": ["c", "d"]})
+    with pytest.raises(ValueError, match="Two features are called 'a is b is c'"):
+        lime.explain_table(lambda f: np.tile([0.4, 0.6], (len(f), 1)), train[:1], train)
 
 
 def test_a_row_that_cannot_be_is_refused(table):
@@ -436,9 +585,80 @@ def test_what_a_word_is_can_be_said():
         lime.explain_text(says_so("a"), ["a b"])
 
 
-def test_one_word_alone_can_be_explained():
-    told = lime.explain_text(says_so("yes"), "yes")
-    assert told.names == ("yes",) and told.settled
+@pytest.mark.parametrize("text", ["yes", "yes yes", "yes!"])
+def test_one_word_alone_has_its_true_weight(text):
+    told = lime.explain_text(
+        lambda texts: says_so("yes")([re.sub("!", "", t) for t in texts]), text
+    )
+    assert told.names == ("yes",) and told.settled and told.clear.all()
+    assert told.weights == pytest.approx([0.4], abs=0.01) and told.line == pytest.approx(
+        0.5, abs=0.01
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Don't you see {a_b} 3.5 times?", ["Don", "t", "you", "see", "a_b", "3", "5", "times"]),
+        ("这家餐厅好", list("这家餐厅好")),
+        ("これは好き", list("これは好き")),
+        ("อาหารดีมาก", ["อ", "า", "ห", "ร", "ดี", "ม", "ก"]),
+        ("नमस्ते दुनिया", ["नमस्ते", "दुनिया"]),
+        ("مُحَمَّد رسول", ["مُحَمَّد", "رسول"]),
+        ("cafe\u0301 e\u0301te\u0301", ["cafe\u0301", "e\u0301te\u0301"]),
+        ("می\u200cخواهم", ["می\u200cخواهم"]),
+        ("한국어 문장", ["한국어", "문장"]),
+        ("good好good", ["good", "好"]),
+        ("so 👍🏽 👨‍👩‍👧 🇫🇷🇩🇪 ❤️", ["so", "👍🏽", "👨‍👩‍👧", "🇫🇷", "🇩🇪", "❤️"]),
+    ],
+)
+def test_a_word_is_what_its_script_calls_one(text, words):
+    told = lime.explain_text(lambda texts: np.tile([0.4, 0.6], (len(texts), 1)), text, samples=4)
+    assert list(told.names) == words
+
+
+def test_a_text_without_blanks_has_its_weights():
+    def box(texts):
+        p = np.array([0.9 if "好" in text else 0.1 for text in texts])
+        return np.column_stack([1 - p, p])
+
+    told = lime.explain_text(box, "这家餐厅的服务非常好")
+    assert told.top(1) == ["好"] and told.weights[-1] == pytest.approx(0.8, abs=0.03)
+    assert np.abs(told.weights[:-1]).max() < 0.02
+    assert lime.explain_text(box, "好").weights == pytest.approx([0.8], abs=0.01)
+
+
+def test_english_is_cut_as_ever():
+    for text in data.hackers_and_prophets()["text"][::7]:
+        assert re.findall(lime.word_pattern(text), text) == re.findall(r"\w+", text)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (r"\w*", r"Write \+ where \* stands"),
+        ("(", "no regular expression: missing"),
+        ("(?i)a", "no regular expression: global flags"),
+        (5, "no regular expression"),
+        ("zzz", "no word in 'two words'; a word is what 'zzz' finds"),
+    ],
+)
+def test_what_finds_no_words_is_refused(words, said):
+    with pytest.raises(ValueError, match=said):
+        lime.explain_text(says_so("a"), "two words", words=words)
+    folded = re.compile("TWO", re.IGNORECASE)
+    assert lime.explain_text(says_so("a"), "two words", words=folded, samples=4).names == ("two",)
+
+
+@pytest.mark.parametrize("text", ["", "  ", "?!…", "\u0301"])
+def test_a_text_without_words_is_refused(text):
+    with pytest.raises(ValueError, match="no word in .*letters, figures or an emoji"):
+        lime.explain_text(says_so("a"), text)
+
+
+def test_a_text_of_too_many_words_is_refused():
+    with pytest.raises(ValueError, match="21,202 features are too many"):
+        lime.explain_text(says_so("a"), " ".join(map(str, range(21_201))), samples=2)
 
 
 # Pictures
@@ -550,6 +770,48 @@ def test_pick_is_greedy_and_within_its_guarantee_of_the_best():
     for budget in (0, 9):
         with pytest.raises(ValueError, match="goes from 1 to 8"):
             lime.pick(weights, budget=budget)
+
+
+@pytest.mark.parametrize(
+    ("weights", "budget", "said"),
+    [
+        ([1.0, 2.0], 1, r"their shape is \(2,\)"),
+        (np.zeros((0, 3)), 1, r"their shape is \(0, 3\)"),
+        ([[1.0, np.nan]], 1, "all of them finite"),
+        ([[1.0, 2.0]], 1.0, "budget is 1.0"),
+        ([[1.0, 2.0]], "a", "budget is 'a'"),
+    ],
+)
+def test_what_cannot_be_picked_from_is_refused(weights, budget, said):
+    with pytest.raises(ValueError, match=said):
+        lime.pick(weights, budget=budget)
+    assert lime.pick([[1.0, 2.0]], budget=np.int64(1)) == [0]
+
+
+def test_the_liar_wants_0_and_1_however_they_are_kept():
+    bits = pd.DataFrame({"a": [0, 1], "b": [1, 1], "c": [1, 1]})
+    for kind in (bool, float, object, "Int64", "boolean"):
+        assert np.array_equal(lime.liar(bits.astype(kind)), lime.liar(bits))
+    with pytest.raises(ValueError, match="A frame of 0 and 1"):
+        lime.liar(bits + 1)
+
+
+def test_a_disguise_reads_whatever_a_table_holds():
+    rng = default_rng(0)
+    train = pd.DataFrame(
+        {"n": rng.random(80), "m": pd.array(rng.integers(9, size=80), dtype="Int64")}
+    )
+    train["day"] = pd.Timestamp("2020-01-01") + pd.to_timedelta(train["m"].astype(int), unit="D")
+    train["kind"] = pd.Categorical(np.where(train["n"] > 0.5, "a", "b"))
+
+    def flat(frame):
+        return np.tile([0.4, 0.6], (len(frame), 1))
+
+    box = lime.disguised(train, flat, flat)
+    assert np.array_equal(box(train[::-1][["kind", "day", "m", "n"]]), flat(train))
+    assert box(train[:1].assign(kind="new")).shape == (1, 2)
+    with pytest.raises(ValueError, match="Lacking: 'n'"):
+        box(train.drop(columns="n"))
 
 
 def test_the_liar_hangs_on_every_column_and_lime_sees_none():

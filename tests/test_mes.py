@@ -3,6 +3,7 @@ stated rate."""
 
 import itertools
 import math
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -175,6 +176,12 @@ def test_blocks_count_the_ink():
         torch.tensor([0.0, 1, 1]),
         pd.Series([0, 1, 1]),
         np.array([0, 1, 1], dtype=object),
+        np.array([False, True, True], dtype=object),
+        pd.Series([0, 1, 1], index=[2, 0, 1]),
+        pd.Categorical([0, 1, 1]),
+        pd.array([0, 1, 1], dtype="Int64"),
+        pd.array([False, True, True], dtype="boolean"),
+        torch.tensor([0, 1, 1], dtype=torch.bfloat16, requires_grad=True),
     ],
 )
 def test_labels_of_every_sort_are_taken(said):
@@ -194,11 +201,151 @@ def test_labels_of_every_sort_are_taken(said):
         (np.array(["good", "bad", "bad"]), "predict.rows. == 'good'"),
         (np.array([0, 1]), r"\(3,\); the black box returned shape \(2,\)"),
         (1, r"returned shape \(\)"),
+        (None, r"returned shape \(\)"),
+        (np.full((3, 1), 0.7), r"one column, \(3, 1\).*np.ravel\(predict\(rows\)\) > 0.5"),
+        (["0", "1", "1"], "returned '0', '1'"),
+        (pd.array([None, "a", "b"], dtype="string"), "no label for some rows"),
+        ([0, "a", 1], "mix words and numbers"),
+        ([[0], [1, 2], [0]], "different lengths"),
     ],
 )
 def test_what_is_no_label_is_refused(said, message):
     with pytest.raises(ValueError, match=message):
         mes.hard_labels(lambda rows: said, BITS[:3])
+
+
+def test_a_box_that_works_in_place_spoils_nothing():
+    def spoil(rows):
+        said = rings(rows)
+        rows["a"] = 9
+        del rows["b"]
+        rows.index += 7
+        return said
+
+    own = bits(3000, np.random.default_rng(0))
+    before = own.copy()
+    asked = {"case": BITS.iloc[[15]], "train": BITS, "max_draws": 512}
+    for world in (bits, lambda n, rng: own):
+        told, wanted = (str(mes.explain_alarm(box, world=world, **asked)) for box in (spoil, rings))
+        assert told == wanted
+    pd.testing.assert_frame_equal(own, before)
+    pd.testing.assert_frame_equal(asked["case"], BITS.iloc[[15]])
+
+    def blacken(images):
+        said = images.mean((1, 2, 3)) > 0.3
+        images.zero_()
+        return said
+
+    images = torch.rand(20, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    kept = images.clone()
+
+    def read(x):
+        made = mes.blocks(x)
+        x.zero_()
+        return made
+
+    world = mes.handwriting(images)
+    asked = {"case": images[:1], "world": world, "train": mes.blocks(images), "max_draws": 512}
+    told = mes.explain_alarm(blacken, read=read, **asked)
+    plain = mes.explain_alarm(lambda x: x.mean((1, 2, 3)) > 0.3, read=mes.blocks, **asked)
+    assert str(told) == str(plain) and torch.equal(images, kept)
+    images.zero_()
+    assert world(5, np.random.default_rng(0)).any()  # the world stays as it was
+
+    place = np.zeros(3000, dtype=bool)
+
+    def again(rows):
+        place[: len(rows)] = rings(rows)
+        return place[: len(rows)]
+
+    said = mes.hard_labels(again, BITS)
+    mes.hard_labels(again, BITS[::-1])
+    assert np.array_equal(said, rings(BITS))
+
+
+def test_a_world_stays_as_the_table_was():
+    table = BITS.copy()
+    worlds = [mes.Tree(table), mes.independent(table)]
+    table.iloc[:] = 0
+    for world in worlds:
+        assert world(200, np.random.default_rng(0)).mean().min() > 0.2
+
+
+def test_worlds_draw_the_tables_types():
+    table = pd.DataFrame({"n": pd.array([1, 2, 3, 4], dtype="Int64")}).assign(
+        kind=pd.Categorical(list("abab")),
+        day=pd.date_range("2020-01-01", periods=4, tz="UTC"),
+        text=pd.Series(list("abcd"), dtype=object),
+    )
+    deep = table.set_axis(pd.MultiIndex.from_product([["a", "b"], [1, 2]]), axis=1)
+    for frame in (table, deep):
+        for world in (mes.Tree(frame), mes.independent(frame)):
+            drawn = world(20, np.random.default_rng(0))
+            assert drawn.dtypes.equals(frame.dtypes) and drawn.columns.equals(frame.columns)
+
+
+def test_a_world_may_throw_all_away_now_and_then():
+    def now_and_then(n, rng):
+        return bits(n, rng)[: n * int(rng.integers(2))]
+
+    told = mes.explain_alarm(rings, BITS.iloc[[15]], now_and_then, BITS, max_draws=512)
+    assert told.n == 512
+
+
+def test_a_column_of_names_costs_a_tree_no_more_than_its_rows():
+    table = pd.DataFrame({"name": [f"customer {i}" for i in range(4000)], "n": range(4000)})
+    tracemalloc.start()
+    drawn = mes.Tree(table)(1000, np.random.default_rng(0))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert drawn["name"].nunique() > 500 and peak < 8 * 2**20  # squared: 15 MiB of bools
+
+
+@pytest.mark.parametrize("way", [dict, pd.Series, lambda row: row.to_frame().T])
+def test_a_case_may_be_a_series_a_dict_or_a_frame_on_its_side(loans, way):
+    case = way(loans.iloc[7])
+    assert mes.candidates(case, loans) == mes.candidates(loans.iloc[[7]], loans)
+    asked = {"world": mes.Tree(loans), "train": loans, "max_draws": 512}
+
+    def long(rows):
+        return (rows["duration"] > 24).to_numpy()
+
+    told = [str(mes.explain_alarm(long, c, **asked)) for c in (case, loans.iloc[[7]])]
+    assert told[0] == told[1]
+
+
+def test_candidates_say_dates_and_close_cuts_apart():
+    table = pd.DataFrame({"x": [1 / 3, 1 / 3 + 1e-8, 1 / 3 + 2e-8]})
+    table["day"] = pd.date_range("2020-01-01", periods=3)
+    said = [conditions.english(r) for r in mes.candidates(table.iloc[1], table, max_conditions=1)]
+    assert said == ["x > 0.33333333", "x ≤ 0.33333334", "day > 2020-01-01", "day ≤ 2020-01-02"]
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda: mes.score([True, False], [1, 0]), r"\(2,\) and \(2,\)"),
+        (lambda: mes.score([[True, False]], [1, 1]), "Of 2 inputs, 2 are alarms"),
+        (lambda: mes.score([[True, False]], [1, 0, 1]), "the shapes are"),
+        (lambda: mes.draws_needed(eps=0, count=1, delta=0.1), "eps is 0"),
+        (lambda: mes.draws_needed(eps=0.1, count=0, delta=0.1), "count is 0"),
+        (lambda: mes.hoeffding(n=0, count=1, delta=0.1), "n is 0"),
+        (lambda: mes.bernstein(0.1, n=1, delta=0.1), "n is 1"),
+        (lambda: mes.bernstein(0.1, n=5, delta=2), "delta is 2"),
+        (lambda: mes.regret_bounds(np.ones((2, 1)), 0, delta=0.1), "n is 1"),
+        (lambda: mes.blocks(torch.rand(1, 1, 4, 4), across=0), "across is 0"),
+        (lambda: mes.Tree(BITS, bins=0), "bins is 0"),
+        (lambda: mes.hard_labels("predict", BITS), "such as model.predict; a str came"),
+    ],
+)
+def test_what_has_no_measure_is_refused(ask, said):
+    with pytest.raises(ValueError, match=said):
+        ask()
+
+
+def test_scores_go_by_place_and_by_truth():
+    fired = [[1, 0, 1]]
+    assert mes.score(fired, pd.Series([1, 0, 1], index=[2, 0, 1])).tolist() == [1]
 
 
 @pytest.mark.parametrize("answer", [0, 1])
@@ -449,6 +596,12 @@ def test_red_shoes_explain_a_box_that_never_looks_at_them():
         ({"world": lambda n, rng: bits(0, rng)}, "0 rows"),
         ({"world": lambda n, rng: bits(n, rng).to_numpy()}, "a ndarray came"),
         ({"predict": lambda rows: rows.to_numpy() * 0.5}, "returned scores"),
+        ({"predict": None}, "a NoneType came"),
+        ({"world": BITS}, "mes.Tree"),
+        ({"max_draws": 0}, "max_draws is 0"),
+        ({"max_draws": "a"}, "max_draws is 'a'"),
+        ({"eps": "a"}, "eps is 'a'"),
+        ({"read": lambda rows: rows[:1], "case": BITS[:2]}, "read made 1 rows of 2"),
     ],
 )
 def test_what_cannot_be_explained_is_refused(change, message):

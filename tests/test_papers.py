@@ -1,7 +1,10 @@
 import ast
+import csv
+import decimal
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -53,12 +56,55 @@ def test_a_difference_needs_a_reason_and_an_id_must_exist():
         compare(Row("karpathy2015/toy-chances", 0.2, (0, 1)))
 
 
-@pytest.mark.parametrize("kind", [list, tuple, np.array, torch.tensor])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        list,
+        tuple,
+        np.array,
+        torch.tensor,
+        lambda runs: torch.tensor(runs, dtype=torch.bfloat16, requires_grad=True),
+        lambda runs: pd.Series(runs, index=[1, 0], dtype="Float64"),
+        lambda runs: [decimal.Decimal(run) for run in runs],
+    ],
+)
 def test_runs_may_come_in_anything_that_holds_numbers(kind):
     row = compare(Row(TOY, kind([0.25, 0.75]), (0, 1), why="two runs")).rows[0]
     assert row["ours"] == "0.5000 ± 0.3536"
     with pytest.raises(ValueError, match="ours is '0.0474'; a number"):
         compare(Row(TOY, "0.0474", (0, 1)))
+
+
+@pytest.mark.parametrize("ours", [[], None, "x", ["0.1"], {0.1}, [[0.1]], [0.1, None], object()])
+def test_what_is_no_number_is_refused(ours):
+    with pytest.raises(ValueError, match=f"{TOY}: ours is .*; a number, or one from each run"):
+        compare(Row(TOY, ours, (0, 1)))
+
+
+def test_a_number_just_outside_its_band_is_shown_with_its_digits():
+    with pytest.raises(AssertionError, match="ours is 0.047401, outside its band 0.047402 to 0.05"):
+        compare(Row(TOY, 0.047401, (0.047402, 0.05)))
+
+
+def test_no_two_papers_numbers_have_one_id():
+    with open(data.DATA / "papers.csv", encoding="utf-8", newline="") as f:
+        ids = [row["id"] for row in csv.DictReader(f)]
+    assert len(set(ids)) == len(ids) == len(papers.reported())
+
+
+def test_a_lesson_that_cannot_be_read_is_left_out_and_named(tmp_path):
+    row = compare(Row(TOY, 0.0474, (0, 1)))
+    output = {"data": row._repr_mimebundle_()}
+    good = {"cells": [{"outputs": [output]}, {"cell_type": "markdown"}]}
+    (tmp_path / "01_good.ipynb").write_text(json.dumps(good), encoding="utf-8")
+    (tmp_path / "02_cut.ipynb").write_text(json.dumps(good)[:-20], encoding="utf-8")
+    (tmp_path / "03_list.ipynb").write_text("[]", encoding="utf-8")
+    (tmp_path / "04_binary.ipynb").write_bytes(b"\xff\xfe")
+    (tmp_path / "05_folder.ipynb").mkdir()
+    (tmp_path / "._01_good.ipynb").write_bytes(b"\0\5\x16\7")
+    said = papers.gather(folder=tmp_path)
+    assert said.count("## [") == 1 and "| 0.0474 | 0.0474 " in said
+    assert "read: 02_cut.ipynb, 03_list.ipynb, 04_binary.ipynb, 05_folder.ipynb." in said
 
 
 def test_every_papers_number_says_where_it_stands():

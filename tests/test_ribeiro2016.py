@@ -63,6 +63,61 @@ def test_bags_glue_sentences_of_one_class_and_keep_text_and_label_together():
     assert rare.shape == (2, 1) and len(kept) == 2  # a document without any word left is left out
 
 
+@pytest.mark.parametrize(
+    "kept", [tuple, torch.tensor, lambda y: pd.Series(y, index=y).astype(bool)]
+)
+def test_labels_of_sentences_go_by_place(kept):
+    texts = [f"word{i} left" for i in range(12)]
+    labels = [0, 1] * 6
+    bag, classes = ribeiro2016.bags(texts, kept(labels), glue=2)
+    wanted = ribeiro2016.bags(texts, np.array(labels), glue=2)
+    assert (bag != wanted[0]).nnz == 0 and classes.tolist() == wanted[1].tolist()
+
+
+@pytest.mark.parametrize(
+    ("labels", "glue", "said"),
+    [
+        ([0, 1, 0], 1, r"\(4,\); the labels' shape is \(3,\)"),
+        (list("abab"), 1, "'a' came"),
+        ([0, 1, 0, 2], 1, "2 came"),
+        ([0, 1, 0, 1], 0, "glue is 0"),
+        ([0, 1, 0, 1], 9, "9 sentences of one class"),
+    ],
+)
+def test_sentences_that_make_no_document_are_refused(labels, glue, said):
+    with pytest.raises(ValueError, match=said):
+        ribeiro2016.bags(["one more"] * 4, labels, glue=glue)
+
+
+def test_one_word_alone_has_its_true_weight_and_none_is_refused():
+    box = straight(np.array([0.0, 0.4, 0.0]), 0.1)
+    told = ribeiro2016.explain_document(box, csr_array(np.array([[0.0, 1, 0]])))
+    assert told.weights == pytest.approx([0.4], abs=0.01) and told.settled
+    with pytest.raises(ValueError, match="A document without words"):
+        ribeiro2016.explain_document(box, csr_array((1, 3)))
+
+
+def test_a_box_that_works_in_place_spoils_nothing():
+    bag = bag_of(30, 8, 0)
+    before = bag.toarray()
+    box = straight(np.linspace(-0.1, 0.1, 8))
+
+    def spoil(bags):
+        said = box(bags)
+        (bags if isinstance(bags, np.ndarray) else bags.data)[:] = 0
+        return said
+
+    gold = [np.array([0])] * 5
+    for ask in (
+        lambda box: ribeiro2016.trusts(box, bag, bag[:5], runs=2),
+        lambda box: ribeiro2016.recalls(box, bag, bag[:5], gold),
+        lambda box: ribeiro2016.greedy(box, bag[[0]]),
+        lambda box: [part.tolist() for part in ribeiro2016.stories(box, before[:3])],
+    ):
+        assert ask(spoil) == ask(box)
+    assert np.array_equal(bag.toarray(), before)
+
+
 def test_on_a_line_lime_greedy_and_parzen_name_the_words_used():
     weights = np.zeros(12)
     weights[[2, 5, 7]] = 0.2, -0.1, 0.05
@@ -165,6 +220,11 @@ def test_a_pair_is_level_today_and_apart_later(sentences):
     again = ribeiro2016.pair(*sentences, seed=0, n=200)
     assert again[0] == gap > 0 and np.array_equal(again[2], rows)
     assert rows.shape == (200, 40) and len(boxes) == 2
+    shuffled = pd.Series(sentences[1], index=default_rng(0).permutation(3000))
+    kept = ribeiro2016.pair(pd.DataFrame(sentences[0]), shuffled, seed=0, n=200)
+    assert kept[0] == gap and np.array_equal(kept[2], rows)
+    with pytest.raises(ValueError, match="More than 4000 texts"):
+        ribeiro2016.pair(*sentences, seed=0, n=2000)
     noise = rows[:, -10:].mean()
     assert 0.12 < noise < 0.18  # half of 20 and 10 %
     said = boxes[0](rows)
@@ -275,6 +335,9 @@ def test_shared_is_jaccard_over_pairs_of_runs():
     assert ribeiro2016.shared([[five, five] for five in fives]) == (5, 1)
     with pytest.raises(ValueError, match="with 1 run"):
         ribeiro2016.shared([["ab"]])
+    with pytest.raises(ValueError, match="none came"):
+        ribeiro2016.shared([])
+    assert ribeiro2016.shared([[[], []]]) == (0, 1)
 
 
 def test_a_shop_tags_one_kind_and_leaves_the_photographs_alone():
@@ -290,5 +353,9 @@ def test_a_shop_tags_one_kind_and_leaves_the_photographs_alone():
         assert (there[coat == kind, :, 25:27, 25:27] == 1).all()
         assert (changed.sum(1) <= 4).all() and changed[coat == kind].any()
     assert torch.equal(images, before) and coat.unique().tolist() == [0, 1]
+    listed, kinds = ribeiro2016.shop(images, labels.tolist())
+    assert torch.equal(kinds, coat) and listed.shape == plain.shape
+    with pytest.raises(ValueError, match="One label an image"):
+        ribeiro2016.shop(images, labels[:3])
     with pytest.raises(ValueError, match="tagged is 'hat'"):
         ribeiro2016.shop(images, labels, tagged="hat")
