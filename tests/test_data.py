@@ -1,13 +1,15 @@
 import hashlib
 import io
+import os
 import pathlib
+import random
 import struct
 import zlib
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from trickkit import data
 
@@ -229,3 +231,205 @@ def test_tic_tac_toe_ends_as_it_does():
     full = (marks != "empty").all(axis=1)
     # x has won, the board is full, or o has just won
     assert ((boards.x_wins == 1) | full | (ahead == 0)).all()
+
+
+LINE = np.linspace(0, 1, 4096, dtype=np.float32).reshape(64, 64)
+
+
+@pytest.mark.parametrize(
+    "levels",
+    [
+        LINE,
+        LINE * 255,
+        LINE * 1.1 - 0.05,
+        (LINE * 255).astype(np.uint16),
+        (LINE * 4095).astype(np.uint16),
+        (LINE * 65535).astype(np.uint16),
+        (LINE * 255).astype(np.int32),
+        (LINE * 65535).astype(np.int32),
+    ],
+)
+def test_grey_of_many_depths_comes_out_right(levels):
+    pixels = data.photo(file_of(Image.fromarray(levels), "TIFF"))
+    assert (pixels.cpu() - torch.from_numpy(LINE)).abs().max() < 0.06
+    assert pixels.min() == 0 and pixels.max() == 1
+
+
+@pytest.mark.parametrize(
+    "levels", [LINE - 1, LINE * np.nan, LINE * np.inf, (LINE * 70_000).astype(np.int32), LINE * 1e6]
+)
+def test_levels_that_are_no_greys_are_refused(levels):
+    with pytest.raises(ValueError, match="holds grey levels from .* Save it as an 8-bit PNG"):
+        data.photo(file_of(Image.fromarray(levels), "TIFF"))
+
+
+@pytest.mark.parametrize("mode", ["YCbCr", "CMYK", "RGBA", "LA", "PA", "La", "RGBa", "HSV", "LAB"])
+def test_other_modes_are_read_or_refused(mode):
+    if mode == "LAB":
+        with pytest.raises(ValueError, match=r"L\*a\*b\*"):
+            data.photo(file_of(Image.new("LAB", (4, 4)), "TIFF"))
+        return
+    grey = Image.new("L", (4, 4), 128)
+    steps = {"PA": ["P", "PA"], "La": ["LA", "La"], "RGBa": ["RGBA", "RGBa"], "HSV": ["RGB", "HSV"]}
+    for step in steps.get(mode, [mode]):
+        grey = grey.convert(step)
+    read = data._in_rgb(grey, deep=False)
+    assert read.mode == "RGB" and abs(np.asarray(read).mean() - 128) < 2
+
+
+def test_twelve_bits_in_sixteen_are_not_taken_for_black():
+    def png(levels, kind):  # 16 bits of each colour, which Pillow cannot write
+        rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in levels)
+        size = struct.pack(">IIBBBBB", levels.shape[1], levels.shape[0], 16, kind, 0, 0, 0)
+        out = b"\x89PNG\r\n\x1a\n"
+        for name, part in ((b"IHDR", size), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")):
+            out += struct.pack(">I", len(part)) + name + part
+            out += struct.pack(">I", zlib.crc32(name + part))
+        return out
+
+    colours = np.stack([LINE] * 3, 2)
+    assert data.photo(png(colours * 65535, 2)).max() == 1
+    for kind, levels in ((2, colours * 4095), (6, np.dstack([colours * 4095, LINE * 0 + 65535]))):
+        with pytest.raises(ValueError, match="fewer than its 16 bits"):
+            data.photo(png(levels, kind))
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "The file is empty"),
+        (b"\0\0\0\x18ftypheic" + b"\0" * 50, "a HEIC photo.*export it as one"),
+        (b"%PDF-1.7\n", "a PDF"),
+        (b"<?xml version='1.0'?>\n<!-- drawn -->\n<svg xmlns='x'/>", "an SVG drawing"),
+        (b"<svg/>", "an SVG drawing"),
+        (b"8BPS\0\1", "a Photoshop file"),
+        (b"<!DOCTYPE html>\n<html>", "a web page"),
+        (b"GIF87a", "not a picture that can be read"),
+    ],
+)
+def test_what_else_people_have_is_named(content, says):
+    with pytest.raises(ValueError, match=says):
+        data.photo(content)
+
+
+@pytest.mark.parametrize("form", ["PPM", "ICO", "TGA", "PCX", "ICNS", "JPEG2000"])
+def test_no_other_reader_is_open(form):
+    file = file_of(Image.new("RGB", (16, 16), "red"), form)
+    with pytest.raises(ValueError, match="not a picture that can be read"):
+        data.photo(file)
+
+
+def test_no_program_is_started(tmp_path, monkeypatch):
+    ghostscript = tmp_path / "gs"
+    ghostscript.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\nexit 1\n")
+    ghostscript.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    for begin in (b"%!PS-Adobe-3.0 EPSF-3.0\n", b"\xc5\xd0\xd3\xc6" + b"\0" * 28):
+        with pytest.raises(ValueError, match="a PostScript drawing"):
+            data.photo(begin + b"%%BoundingBox: 0 0 64 64\n%%EndComments\nshowpage\n%%EOF\n")
+    assert not (tmp_path / "ran").exists()
+
+
+def exif(*tags):
+    """The block of a camera's tags: (number, type, count, four bytes)."""
+    listed = b"".join(struct.pack("<HHI", *tag[:3]) + tag[3].ljust(4, b"\0") for tag in tags)
+    return b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(tags)) + listed + b"\0" * 4
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+def test_odd_tags_cost_no_photo(form):
+    wide = Image.new("RGB", (40, 20), "black")
+    turned = (274, 3, 1, struct.pack("<H", 6))
+    # a length that is text, beside a turn that is right: Pillow could read, but not write that
+    odd = exif((257, 7, 4, b"abcd"), turned)
+    assert data.photo(file_of(wide, form, exif=odd)).shape[2:] == (40, 20)
+    for tag in (
+        (274, 3, 1, struct.pack("<H", 77)),
+        (274, 2, 4, b"six\0"),
+        (274, 5, 1, b"\xff\xff\xff\xff"),
+        (274, 7, 4, b"\6\0\0\0"),
+    ):
+        assert data.photo(file_of(wide, form, exif=exif(tag))).shape[2:] == (20, 40)
+
+
+def test_every_turn_is_the_one_that_pillow_knows():
+    picture = Image.fromarray((np.arange(60).reshape(4, 5, 3) * 4).astype(np.uint8))
+    for turn in range(1, 9):
+        tags = Image.Exif()
+        tags[274] = turn
+        file = file_of(picture, "PNG", exif=tags)
+        expected = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(file))))
+        assert np.array_equal(data.to_bytes(data.photo(file)), expected)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_mutated_files_end_in_a_picture_or_a_sentence():
+    dice = random.Random(0)
+    noise = np.random.default_rng(0).integers(0, 256, (12, 17, 3), np.uint8)
+    picture = Image.fromarray(noise)
+    tags = Image.Exif()
+    tags[274] = 6
+    whole = [
+        file_of(picture, form, exif=tags) for form in ("JPEG", "PNG", "WEBP", "TIFF", "AVIF", "GIF")
+    ]
+    whole += [file_of(picture.convert("P"), "PNG", transparency=1), file_of(picture, "BMP")]
+    whole += [file_of(picture.convert(mode), "TIFF") for mode in ("F", "I", "1", "CMYK", "LAB")]
+    read = 0
+    for _ in range(3000):
+        file = bytearray(dice.choice(whole))
+        for _ in range(dice.choice([1, 3, 10])):
+            place = dice.randrange(min(len(file), dice.choice([40, 200, len(file)])))
+            file[place : place + dice.choice([0, 1, 2])] = dice.choice([b"", b"\0", b"\xff", b"ab"])
+        try:
+            pixels = data.photo(bytes(file))
+        except ValueError as error:
+            assert str(error).startswith("The file ")
+        else:
+            read += 1
+            assert pixels.isfinite().all() and 0 <= pixels.min() and pixels.max() <= 1
+    assert read > 300
+
+
+def test_paths_that_lead_to_no_photo(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "lost.png").symlink_to(tmp_path / "nowhere")
+    for path, error, says in (
+        (tmp_path / "pipe", ValueError, "a pipe or a device"),
+        ("/dev/zero", ValueError, "a pipe or a device"),
+        ("x" * 5000, ValueError, "cannot be opened as a file: File name too long"),
+        ("a\0b", ValueError, "cannot be opened as a file: embedded null byte"),
+        ("~nobody-of-that-name/x.png", ValueError, "home directory"),
+        ("a\nb.png", FileNotFoundError, r"There is no file a\\nb\.png"),
+        (tmp_path / "lost.png", FileNotFoundError, "There is no file"),
+        (tmp_path / "pipe" / "x.png", FileNotFoundError, "There is no file"),
+        (None, ValueError, "a NoneType came"),
+        (np.zeros(3), ValueError, "a ndarray came"),
+    ):
+        with pytest.raises(error, match=says):
+            data.photo(path)
+
+
+def test_a_file_that_may_not_be_read_is_said(tmp_path, monkeypatch):
+    (tmp_path / "mine.png").write_bytes(b"x")
+
+    def refuse(self):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(pathlib.Path, "read_bytes", refuse)
+    with pytest.raises(ValueError, match="mine.png cannot be read: Permission denied"):
+        data.photo(tmp_path / "mine.png")
+
+
+def test_bytes_may_be_held_in_many_ways_and_sizes_be_anybodys():
+    file = file_of(Image.new("RGB", (5, 9), "red"), "PNG")
+    stream = io.BytesIO(file)
+    for held in (file, bytearray(file), memoryview(file), stream):
+        assert data.photo(held, size=np.int64(4)).shape == (1, 3, 4, 4)
+    assert stream.tell() == 0
+    for size in (True, 0, 1.5, "8", 10**6):
+        with pytest.raises(ValueError, match="whole number of pixels"):
+            data.photo(file, size=size)
+    with pytest.raises(ValueError, match="side is 0"):
+        data.scaled(torch.rand(1, 3, 4, 4), side=0)
+    with pytest.raises(ValueError, match="all finite"):
+        data.png(torch.full((1, 3, 4, 4), torch.nan))
