@@ -183,7 +183,7 @@ WRONG = [
     (
         check.energy,
         lambda w: squares(w).square().cumsum(0) / squares(w).square().sum(),
-        "for k = 1 the share is",
+        "for k = . the share is",
     ),
 ]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import binomtest, norm
+from scipy.stats import beta, binomtest, norm
 
 from trickkit import defences
 from trickkit.check import (
@@ -67,7 +67,7 @@ def withstood(yours):
     weights = torch.randn(12, 5)
     labels = torch.randint(0, 5, (40,))
     read = readings(labels, 4, 5)
-    logits = 2 * torch.eye(5)[read] + torch.rand(4, 40, 5)
+    logits = (2 * torch.eye(5)[read] + torch.rand(4, 40, 5)) * (1 + 4 * torch.rand(4, 40, 1))
     attempts = list((logits @ torch.linalg.pinv(weights)).view(4, 40, 1, 3, 4))
 
     def model(images):
@@ -88,6 +88,11 @@ def withstood(yours):
         return (
             "your answer is the other way round: True is for an image that is read rightly under"
             " every attempt."
+        )
+    if (said > 1).any():
+        return (
+            "your answer counts for how many attempts an image is read rightly. It holds if that is"
+            " so for all of them: == len(attempts)."
         )
     if said.is_floating_point() and ((said > 0) & (said < 1)).any():
         return (
@@ -112,6 +117,8 @@ def withstood(yours):
         only.format("last"): rights[-1],
         vote: [share > 0.5, share >= 0.5],
         steady: (read == read[0]).all(0),
+        "you average the attempts, or the logits, and only then ask for the class. Ask for the"
+        " class of every attempt by itself.": logits.mean(0).argmax(1) == labels,
     }
     return recognised(answer, mistakes, same=torch.equal) or (
         f"{(answer & ~held).sum()} images hold by your answer and are misread under some attempt;"
@@ -135,7 +142,7 @@ def straight_through(yours):
         lambda x: x * x,
         lambda x: (x * 3).round() / 3 + torch.randn_like(x),
     ):
-        put_out = []
+        put_out: list[tuple[torch.Tensor, torch.Tensor]] = []
 
         def watched(images, defence=defence, put_out=put_out):
             out = defence(images)
@@ -186,7 +193,12 @@ def opened_wrongly(opened: Callable, put_out: list) -> str | None:
             " .detach()."
         )
     gradient = torch.autograd.grad((out * pull).sum(), images, allow_unused=True)[0]
-    if gradient is None or (gradient == 0).all():
+    if gradient is None:
+        return (
+            "no gradient gets through: your output is cut off from images. Leave images themselves"
+            " outside .detach()."
+        )
+    if (gradient == 0).all():
         return (
             "the gradient is zero: it goes through the rounding, or it cancels. Detach what it"
             " should not follow."
@@ -358,16 +370,23 @@ def break_defence(yours):
 )
 def certificate(yours):
     """The class and certified radius from two sets of counts, or (-1, 0.0)."""
-    for turn in range(24):
-        case = ("clear", "all", "close", "split")[turn % 4]
+    for turn in range(30):
+        case = ("clear", "all", "almost", "just", "split")[turn % 5]
         sigma = (0.25, 0.5, 2.0)[turn % 3]
-        alpha = (0.001, 0.01)[turn // 4 % 2]
+        alpha = (0.001, 0.01)[turn // 5 % 2]
         classes = int(torch.randint(3, 9, ()))
         n = int(torch.randint(300, 3000, ()))
         label, other = torch.randperm(classes)[:2].tolist()
-        clear = 0.65 + 0.3 * torch.rand(()).item()
-        close = 0.5 + 0.4 / math.sqrt(n)
-        hits = math.ceil({"clear": clear, "all": 1.0, "close": close, "split": 0.15}[case] * n)
+        possible = np.arange(n)
+        majority = int(possible[beta.ppf(alpha, possible, n - possible + 1) > 0.5][0])
+        clear = math.ceil(n * (0.7 + 0.25 * torch.rand(()).item()))
+        hits = {
+            "clear": clear,
+            "all": n,
+            "almost": majority - 1,
+            "just": majority,
+            "split": n // 7,
+        }[case]
         counts = torch.zeros(classes, dtype=torch.int64)
         counts[label] = hits
         counts[other] = n - hits
@@ -438,7 +457,7 @@ def judged(
         if said != -1:
             return (
                 f"{hits} of {n} draws are for the class, and at confidence {1 - alpha:g} that only"
-                f" shows a share above {p:.3f}. It may be no majority: where the bound is not above"
+                f" shows a share above {p:.4f}. It may be no majority: where the bound is not above"
                 " 1/2, return -1, 0.0."
             )
         if radius:
@@ -449,8 +468,8 @@ def judged(
         return None
     if said == -1:
         return (
-            f"you abstain where {hits} of {n} draws agree: their share is above {p:.3f}, and that"
-            ' is a majority. For that bound binomtest wants alternative="greater".'
+            f"you abstain where {hits} of {n} draws agree: their share is above {p:.4f}, and that"
+            ' is a majority. For such a bound binomtest wants alternative="greater".'
         )
     if said != label:
         return f"you answer class {said}; the favourite of selection is {label}."
@@ -490,7 +509,7 @@ def judged(
         "your radius is σ·p. The share goes through Φ⁻¹ first, norm.ppf: how many σ from a half to"
         " p.": sigma * p,
     }
-    if wrong := recognised(radius, mistakes, same=close):
+    if wrong := recognised(radius, mistakes, same=partial(math.isclose, rel_tol=1e-5)):
         return wrong
     if radius < 0:
         return (

@@ -34,13 +34,14 @@ def asked_about(said: torch.Tensor) -> torch.Tensor:
 close = partial(torch.allclose, rtol=1e-3, atol=1e-6)
 
 
-SLOPES = {  # the sentence for another gradient than the target's score's -> what it may be
+# The sentence for another gradient than the target's score's -> what it may be.
+SLOPES: dict[str, Callable] = {
     "that is the gradient of the probability. Take the score itself, the target's logit.": (
         lambda model, x, t: [score_gradient(lambda z: model(z).softmax(1), x, t)]
     ),
     "that is the gradient of the loss, which is about all classes. Take the target's score.": (
         lambda model, x, t: [
-            loss_gradient(model, x, t) * scale for scale in (1, -1, 1 / len(x), -1 / len(x))
+            loss_gradient(model, x, t) * scale for scale in (1, -1, 1 / t.unique().numel())
         ]
     ),
     "that is the map of the class the network says. Take the target's.": (
@@ -114,6 +115,16 @@ def gradient(yours):
             for sentence, slopes in SLOPES.items()
         },
     }
+    mistakes |= {
+        f"{len(x)} times too small, the number of pictures: add up their scores, do not average.": (
+            right / len(x)
+        ),
+        "your map is scaled to a largest value of 1. Leave the numbers as they are.": [
+            right / right.amax((1, 2), keepdim=True),
+            right / right.max(),
+        ],
+        "every picture has the first one's map.": right[:1].expand_as(right),
+    }
     off = ((said - right).abs().max() / right.max()).item()
     return recognised(said, mistakes, same=close) or (
         f"off by up to {off:.0%} of the largest value. Wanted is |∂score/∂pixel|, then the largest"
@@ -159,8 +170,11 @@ def integrated_gradients(yours):
         "that starts from black, whatever the baseline says.": (
             saliency.integrated_gradients(model, x, t, steps=300, baseline=0.0)
         ),
-        "you asked for the gradient at the picture alone."
-        " Ask all along the way, and take the mean.": (way * at_end).sum(1),
+        "you asked for the gradient at the picture alone, or kept the last answer alone. Ask all"
+        " along the way, and take the mean.": (way * at_end).sum(1),
+        "that is the map of the class that the network says of the picture. Take the target's.": (
+            saliency.integrated_gradients(model, x, model(x).argmax(1), steps=300, baseline=grey)
+        ),
         "you asked for the gradient at the baseline alone. Ask all along the way, and take the"
         " mean.": (way * at_start).sum(1),
         "300 times too large: take the mean of the gradients, not their sum.": right * 300,
@@ -301,13 +315,23 @@ def cam(yours):
             (right - least) / (most - least),
             (right - right.min()) / (right.max() - right.min()),
         ],
+        "you kept the largest channel; add them up: .sum(1).": weighed.amax(1).relu(),
+        "your α is the largest slope of a channel. Take its mean.": (
+            (g.amax((2, 3), keepdim=True) * a).sum(1).relu()
+        ),
+        "your α is one number a place, the mean over channels. It is one a channel, the mean over"
+        " places: .mean((2, 3), keepdim=True).": (g.mean(1, keepdim=True) * a).sum(1).relu(),
+        "every picture has the first one's map.": right[:1].expand_as(right),
         "that is |Σ α A|. What speaks against the target should be 0, not positive.": (
             weighed.sum(1).abs()
         ),
     }
+    off = (said - right).abs().amax((1, 2))
+    i = int(off.argmax())
     return recognised(said, mistakes, same=close) or (
-        "that is not relu(Σ α A). Is α the mean of each channel's slopes, and does it weigh the"
-        " maps?"
+        f"that is not relu(Σ α A): for picture {i} it is off by up to {off[i]:.2g}, where the"
+        f" largest value is {right[i].max():.2g}. Is α the mean of each channel's slopes, and does"
+        " it weigh the maps?"
     )
 
 
@@ -356,7 +380,9 @@ def top_pixels(yours):
                 return "those are the lowest. Sort the other way: descending=True."
             if m[s].abs().min() >= m[~s].abs().max():
                 return "those are the largest in size. Below 0 is low, however far: no .abs()."
-            if len(set(s.sum(0).tolist())) == 1 or len(set(s.sum(1).tolist())) == 1:
+            by_row = m.argsort(1, descending=True).argsort(1) < 16 * share
+            by_column = m.argsort(0, descending=True).argsort(0) < 4 * share
+            if torch.equal(s, by_row) or torch.equal(s, by_column):
                 return (
                     "you chose as many in each row or column. Choose from the whole map:"
                     " .flatten(1) first."
@@ -368,7 +394,7 @@ def top_pixels(yours):
                 )
             return (
                 f"a pixel of {m[~s].max():.2f} is left out, and one of {m[s].min():.2f} is in. Sort"
-                " each map by itself."
+                " each map by itself, and keep its pixels in their places."
             )
         called(yours, maps[:1], share, like=maps[:1] > 0, what="mask of a single map")
     return None
