@@ -165,3 +165,17 @@ def test_a_fresh_network_keeps_the_size_of_its_sums():
         (p == q).all()
         for p, q in zip(net, backprop.init(pixels=400, hidden=300, classes=10), strict=True)
     )
+
+
+def test_a_loss_may_work_on_what_it_is_handed():
+    def loss(x):
+        x *= x
+        return x.sum()
+
+    at = np.array([1.0, 2.0])
+    assert np.allclose(backprop.finite_differences(loss, at), 2 * at) and at.tolist() == [1, 2]
+
+
+def test_no_labels_at_all_are_refused():
+    with pytest.raises(ValueError, match="whole numbers from 0 to 2"):
+        backprop.cross_entropy(np.zeros((0, 3)), np.zeros(0, int))

@@ -138,3 +138,14 @@ def test_marks_against_pythons_own_tokenizer(name):
     marks = characters.marks(text)
     assert torch.equal(marks["in a comment"], comments) and torch.equal(marks["brackets"], depth)
     assert torch.equal(marks["in a string"], strings)
+
+
+def test_a_text_of_one_character_has_nothing_to_guess():
+    reader = characters.untrained(hidden=4)
+    both = characters.bits_per_character(reader, ["x = 1", "x"])
+    assert both == characters.bits_per_character(reader, ["x = 1"])
+    for texts in (["x"], []):
+        with pytest.raises(ValueError, match="nothing to guess"):
+            characters.bits_per_character(reader, texts)
+    with pytest.raises(ValueError, match="steps is 0"):
+        characters.train(reader, ["x" * 100], steps=0)

@@ -113,3 +113,13 @@ def test_the_shipped_painter_beats_the_photograph_itself(name):
             assert loss_of(net, photo, manner, painter(photo, manner)) < 0.85 * loss_of(
                 net, photo, manner, photo
             )
+
+
+def test_photographs_too_small_or_grey_are_refused():
+    painter = fast_style.Painter(width=4)
+    name = fast_style.STYLES[0]
+    assert painter(torch.rand(1, 3, 5, 5), name).shape == (1, 3, 5, 5)
+    with pytest.raises(ValueError, match="5 pixels or more"):
+        painter(torch.rand(1, 3, 4, 9), name)
+    with pytest.raises(ValueError, match="3 channels"):
+        painter(torch.rand(1, 1, 9, 9), name)

@@ -839,3 +839,38 @@ def test_a_disguise_answers_people_one_way_and_lime_another(table):
     assert people > 0.9 and explainers > 0.7
     again = lime.disguised(train, says("d", "yes"), says("c", "x"))
     assert np.array_equal(again(made), box(made))
+
+
+def test_patches_may_be_anybodys_whole_numbers():
+    image = torch.rand(1, 1, 16, 16)
+    halves = (torch.arange(16) >= 8).expand(16, 16)
+    expected = lime.explain_picture(looks_at(8, 8), image, 1, halves.long())
+    for segments in (halves, halves.byte(), halves.numpy(), halves.int().numpy()):
+        assert str(lime.explain_picture(looks_at(8, 8), image, 1, segments)) == str(expected)
+    whole = lime.explain_picture(looks_at(8, 8), image, 1, torch.zeros(16, 16).long())
+    assert whole.names == ("patch 0",) and np.isfinite(whole.weights).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"segments": np.ones((16, 16), int)}, "none left out"),
+        ({"segments": "patches"}, "Patches are wanted"),
+        ({"segments": torch.rand(16, 16)}, "whole numbers"),
+        ({"cover": torch.zeros(1, 1, 9, 9)}, "same size"),
+        ({"cover": 0.5}, "same size"),
+        ({"target": 2}, "from 0 to 1"),
+        ({"model": lambda images: images.mean((2, 3))}, "two or more classes"),
+        ({"model": lambda images: {"logits": images}}, "a dict with 'logits'"),
+    ],
+)
+def test_pictures_that_cannot_be_explained(change, says):
+    given = {
+        "model": looks_at(8, 8),
+        "image": torch.rand(1, 1, 16, 16),
+        "target": 1,
+        "segments": torch.arange(16).expand(16, 16) // 4,
+        **change,
+    }
+    with pytest.raises(ValueError, match=says):
+        lime.explain_picture(**given)

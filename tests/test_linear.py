@@ -135,3 +135,15 @@ def test_an_unknown_norm_is_refused():
     for ask in (linear.distance, linear.distance_in_box):
         with pytest.raises(ValueError, match="no norm called 'l0'"):
             ask(*problem(0), norm="l0")
+
+
+def test_classes_with_one_template_are_told_apart_by_nothing():
+    weights = torch.tensor([[1.0, 2.0], [1.0, 2.0], [0.0, 1.0]])
+    biases = torch.tensor([0.0, 0.0, -9.0])
+    image = torch.tensor([0.5, 0.5])
+    with pytest.raises(ValueError, match="Classes 0 and 1 have the same template"):
+        linear.shortest(weights, biases, image, 0, 1)
+    for norm in ("linf", "l2"):
+        assert linear.distance(weights, biases, image[None], torch.tensor([0]), norm=norm) == 0
+    with pytest.raises(ValueError, match="from 0 to 2"):
+        linear.distance(weights, biases, image[None], torch.tensor([3]))

@@ -358,3 +358,24 @@ def test_scaled_keeps_proportions():
     assert flat.shape[3] == 64 and torch.allclose(flat, torch.tensor(0.25), atol=1e-5)
     # bicubic, and yet no pixel beyond white
     assert data.scaled(torch.rand(1, 3, 9, 9).round(), side=50).max() <= 1
+
+
+def test_a_picture_of_one_pixel_has_a_colour():
+    painting = torch.rand(1, 3, 4, 4)
+    one = torch.tensor([0.2, 0.5, 0.8]).view(1, 3, 1, 1)
+    assert torch.allclose(style.recolour(one, painting), painting.mean((2, 3), keepdim=True))
+    assert torch.allclose(style.recolour(painting, one), one, atol=0.01)
+
+
+@pytest.mark.parametrize("off", [torch.no_grad, torch.inference_mode])
+def test_descent_hands_out_copies_wherever_it_is_called(off):
+    def loss(x):
+        return x.sub_(0.3).square().sum()
+
+    start = torch.rand(1, 3, 2, 2)
+    kept = start.clone()
+    with off():
+        found = style.descend(start, loss, callback=lambda picture: picture.zero_())
+    assert torch.allclose(found, torch.tensor(0.3), atol=1e-3) and torch.equal(start, kept)
+    with pytest.raises(ValueError, match="max_evals is 0"):
+        style.descend(start, loss, max_evals=0)

@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -86,3 +87,46 @@ def test_the_rate_follows_the_schedule_and_the_images_what_becomes_of_them(monke
 def test_what_training_refuses():
     with pytest.raises(ValueError, match="Pixels are wanted"):
         training.train(models.linear_classifier(), torch.rand(4, 1, 28, 28) * 255, torch.zeros(4))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"epochs": 1.5}, "epochs is 1.5"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"lr": 0}, "lr is 0"),
+        ({"weight_decay": -1}, "weight_decay is -1"),
+        ({"seed": None}, "seed is None"),
+        ({"labels": torch.zeros(3).long()}, "One label an image"),
+        ({"labels": torch.full((4,), 7)}, "from 0 to 2"),
+        ({"images": torch.rand(4, 1, 2, 2).double()}, r"images.float\(\)"),
+        ({"model": nn.Sequential(nn.Flatten(), nn.Linear(4, 1))}, "two or more classes"),
+        ({"model": nn.Sequential(nn.Flatten(), nn.Linear(4, 3)).requires_grad_(False)}, "thaws"),
+    ],
+)
+def test_what_cannot_be_trained_is_said(change, says):
+    given = {
+        "model": nn.Sequential(nn.Flatten(), nn.Linear(4, 3)),
+        "images": torch.rand(4, 1, 2, 2),
+        "labels": torch.arange(4) % 3,
+        **change,
+    }
+    with pytest.raises(ValueError, match=says):
+        training.train(**given)
+
+
+@pytest.mark.parametrize("off", [torch.no_grad, torch.inference_mode])
+def test_training_goes_on_where_gradients_were_switched_off(off):
+    def trained(model):
+        x = torch.arange(24).view(6, 1, 2, 2) / 24
+        labels = [0, 1, 2, 0, 1, 2]
+        return training.train(model, x, labels, batch_size=np.int64(2), epochs=2)[1].weight
+
+    def fresh():
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
+
+    model = fresh()
+    with off():
+        found = trained(model)
+    assert torch.equal(found, trained(fresh()))

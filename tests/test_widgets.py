@@ -1,8 +1,11 @@
 """What no lesson shows of the panels: other settings than its own, and what they refuse."""
 
 import base64
+import html
+import struct
 
 import pytest
+import torch
 
 from trickkit import models, widgets
 
@@ -42,3 +45,36 @@ def test_ones_own_photo_begins_at_1_or_in_the_middle(quiet, levels, first):
 def test_ones_own_photo_refuses_what_there_is_none_of(quiet, wrong, said):
     with pytest.raises(ValueError, match=f"Did you mean .*{said}"):
         widgets.OwnPhoto(models.imagenet(), **wrong)
+
+
+def test_a_link_escapes_what_it_is_told():
+    said = widgets.link(b"x", '"><img src=x onerror=alert(1)>.png', words="<b>Save</b>").data
+    assert "<img" not in said and "<b>" not in said and said.count("<") == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (ValueError("This is no photo."), "This is no photo. The photo before stays."),
+        (OSError("disk gone"), "It stopped with OSError: disk gone. The photo before stays."),
+        (struct.error("odd"), "It stopped with error: odd. The photo before stays."),
+    ],
+)
+def test_whatever_a_photo_is_refused_with_is_said(error, says):
+    def read(source):
+        if isinstance(source, bytes):
+            raise error
+        return torch.zeros(1, 3, 2, 2)
+
+    source = widgets.PhotoSource("panda", read=read)
+    before = source.photo
+    source.take(b"mine", name="mine")
+    assert html.escape(says, quote=False) in source.says.value
+    assert source.photo is before and source.name == "panda"
+
+
+def test_ones_own_photo_says_what_its_attack_stopped_with(quiet, monkeypatch):
+    mine = widgets.OwnPhoto(models.imagenet(), levels=(1,), steps=1)
+    monkeypatch.setattr(widgets.attacks, "pgd", lambda *_, **__: 1 / 0)
+    mine.changed()
+    assert "It stopped with ZeroDivisionError" in mine.says.value

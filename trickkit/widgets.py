@@ -93,7 +93,7 @@ def in_words(error: Exception) -> str:
     """An error as a sentence: its own, where it was written for a reader, else with its name."""
     if isinstance(error, ValueError | FileNotFoundError):
         return str(error)
-    return f"It stopped with {type(error).__name__}: {error}"
+    return f"It stopped with {type(error).__name__}: {str(error).rstrip('.')}."
 
 
 class Announcer(w.HTML):
