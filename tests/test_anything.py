@@ -109,6 +109,7 @@ MODELS = {
     "batch norm in training": lambda shape: network(shape, middle=[nn.BatchNorm2d(4)]).train(),
     "moody in training": lambda shape: network(shape, middle=[Moody()]).train(),
     "float64": lambda shape: network(shape).double(),
+    "float16": lambda shape: network(shape).half(),
     "bfloat16": lambda shape: network(shape).bfloat16(),
     "frozen": lambda shape: network(shape).requires_grad_(False),
     "wrapped": lambda shape: nn.DataParallel(network(shape)),
@@ -135,7 +136,9 @@ def cases(draw):
     shape = (draw(st.integers(1, 3)), draw(st.sampled_from([1, 3])), draw(SIDES), draw(SIDES))
     torch.manual_seed(draw(st.integers(0, 5)))
     images = torch.rand(shape[0], shape[1], shape[3], shape[2]).transpose(2, 3)
-    images = images.to(draw(st.sampled_from([torch.float32] * 4 + [torch.float64, torch.half])))
+    model = draw(st.sampled_from([*MODELS, *["plain", "in place", "named"] * 4]))
+    alike = getattr(torch, model, torch.float32)  # such images as the model is made for
+    images = images.to(draw(st.sampled_from([alike] * 4 + [torch.float64, torch.half])))
     label = draw(st.sampled_from([0, 0, 1, 2, 3, -1]))
     labels = draw(
         st.sampled_from(
@@ -144,7 +147,7 @@ def cases(draw):
     )
     labels = [label] * shape[0] if labels is None else labels
     return {
-        "model": draw(st.sampled_from([*MODELS, *["plain", "in place", "named"] * 4])),
+        "model": model,
         "held": draw(st.sampled_from(["itself"] * 3 + [*HELD])),
         "where": draw(st.sampled_from(["as usual"] * 2 + [*WHERE])),
         "images": images.requires_grad_(draw(st.booleans())),

@@ -308,3 +308,30 @@ def test_one_eps_is_wanted_where_there_is_one(attack):
     x = pictures(8)
     with pytest.raises(ValueError, match=r"eps is one number here; its shape is \(8,\)"):
         attack(network(2), x, 1, eps=torch.linspace(0.01, 0.08, 8))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("answers", ["alike", "in float32"])
+@pytest.mark.parametrize(
+    "attack",
+    [
+        lambda m, x, y: attacks.pgd(m, x, y, eps=0.3),
+        lambda m, x, y: attacks.apgd(m, x, y, eps=0.3, steps=5),
+        lambda m, x, y: attacks.cw(m, x, y, searches=3, steps=20, lr=0.1, c=1.0),
+        lambda m, x, y: attacks.deepfool(m, x, y),
+    ],
+)
+def test_pictures_and_models_of_other_types(attack, answers, dtype):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(48, 4)).to(dtype)
+
+    def model(images):
+        return net(images).float() if answers == "in float32" else net(images)
+
+    x = torch.rand(3, 3, 4, 4).to(dtype)
+    x[0, :, 0] = 0  # black and white, which lie at the end of what a half can hold
+    x[0, :, 1] = 1
+    y = model(x).argmax(1)
+    found = attack(model, x, y)
+    assert found.dtype == dtype and found.isfinite().all() and not found.requires_grad
+    assert (model(found).argmax(1) != y).all()

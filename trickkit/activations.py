@@ -94,7 +94,12 @@ def read(model: nn.Module, images: torch.Tensor, *names: str) -> list[torch.Tens
             name = next(name for name in names if modules[name] is module)
             raise ValueError(
                 f"{f'The layer {name!r}' if name else 'The model'} puts out {described(out)}; one"
-                " tensor is wanted. Name a layer that puts out one."
+                " tensor is wanted. "
+                + (
+                    "Name a layer inside it, or after it."
+                    if name
+                    else "Wrap it in a module that returns one of them."
+                )
             )
         moved = channels_second(out, images)
         seen.setdefault(module, moved)

@@ -612,16 +612,17 @@ def manipulate(
             " whole."
         )
     goal = goal / goal.sum((1, 2), keepdim=True)
-    low = (images - eps).clamp(min=0)
-    high = (images + eps).clamp(max=1)
-    x = images.detach().clone().requires_grad_(True)
-    optimizer = torch.optim.Adam([x], lr=lr)
+    # in half precision Adam would divide by 0
+    x = images.to(torch.promote_types(images.dtype, torch.float32), copy=True)
+    low = (x - eps).clamp(min=0)
+    high = (x + eps).clamp(max=1)
+    optimizer = torch.optim.Adam([x.requires_grad_(True)], lr=lr)
     with softened(model):
         with torch.no_grad():
             before = logits_of(model, images)
         targets = validated_labels(targets, images, before.shape[1])
         for _ in progress_bar(range(steps), "bending the map"):
-            logits = logits_of(model, x)
+            logits = logits_of(model, x.to(images.dtype))
             score = of_labels(logits, targets).sum()
             grad = gradient_of(score, x, create_graph=True)
             shown = grad.abs().sum(1) / grad.abs().sum((1, 2, 3)).view(-1, 1, 1)
@@ -632,7 +633,7 @@ def manipulate(
             x.grad = gradient_of(loss, x)
             optimizer.step()
             x.data.clamp_(low, high)
-    return x.detach()
+    return x.detach().to(images.dtype)
 
 
 @contextlib.contextmanager

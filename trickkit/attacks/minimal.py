@@ -51,11 +51,13 @@ def cw(
     images = images.detach()
     n = len(images)
     result = images.clone()
-    nearest = torch.full((n,), torch.inf).to(images)
-    low = torch.zeros(n).to(images)
-    high = torch.full((n,), torch.inf).to(images)
-    price = torch.full((n,), c).to(images)
-    w0 = torch.atanh((images * 2 - 1) * 0.999999)  # black and white would lie at infinity
+    # in half precision black and white would lie at infinity all the same, and Adam divide by 0
+    wide = images.to(torch.promote_types(images.dtype, torch.float32))
+    nearest = torch.full((n,), torch.inf).to(wide)
+    low = torch.zeros(n).to(wide)
+    high = torch.full((n,), torch.inf).to(wide)
+    price = torch.full((n,), c).to(wide)
+    w0 = torch.atanh((wide * 2 - 1) * 0.999999)  # black and white would lie at infinity
     for _ in range(searches):
         w = w0.clone().requires_grad_(True)
         won = torch.zeros(n, dtype=torch.bool, device=images.device)
@@ -64,13 +66,13 @@ def cw(
         rows = torch.arange(n, device=images.device)
         for k in range(steps):
             x = (w[rows].tanh() + 1) / 2
-            margins = margin(logits_of(model, x), labels[rows], targeted=targeted)
-            squared = (x - images[rows]).square().flatten(1).sum(1)
+            margins = margin(logits_of(model, x.to(images.dtype)), labels[rows], targeted=targeted)
+            squared = (x - wide[rows]).square().flatten(1).sum(1)
             cost = squared + price[rows] * (margins + confidence).clamp(min=0)
             found = (margins + confidence <= 0) & (margins < 0)
             won[rows] |= found
             nearer = found & (squared < nearest[rows])
-            result[rows[nearer]] = x.detach()[nearer]
+            result[rows[nearer]] = x.detach()[nearer].to(result.dtype)
             nearest[rows[nearer]] = squared.detach()[nearer]
             w.grad = gradient_of(cost.sum(), w)
             optimizer.step()

@@ -97,17 +97,21 @@ def patch(
     validate_positive(lr=lr)
     images = images.detach()
     generator = seeded(seed)
-    sticker = torch.full((1, images.shape[1], side, side), 0.5).to(images).requires_grad_(True)
+    # in half precision Adam would divide by 0
+    wide = images[:1].to(torch.promote_types(images.dtype, torch.float32))
+    sticker = torch.full((1, images.shape[1], side, side), 0.5).to(wide).requires_grad_(True)
     optimizer = torch.optim.Adam([sticker], lr=lr)
     for _ in progress_bar(range(steps), "printing a sticker"):
         rows = torch.randperm(len(images), generator=generator)[:batch_size].to(images.device)
-        logits = logits_of(model, paste(images[rows], sticker, generator=generator))
+        logits = logits_of(
+            model, paste(images[rows], sticker.to(images.dtype), generator=generator)
+        )
         sticker.grad = gradient_of(
             F.cross_entropy(logits, expanded_labels(target, logits)), sticker
         )
         optimizer.step()
         sticker.data.clamp_(0, 1)
-    return sticker.detach()
+    return sticker.detach().to(images.dtype)
 
 
 def paste(
