@@ -251,6 +251,15 @@ def is_number(column: pd.Series) -> bool:
     return plain(column).dtype.kind in CUTS
 
 
+def validate_single(values: Iterable, *, what: str) -> None:
+    """Raise ValueError unless there is one thing in each place, and no list of them."""
+    for value in values:
+        if is_list_like(value) or not isinstance(value, Hashable):
+            raise ValueError(
+                f"{what} a {type(value).__name__} in a row; one number or one word a row is wanted."
+            )
+
+
 def validate_column(column: pd.Series) -> None:
     """Raise ValueError unless a column holds a number, a date, yes or no, or a word a row, and all
     of them finite.
@@ -263,13 +272,7 @@ def validate_column(column: pd.Series) -> None:
             " frame.dropna()."
         )
     if is_object_dtype(held.dtype):
-        for value in held:
-            if is_list_like(value) or not isinstance(value, Hashable):
-                raise ValueError(
-                    f"Column {column.name!r} holds a {type(value).__name__} in a row; one number or"
-                    f" one word a row is wanted. Make it of the column, or leave that out:"
-                    f" frame.drop(columns={column.name!r})."
-                )
+        validate_single(held, what=f"Column {column.name!r} holds")
     if held.dtype.kind == "c":
         raise ValueError(
             f"Column {column.name!r} holds complex numbers. Make real ones of them: their size,"
@@ -319,7 +322,10 @@ def words(column: pd.Series) -> list:
 
 def coded_words(column: pd.Series) -> tuple[list, np.ndarray]:
     """The different words, and the place among them of each row's: (rows,)."""
-    codes, different = pd.factorize(plain(column))
+    held = plain(column)
+    if is_object_dtype(held.dtype):
+        validate_single(held, what=f"Column {column.name!r} holds")
+    codes, different = pd.factorize(held)
     every = different.tolist()
     order = sorted(range(len(every)), key=lambda i: (str(every[i]), type(every[i]).__name__))
     return [every[i] for i in order], np.argsort(order)[codes]
@@ -409,6 +415,8 @@ def label_array(labels: ArrayLike) -> np.ndarray:
             "The labels are lists of different lengths; one a row is wanted."
         ) from error
     if is_object_dtype(values.dtype):
+        if values.ndim:
+            validate_single(values.ravel(), what="The labels hold")
         held = pd.Series(values.ravel()).infer_objects().to_numpy()
         return held.reshape(values.shape) if held.dtype.kind in "biuf" else values
     if values.dtype.kind == "U" and isinstance(labels, list | tuple) and values.ndim == 1:
@@ -490,6 +498,7 @@ def like(frame: pd.DataFrame, train: pd.DataFrame) -> pd.DataFrame:
         held, with the nearest that it did.
     """
     validate_frame(frame)
+    validate_columns(train)
     made = in_order(frame, train.columns)
     for name, column in train.items():
         came, wanted = kind(frame[name]), kind(column)
