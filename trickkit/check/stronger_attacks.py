@@ -4,11 +4,20 @@ Each draws fresh numbers, functions and borders, so that no stored answer can pa
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 
 from trickkit import attacks, contract
-from trickkit.check import called, exercise, progress, shaped, unchanged
+from trickkit.check import (
+    Marks,
+    called,
+    exercise,
+    lenient,
+    progress,
+    recognised,
+    told_apart,
+)
 
 __all__ = ["border", "guess_gradient", "margin", "progress"]
 LESSON = "05 stronger_attacks"
@@ -21,51 +30,82 @@ LESSON = "05 stronger_attacks"
     "For the best other class, hide the label first: logits.scatter(1, labels[:, None],"
     " -torch.inf).amax(1).",
     "The margin is own - other: above 0 while the label still wins.",
-    rounds=20,
+    rounds=5,
 )
 def margin(yours):
     """By how much the label's logit is ahead of the best other class's: (N,), below 0 once the
     label has lost.
     """
-    logits = 3 * torch.randn(12, 5)
-    labels = torch.randint(5, (12,))
-    labels[:6] = logits[:6].argmax(1)
-    labels[6:8] = logits[6:8].argmin(1)
-    before = logits.clone()
-    right = contract.margin(logits, labels)
-    said = called(yours, logits, labels, like=right, what="margin")
-    if unchanged(logits=(logits, before)):
-        return (
-            "your function changed the logits themselves. Work on a new one: .scatter(…), not"
-            " .scatter_(…)."
-        )
+    while True:
+        logits = 3 * torch.randn(12, 5)
+        logits[0] = -logits[0].abs()  # below 0 all of them, so that 0 hides no logit
+        labels = torch.randint(5, (12,))
+        labels[:5] = logits[:5].argmax(1)
+        labels[6:8] = logits[6:8].argmin(1)
+        shuffled = torch.randperm(12)
+        logits, labels = logits[shuffled], labels[shuffled]
+        right = contract.margin(logits, labels)
+        mistakes = margin_mistakes(logits, labels)
+        if told_apart(right, mistakes):
+            break
+    known = {
+        "a margin for each image is wanted, shape (12,); yours has one for each class as well. Take"
+        " the best other class: .amax(1).": (12, 5),
+        "a margin for each image is wanted; yours is one number for all of them.": (),
+    }
+    said = called(yours, logits, labels, like=right, what="margin", known=known)
     if torch.allclose(said, right, atol=1e-4):
         return None
-    if torch.allclose(said, -right, atol=1e-4):
-        return (
-            "the other way round: a margin is above 0 while the label still wins, and below 0 once"
-            " it has lost."
-        )
-    if said[:6].abs().max() < 1e-6:
-        return (
-            "0 for every image that is read right: your best class may be the label itself. Take"
-            " the best *other* class."
-        )
-    if said.min() >= 0:
-        return (
-            "never below 0, though some of these labels have lost. Compare with the label's own"
-            " logit, not the largest."
-        )
-    if not torch.allclose(yours(2 * logits, labels), 2 * said, atol=1e-4):
-        return (
-            "twice the logits should give twice the margin; yours does not. Work on the logits, not"
-            " on probabilities."
-        )
+    if wrong := recognised(said, mistakes):
+        return wrong
     i = (said - right).abs().argmax()
     return (
         f"for logits {[round(v, 1) for v in logits[i].tolist()]} and label {labels[i]} the margin"
         f" is {right[i]:.1f}, and yours says {said[i]:.1f}."
     )
+
+
+def margin_mistakes(logits: torch.Tensor, labels: torch.Tensor) -> Marks:
+    """The sentences for what wrong margins may equal."""
+    right = contract.margin(logits, labels)
+    own = contract.of_labels(logits, labels)
+    first, second = logits.topk(2, dim=1).values.T
+    is_label = torch.eye(5)[labels].bool()
+    return {
+        "the other way round: a margin is above 0 while the label still wins, and below 0 once it"
+        " has lost.": -right,
+        "0 for every image that is read right: your best class may be the label itself. Take the"
+        " best *other* class.": [own - first, first - own],
+        "never below 0, though some of these labels have lost. Compare with the label's own logit,"
+        " not the largest.": first - second,
+        "never below 0, though some of these labels have lost. Keep the sign: no .abs().": (
+            right.abs()
+        ),
+        "never below 0, though some of these labels have lost. Let it go below: no clamp.": (
+            right.clamp(min=0)
+        ),
+        "you took the second highest logit. Where the label has lost, the best other class is the"
+        " highest.": own - second,
+        "these margins are of probabilities. Work on the logits, without softmax.": (
+            contract.margin(logits.softmax(1), labels)
+        ),
+        "these are the labels' own logits. The best other class's is to be taken away.": own,
+        "this is True or False, whether the label wins. By how much does it?": [
+            (right > 0).float(),
+            (right < 0).float(),
+        ],
+        "you took the mean of the other classes. The best of them is wanted: .amax(1).": (
+            own - logits.masked_fill(is_label, 0).sum(1) / 4
+        ),
+        "you took the mean of all classes. The best of the others is wanted: .amax(1).": (
+            own - logits.mean(1)
+        ),
+        "you hid the label with a 0, and where all other logits are below 0 that is the best of"
+        " them. Hide it with -torch.inf.": own - logits.masked_fill(is_label, 0).amax(1),
+        "you took the worst of the other classes. The best is wanted: .amax(1).": (
+            own - logits.masked_fill(is_label, torch.inf).amin(1)
+        ),
+    }
 
 
 @exercise(
@@ -76,58 +116,104 @@ def margin(yours):
     "ask(x + sigma * u) has shape (samples,). Give it shape (samples, 1, 1, 1) to multiply it"
     " with u.",
     "Take the mean over the questions, .mean(0, keepdim=True), and divide by sigma.",
-    rounds=5,
+    rounds=2,
 )
 def guess_gradient(yours):
     """A gradient guessed from answers alone, asked in pairs."""
-    x = torch.rand(1, 1, 4, 4)
-    w = torch.randn(1, 1, 4, 4)
+    x = torch.rand(1, 3, 4, 5)
+    # A slope of every size in each channel, and as much up as down.
+    w = torch.randn(1, 3, 4, 5)
+    w -= w.mean()
     # A black and a white pixel, so that honest questions leave [0, 1].
     x.view(-1)[:2] = torch.tensor([0.0, 1.0])
     sigma = torch.empty(()).uniform_(0.01, 0.2).item()
-    samples = 6000
+    samples = 8000
     asked = []
 
     def plane(z):
-        asked.append(z.clone())
+        asked.append(z.detach().clone())
         return (z * w).flatten(1).sum(1) + 0.5
 
-    guess = called(yours, plane, x, samples, sigma, like=x, what="gradient")
-    count = sum(map(len, asked))
-    if count != samples:
-        return f"you asked {count} questions; samples says {samples}, the pairs counted as two."
-    if all(z.min() >= 0 and z.max() <= 1 for z in asked):
+    guess = called(yours, lenient(plane, x), x, samples, sigma, like=x, what="gradient")
+    questions = torch.cat(asked) if asked else x[:0]
+    if len(questions) != samples:
+        return (
+            f"you asked {len(questions)} questions; samples says {samples}, the pairs counted as"
+            " two."
+        )
+    if wrong := asked_wrongly((questions - x) / sigma, questions, sigma):
+        return wrong
+    cosine = torch.cosine_similarity(guess.flatten(), w.flatten(), dim=0).item()
+    if cosine < -0.7:
+        return "it points the other way: where the answers are high is uphill."
+    if cosine < 0.9:
+        return (
+            "on a plane of known slope yours points somewhere else: the cosine between the two is"
+            f" {cosine:.2f}. Is each answer multiplied with its own u?"
+        )
+    long = ((guess * w).sum() / w.square().sum()).item()  # 1 if it is right on average
+    times = f"on a plane of known slope yours is {long:.2g} times as long as it should be."
+    for factor, advice in (
+        (sigma, "Divide by sigma"),
+        (sigma**2, "Divide by sigma, and do not multiply with it"),
+        (1 / sigma, "Divide by sigma once: u itself is not multiplied with it"),
+        (samples, "Take the mean of the answers, not their sum"),
+        (samples * sigma, "Take the mean of the answers, not their sum, and divide by sigma"),
+        (samples / 2, "Take the mean of the answers, not their sum"),
+        (0.5, "Halve nothing: the mean runs over u and over -u"),
+        (2, "The mean runs over all questions, u and -u counted as two"),
+        (1 / w.norm().item(), "Only its direction is left. Do not normalise it"),
+    ):
+        if abs(math.log(long / factor)) < 0.15 and not 0.85 < long < 1.15:
+            return f"{times} {advice}."
+    if not 0.85 < long < 1.15:
+        return f"{times} It is the mean of ask(x + σu) · u, over σ."
+
+    def bowl(z):
+        return (z - x).square().flatten(1).sum(1) + 1
+
+    steep = called(yours, lenient(bowl, x), x, 50, sigma, like=x, what="gradient").norm().item()
+    if steep > 1e-3:
+        return (
+            "at the bottom of a bowl the slope is 0, and yours is not. Ask in pairs, u and -u: what"
+            " is even cancels."
+        )
+    return None
+
+
+def asked_wrongly(u: torch.Tensor, questions: torch.Tensor, sigma: float) -> str | None:
+    """The sentence for directions that were not drawn as they should be, else None.
+
+    u: the directions that were asked in, (n, C, H, W), of length about 1 a number.
+    questions: the pictures that were asked.
+    """
+    flat = u.flatten(1)
+    size = flat.square().mean().sqrt().item()
+    if size < 1e-3:
+        return "all your questions are x itself. Ask at x + sigma * u."
+    if questions.min() >= 0 and questions.max() <= 1:
         return (
             "you asked only inside [0, 1]. Do not clamp here: a question may leave the picture by a"
             " little."
         )
-    long = ((guess * w).sum() / w.square().sum()).item()  # 1 if it is right on average
-    if long <= 0:
-        return "it points the other way: where the answers are high is uphill."
-    times = f"on a plane of known slope yours is {long:.2g} times as long as it should be."
-    for factor, advice in (
-        (sigma, "Divide by sigma"),
-        (samples, "Take the mean of the answers, not their sum"),
-        (0.5, "Halve nothing: the mean runs over u and over -u"),
-        (2, "The mean runs over all questions, u and -u counted as two"),
-    ):
-        if abs(math.log(long / factor)) < 0.2 and not 0.8 < long < 1.25:
-            return f"{times} {advice}."
-    if not 0.7 < long < 1.4:
-        return f"{times} Is u drawn by torch.randn?"
-    if (guess - long * w).norm() / w.norm() > 0.4:
+    cosines = torch.cosine_similarity(flat, flat[:1]).abs()
+    if cosines.min() > 0.999:
+        return "you asked along one direction only. Draw a new u for each pair."
+    for axis, name in ((1, "channels"), (2, "rows"), (3, "columns")):
+        if (u - u.narrow(axis, 0, 1)).abs().max() < 1e-2 * size:
+            return f"in each of your u all {name} are alike. Draw a number for each: x.shape[1:]."
+    if abs(flat.mean().item()) > 0.1 * size:
         return (
-            "on a plane of known slope yours points somewhere else. Is each answer multiplied with"
-            " its own u?"
+            f"the mean of your u is {flat.mean():.2f}, so they all point to one side. Draw them by"
+            " torch.randn, whose mean is 0."
         )
-
-    def bowl(z):
-        return (z - x).square().flatten(1).sum(1)
-
-    if yours(bowl, x, 50, sigma).norm() > 1e-3 * sigma:
+    if flat.mean(0).abs().max() > 1e-3 * size:
+        return "your questions do not come in pairs: for each u ask at -u as well, the same u."
+    if not 0.93 < size < 1.07:
+        how = f"about {size:.2g}" if size > 0.01 else f"{size:.1e}"
         return (
-            "at the bottom of a bowl the slope is 0, and yours is not. Ask in pairs, u and -u: what"
-            " is even cancels."
+            f"your questions are {how} times sigma away from x in each number, which should be 1:"
+            " x + sigma * u, with u from torch.randn."
         )
     return None
 
@@ -139,38 +225,50 @@ def guess_gradient(yours):
     "Look at the middle: misread(image + middle * (far - image)). Which of the two may move there?",
     "Stop once outside - inside is at most close. Return the picture at outside: that one is"
     " misread for certain.",
-    rounds=20,
 )
 def border(yours):
     """Between an image read right and one misread: a misread one just beyond the border, in few
     questions.
     """
-    image = torch.rand(1, 1, 4, 4)
-    direction = torch.randn(1, 1, 4, 4)
-    far = image + direction * 10 ** torch.empty(()).uniform_(-1, 1)  # a short line or a long one
-    at = torch.rand(()).mul(0.9).add(0.05).item()
-    close = 10 ** -torch.empty(()).uniform_(2, 4).item()
+    for length in (0.1, 1, 10) * 2:  # a short line, and a long one
+        image = torch.rand(1, 2, 3, 5)
+        direction = torch.randn(1, 2, 3, 5)
+        far = image + length * direction / direction.norm()
+        at = torch.rand(()).mul(0.8).add(0.1).item()
+        close = 10 ** -torch.empty(()).uniform_(2.5, 3.5).item()
+        if wrong := border_sentence(yours, image, far, at, close):
+            return wrong
+    return None
+
+
+def border_sentence(
+    yours: Callable, image: torch.Tensor, far: torch.Tensor, at: float, close: float
+) -> str | None:
+    """The sentence for a picture that is not just beyond the border, else None.
+
+    at: where the border is, as a share of the way.
+    """
     asked = []
+    way = far - image
 
     def place(z):
-        return (((z - image) * (far - image)).sum() / (far - image).square().sum()).item()
+        return (((z - image) * way).sum() / way.square().sum()).item()
 
     def misread(z):
-        asked.append(1)
-        return place(z) > at
+        asked.append(place(z))
+        return asked[-1] > at
 
-    before = image.clone()
-    found = yours(misread, image, far, close)
-    if isinstance(found, float):
-        return (
-            f"you returned the number {found:.3g}; the picture at that place is wanted: image + … *"
-            " (far - image)."
-        )
-    if wrong := shaped(found, image, what="picture") or unchanged(image=(image, before)):
-        return wrong
-    most = math.ceil(math.log2(1 / close)) + 2
+    number = (
+        "you returned a number; the picture at that place is wanted: image + … * (far - image)."
+    )
+    known = {number: [float, int, ()]}
+    found = called(
+        yours, lenient(misread, image), image, far, close, like=image, what="picture", known=known
+    )
     t = place(found)
-    if (found - image - t * (far - image)).norm() > 1e-3 * (far - image).norm():
+    if (found - (found * way).sum() / way.square().sum() * way).norm() < 1e-3 * way.norm():
+        return "you returned the change alone; the changed picture is wanted: image + …."
+    if (found - image - t * way).norm() > 1e-3 * way.norm():
         return (
             "your picture does not lie on the straight line between the two. Mix them: image + t *"
             " (far - image)."
@@ -180,22 +278,34 @@ def border(yours):
             "your picture is at the border, but on the side that is still read right. Return the"
             " misread end."
         )
+    if abs(t) < 1e-4:
+        return "your picture is image itself, and that one is read right."
     if t <= at:
         return (
             f"your picture is still read right, {at - t:.2f} of the way before the border. Which"
             " end moves when?"
         )
-    if t > 0.99 and at < 0.9:
+    if t > 0.99:
         return (
             "your picture is still the far one. Where the middle is misread, it takes the place of"
             " the far end; where it is read right, that of the near end."
         )
+    length = way.norm().item()
+    most = math.ceil(math.log2(1 / close)) + 2
+    share = (
+        "close is a share of the way from image to far, not a length: compare it with outside -"
+        " inside."
+    )
     if t - at > close * 1.01 + 1e-6:
+        if (t - at) * length <= close * 1.01 and len(asked) >= math.log2(length / close) - 1:
+            return share
         return (
             f"your picture is misread, but {t - at:.2g} of the way beyond the border; {close:.2g}"
             " was asked for. Go on halving."
         )
     if len(asked) > most:
+        if length > 1 and len(asked) <= math.ceil(math.log2(length / close)) + 2:
+            return share
         return (
             f"right, but you asked {len(asked)} times where {most} will do. Halve what is left each"
             " time."
