@@ -4,7 +4,9 @@ BIN := .venv/bin
 STAMP := .venv/installed
 LESSON ?=
 ARGS ?=
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --nbval -n 2
+# The tests read and write nothing of one's own: no IPython start-up files, no home folder at all.
+OWN := IPYTHONDIR="$(CURDIR)/.venv/ipython" MPLCONFIGDIR="$(CURDIR)/.venv/matplotlib"
+PYTEST := $(OWN) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --nbval -n 2
 # What takes long comes first, so that no worker waits for another at the end.
 TESTED := $(if $(LESSON),$(wildcard notebooks/$(LESSON)*.ipynb),notebooks tests/test_studio_page.py tests)
 # A lesson's own tests stand in files that are called as the lesson is, but for its number.
@@ -30,6 +32,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@rm -f $@
 	@echo "Installing the course into .venv: a few minutes, once."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@$(OWN) $(BIN)/python -c 'import matplotlib.font_manager'  # finds the fonts, and might say so in a lesson
 	@touch $@
 
 # What only a developer needs, on top.
@@ -57,11 +60,11 @@ quick: $(STAMP)   ## the package's tests alone: no lessons, no browser
 test-portable: $(STAMP)  ## the lessons as on an older processor, one thread; then with this one's own instructions and two
 	ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 OPENBLAS_CORETYPE=Haswell \
 	  NPY_DISABLE_CPU_FEATURES="X86_V4 AVX512_ICL AVX512_SPR" $(PYTEST) notebooks
-	OMP_NUM_THREADS=2 $(BIN)/python -m pytest -q --nbval notebooks
+	$(OWN) OMP_NUM_THREADS=2 $(BIN)/python -m pytest -q --nbval notebooks
 
 test-gpu: $(STAMP) ## what a GPU could change: the lessons and the package's tests, on it
 	@$(BIN)/python -c 'import sys, torch; sys.exit(0 if torch.cuda.is_available() else "PyTorch sees no GPU here; the tests on the processor are `make test`.")'
-	CUDA_VISIBLE_DEVICES=$${CUDA_VISIBLE_DEVICES:-0} $(BIN)/python -m pytest -q --nbval tests notebooks $(NO_BROWSER)
+	$(OWN) CUDA_VISIBLE_DEVICES=$${CUDA_VISIBLE_DEVICES:-0} $(BIN)/python -m pytest -q --nbval tests notebooks $(NO_BROWSER)
 
 coverage: $(DEVELOPER) ## which lines of the package its own tests run (no lessons, no browser)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 tests $(NO_BROWSER) --cov=trickkit --cov-report=term:skip-covered

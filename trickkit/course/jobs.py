@@ -212,7 +212,7 @@ class Job:
         try:
             while self.state == "working":
                 self.take(*await asyncio.to_thread(receiver.recv))
-        except EOFError:
+        except (EOFError, OSError):  # a pipe that breaks is another system's end of file
             await asyncio.to_thread(self.process.join)
         finally:
             self.process.kill()

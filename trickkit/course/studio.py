@@ -411,16 +411,16 @@ def serve(*, room: bool = False) -> None:
 
     room: to all who know the printed link instead.
     """
-    home = jobs.home()
     try:
+        home = jobs.home()
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         with FileLock(home / ".lock", timeout=0):
             asyncio.run(served(home, room=room))
     except Timeout:
         sys.exit("The studio is running already: use the link that it printed, or end it there.")
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # the latter where there is no home folder
         sys.exit(
-            printable(f"{home} cannot be used: {error}. Say where pictures are to be kept:")
+            printable(f"Pictures cannot be kept: {error}. Say where they are to be:")
             + " TRICKKIT_STUDIO=another/folder make studio"
         )
     except (KeyboardInterrupt, asyncio.CancelledError):
