@@ -179,3 +179,10 @@ def test_a_loss_may_work_on_what_it_is_handed():
 def test_no_labels_at_all_are_refused():
     with pytest.raises(ValueError, match="whole numbers from 0 to 2"):
         backprop.cross_entropy(np.zeros((0, 3)), np.zeros(0, int))
+
+
+def test_lists_will_do_for_arrays():
+    net = backprop.init(pixels=1, hidden=1, classes=2)
+    scores = backprop.forward(net, [[0.5]])[2]
+    assert np.array_equal(scores, backprop.forward(net, np.array([[0.5]]))[2])
+    assert backprop.cross_entropy(scores, [1]) == backprop.cross_entropy(scores, np.array([1]))

@@ -3,6 +3,7 @@ what is wanted."""
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from scipy.stats import beta, binom, norm
@@ -484,3 +485,40 @@ def test_other_bad_input(natural):
         defences.symptoms(natural, X * 2, Y, eps=0.2, stand_in=natural)
     with pytest.raises(ValueError, match="Pixels are wanted in"):
         training.train(defences.digit_network(), X * 2, Y, epochs=1)
+
+
+def test_a_defence_and_a_model_may_work_in_place():
+    def defence(images):
+        return images.mul_(3).round_().div_(3)
+
+    def model(images):
+        return images.sub_(0.5).flatten(1)[:, :3]
+
+    x = torch.rand(2, 1, 2, 2)
+    kept = x.clone()
+    hidden = defences.straight_through(defence)(x)
+    assert torch.allclose(hidden, (kept * 3).round() / 3) and torch.equal(x, kept)
+    y = model(kept.clone()).argmax(1)
+    assert defences.withstood(model, [x, x], y.tolist()).all() and torch.equal(x, kept)
+    assert defences.break_defence(model, defence, x, y, eps=0.1).shape == x.shape
+    assert defences.votes(model, x[:1], sigma=0.1, n=np.int64(3)).sum() == 3
+    assert torch.equal(x, kept)
+
+
+@pytest.mark.parametrize(
+    ("ask", "says"),
+    [
+        (lambda m: defences.withstood(m, [], Y), "no attempt"),
+        (lambda m: defences.withstood(m, [X], 10), "from 0 to 9"),
+        (
+            lambda m: defences.certificate(torch.tensor([0, 1]), torch.tensor([0, 0]), sigma=1),
+            "dra",
+        ),
+        (lambda m: defences.quantised(X, levels=True), "two grey levels"),
+        (lambda m: defences.with_noise(m, sigma="0.1"), "sigma is 0.1"),
+        (lambda m: defences.certify(m, X[:1], sigma=0.1, alpha=None), "alpha is None"),
+    ],
+)
+def test_more_that_is_refused(natural, ask, says):
+    with pytest.raises(ValueError, match=says):
+        ask(natural)

@@ -244,3 +244,29 @@ def test_the_microscope_remembers_what_it_made(monkeypatch):
     )
     scope.layer.value = second
     assert len(made) == 3 and made[2].layers == (second,) and scope.says.value == ""
+
+
+@pytest.mark.parametrize(
+    ("ask", "says"),
+    [
+        (lambda: features.sheet(torch.rand(0, 3, 2, 2)), "Filters"),
+        (lambda: features.sheet(torch.rand(2, 2, 3, 3)), "Filters"),
+        (lambda: features.sheet(torch.rand(2, 3, 3, 3), columns=0), "columns is 0"),
+        (lambda: features.energy(torch.zeros(2, 3)), "0 everywhere"),
+        (lambda: features.correlations(torch.rand(2, 2), torch.rand(3, 2)), "same length"),
+        (lambda: features.dead(torch.rand(0, 3, 2, 2)), "Activations"),
+        (lambda: features.span(torch.zeros(3, 3)), "square map"),
+        (lambda: features.span(torch.rand(3, 4)), "square map"),
+        (lambda: features.top_places(torch.rand(2, 3, 4), 0), "Activations"),
+        (lambda: features.top_places(torch.rand(2, 3, 4, 4), 3), "no unit 3"),
+        (lambda: features.low_rank(torch.rand(2, 2), k=0), "k is 0"),
+        (lambda: features.untrained(len), "torch.nn.Module is wanted"),
+        (
+            lambda: features.field(nn.Flatten(2).eval(), torch.rand(1, 3, 4, 4), ""),
+            "layer of maps",
+        ),
+    ],
+)
+def test_what_there_is_nothing_to_see_in(ask, says):
+    with pytest.raises(ValueError, match=says):
+        ask()

@@ -215,3 +215,10 @@ def test_a_class_is_found_by_anybodys_whole_number(net):
     for wrong in (True, 1000, np.int64(-1), 2.0, None):
         with pytest.raises(ValueError, match="There is no class"):
             net.index(wrong)
+
+
+def test_a_centre_wants_a_distance_to_be_measured_by():
+    with pytest.raises(ValueError, match="two different images"):
+        models.rbf(torch.rand(2, 1, 2, 2), torch.tensor([0, 1]), classes=2)
+    with pytest.raises(ValueError, match="seed is 'a'"):
+        models.convnet(seed="a")

@@ -536,3 +536,9 @@ def test_maps_come_where_gradients_were_switched_off(method, off):
 def test_more_bad_input_is_answered(ask, says):
     with pytest.raises(ValueError, match=says):
         ask(fresh().eval(), torch.rand(1, 3, 16, 16))
+
+
+def test_boxes_may_be_lists_and_curves_have_two_points():
+    assert saliency.points_at(torch.eye(3)[None], [[0, 0, 1, 1]]).tolist() == [True]
+    with pytest.raises(ValueError, match="two points or more"):
+        saliency.area(torch.rand(2, 1))

@@ -18,6 +18,7 @@ def validate_labels(scores: np.ndarray, y: np.ndarray) -> None:
 
     N is at least 1.
     """
+    y = np.asarray(y)
     if (
         y.size == 0
         or y.shape != scores.shape[:1]
@@ -49,6 +50,7 @@ def forward(net: Net, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
     Raises ValueError for images of another shape.
     """
     W1, b1, W2, b2 = net
+    x = np.asarray(x)
     if x.ndim != 2 or x.shape[1] != len(W1):
         raise ValueError(
             f"The images have shape {x.shape}; (N, {len(W1)}) is wanted, a row an image."

@@ -18,7 +18,7 @@ from torch import nn
 
 from trickkit import models
 from trickkit.common import progress_bar, validate_count, validate_positive
-from trickkit.contract import with_gradients
+from trickkit.contract import drawn_from, with_gradients
 
 ALPHABET = "\n" + "".join(map(chr, range(32, 127)))  # what nearly all of Python is written in
 HIDDEN = 192
@@ -80,8 +80,7 @@ class Reader(nn.Module):
 
 def untrained(*, seed: int = 0, hidden: int = HIDDEN) -> Reader:
     """A reader before its training: random weights. Same seed, same weights."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with drawn_from(seed):
         return Reader(hidden).eval()
 
 

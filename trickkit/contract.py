@@ -6,6 +6,7 @@ all. What does not fit is refused with a ValueError that says what came, what is
 do.
 """
 
+import contextlib
 import functools
 import inspect
 import traceback
@@ -499,6 +500,18 @@ def seeded(seed: int) -> torch.Generator:
     if whole is None or not -(2**63) <= whole < 2**64:
         raise ValueError(f"seed is {seed!r}; a whole number is wanted, of 64 bits at most.")
     return torch.Generator().manual_seed(whole)
+
+
+@contextlib.contextmanager
+def drawn_from(seed: int) -> Iterator[None]:
+    """Inside the `with`, torch's own dice are thrown anew from the seed; outside, they go on.
+
+    Raises ValueError for a seed that is no whole number.
+    """
+    start = seeded(seed).initial_seed()
+    with torch.random.fork_rng():
+        torch.manual_seed(start)
+        yield
 
 
 def device() -> torch.device:

@@ -18,6 +18,7 @@ from trickkit.contract import (
     Model,
     asked,
     device,
+    drawn_from,
     expanded_labels,
     logits_of,
     loss_gradient,
@@ -46,8 +47,7 @@ def digit_network(*, seed: int = 0) -> nn.Sequential:
     Strides in place of pooling make it cheap enough to be attacked at every step of its training.
     Same seed, same weights.
     """
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with drawn_from(seed):
         return nn.Sequential(
             OrderedDict(
                 conv1=nn.Conv2d(1, 16, 4, stride=2, padding=1),
@@ -424,9 +424,12 @@ def certificate(
     selection, counts: the classes of two separate sets of draws, (K,) each.
     sigma: σ, the noise's standard deviation.
     alpha: α, how often the certificate may be wrong.
+    Raises ValueError for σ ≤ 0, α outside (0, 1), and no draws.
     """
     validate_sigma(sigma)
     validate_alpha(alpha)
+    if not counts.sum() > 0:
+        raise ValueError("There are no draws to count: counts are all 0.")
     label = int(selection.argmax())
     found = stats.binomtest(int(counts[label]), int(counts.sum()), alternative="greater")
     p = found.proportion_ci(confidence_level=1 - alpha).low

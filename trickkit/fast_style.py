@@ -10,7 +10,14 @@ from torch.nn import functional as F
 
 from trickkit import data, models, style
 from trickkit.common import progress_bar, unknown, validate_count, validate_positive
-from trickkit.contract import device, seeded, validate_batch, validate_images, with_gradients
+from trickkit.contract import (
+    device,
+    drawn_from,
+    seeded,
+    validate_batch,
+    validate_images,
+    with_gradients,
+)
 
 STYLES = ("great_wave", "auvers", "composition_viii")
 HELD_OUT = ("macaw", "cat", "astronaut")  # no training picture is cut from these
@@ -63,8 +70,7 @@ class Painter(nn.Module):
 
     def __init__(self, *, width: int = 24, seed: int = 0):
         super().__init__()
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
+        with drawn_from(seed):
             self.down = nn.ModuleList(
                 [
                     Layer(3, width, side=9),

@@ -16,7 +16,14 @@ from torchvision.utils import make_grid
 
 from trickkit import activations
 from trickkit.common import validate_count
-from trickkit.contract import gradient_of, seeded, validate_batch, validate_eval, with_gradients
+from trickkit.contract import (
+    described,
+    gradient_of,
+    seeded,
+    validate_batch,
+    validate_eval,
+    with_gradients,
+)
 
 # What chance would hold.
 
@@ -54,7 +61,13 @@ def sheet(filters: torch.Tensor, *, columns: int = 8) -> torch.Tensor:
     filters: (N, 3, k, k) or (N, 1, k, k).
     columns: how many filters a row.
     Returns (1, 3, …, …).
+    Raises ValueError for filters of other shapes, none, and no columns.
     """
+    validate_count(columns=columns)
+    if filters.dim() != 4 or filters.shape[1] not in (1, 3) or not filters.numel():
+        raise ValueError(
+            f"Filters (N, 3, k, k) or (N, 1, k, k) are wanted; {described(filters)} came."
+        )
     scaled = 0.5 + filters / (2 * filters.abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-12))
     return make_grid(scaled.detach().cpu(), columns, padding=1, pad_value=1.0)[None]
 
@@ -89,7 +102,12 @@ def energy(weights: torch.Tensor) -> torch.Tensor:
 
     weights: (m, n).
     Returns (min(m, n),), rising to 1.
+    Raises ValueError for what is no matrix, or is 0 everywhere.
     """
+    if weights.dim() != 2 or not weights.any():
+        raise ValueError(
+            f"A matrix (m, n) that is not 0 everywhere is wanted; {described(weights)} came."
+        )
     squares = torch.linalg.svdvals(weights).square()
     return squares.cumsum(0) / squares.sum()
 
@@ -133,7 +151,13 @@ def correlations(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     a: (T, m).
     b: (T, n).
     Returns (m, n).
+    Raises ValueError for other shapes.
     """
+    if a.dim() != 2 or b.dim() != 2 or len(a) != len(b) or not len(a):
+        raise ValueError(
+            "Columns of the same length are wanted, (T, m) and (T, n); the shapes are"
+            f" {tuple(a.shape)} and {tuple(b.shape)}."
+        )
 
     def unit(columns):
         size = columns.norm(dim=0)
@@ -150,7 +174,10 @@ def dead(activations: torch.Tensor) -> torch.Tensor:
     """Which units are never above 0, on any image at any place: booleans (C,).
 
     activations: (N, C, …), after the ReLU.
+    Raises ValueError where there are none.
     """
+    if activations.dim() < 2 or not activations.numel():
+        raise ValueError(f"Activations (N, C, …) are wanted; {described(activations)} came.")
     return activations.transpose(0, 1).flatten(1).amax(1) <= 0
 
 

@@ -25,6 +25,7 @@ from trickkit.contract import (
     Network,
     asked,
     device,
+    drawn_from,
     expanded_labels,
     logits_of,
     predictions,
@@ -275,8 +276,7 @@ def convnet(classes: int = 10, *, seed: int = 0) -> nn.Sequential:
 
     Same seed, same weights.
     """
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with drawn_from(seed):
         return nn.Sequential(
             OrderedDict(
                 conv1=nn.Conv2d(1, 16, 3, padding=1),
@@ -324,8 +324,7 @@ def maxout(
 
     Same seed, same weights.
     """
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with drawn_from(seed):
         return nn.Sequential(
             OrderedDict(
                 flatten=nn.Flatten(),
@@ -375,7 +374,8 @@ def rbf(images: torch.Tensor, labels: torch.Tensor, *, classes: int = 10) -> RBF
     images: (N, C, H, W), on the device where the network is to be.
     labels: (N,).
     classes: how many there are.
-    Raises ValueError for a class with no image, which has no mean, and labels that do not fit.
+    Raises ValueError for a class with no image, which has no mean, for images that are all alike,
+        and for labels that do not fit.
     """
     validate_images(images)
     labels = validated_labels(labels, images, classes)
@@ -388,6 +388,11 @@ def rbf(images: torch.Tensor, labels: torch.Tensor, *, classes: int = 10) -> RBF
         )
     centres = torch.stack([x[labels == k].mean(0) for k in range(classes)])
     mean_square = (x - centres[labels]).square().sum(1).mean().item()
+    if not mean_square:
+        raise ValueError(
+            "Every image is the mean of its class, so there is no distance to measure β by. Give"
+            " two different images of a class at least."
+        )
     return RBF(centres, beta=1 / mean_square)
 
 

@@ -477,7 +477,14 @@ def top_pixels(maps: torch.Tensor, *, share: float) -> torch.Tensor:
 
 
 def area(curves: torch.Tensor) -> torch.Tensor:
-    """The area under curves (N, steps + 1) over 0 to 1, by the trapezoid rule: (N,)."""
+    """The area under curves (N, steps + 1) over 0 to 1, by the trapezoid rule: (N,).
+
+    Raises ValueError for curves of fewer than two points.
+    """
+    if curves.dim() != 2 or curves.shape[1] < 2:
+        raise ValueError(
+            f"Curves (N, steps + 1) of two points or more are wanted; {described(curves)} came."
+        )
     return torch.trapezoid(curves, dx=1 / (curves.shape[1] - 1))
 
 
@@ -493,6 +500,7 @@ def points_at(maps: torch.Tensor, bboxes: torch.Tensor, *, tolerance: int = 15) 
     Raises ValueError for maps of another shape, or boxes that are not one a map.
     """
     validate_maps(maps)
+    bboxes = torch.as_tensor(bboxes)
     if bboxes.shape != (len(maps), 4):
         raise ValueError(
             f"A box for each map is wanted, ({len(maps)}, 4); the bboxes' shape is"

@@ -182,9 +182,11 @@ def guess_gradient(
     samples: an even number of questions.
     sigma: σ, in pixels.
     generator: torch's if None.
-    Raises ValueError for an odd number of questions, or fewer than two.
+    Raises ValueError for an odd number of questions, or fewer than two, and σ ≤ 0.
     """
-    if samples < 2 or samples % 2:
+    validate_positive(sigma=sigma)
+    validate_count(samples=samples)
+    if samples % 2:
         raise ValueError(
             f"samples is {samples}; an even number is wanted, for the questions come in pairs."
         )

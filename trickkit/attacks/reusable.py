@@ -97,15 +97,13 @@ def patch(
     validate_positive(lr=lr)
     images = images.detach()
     generator = seeded(seed)
-    # in half precision Adam would divide by 0
-    wide = images[:1].to(torch.promote_types(images.dtype, torch.float32))
+    # in half precision Adam would divide by 0, and nothing can be turned
+    wide = images.to(torch.promote_types(images.dtype, torch.float32))
     sticker = torch.full((1, images.shape[1], side, side), 0.5).to(wide).requires_grad_(True)
     optimizer = torch.optim.Adam([sticker], lr=lr)
     for _ in progress_bar(range(steps), "printing a sticker"):
         rows = torch.randperm(len(images), generator=generator)[:batch_size].to(images.device)
-        logits = logits_of(
-            model, paste(images[rows], sticker.to(images.dtype), generator=generator)
-        )
+        logits = logits_of(model, paste(wide[rows], sticker, generator=generator).to(images.dtype))
         sticker.grad = gradient_of(
             F.cross_entropy(logits, expanded_labels(target, logits)), sticker
         )
