@@ -54,7 +54,7 @@ def gradient_step(yours):
                 " 1] after the step."
             )
         if not torch.allclose(outside, (edge + 0.1 * g / g.abs().mean()).clamp(0, 1), atol=1e-3):
-            return "at black and white pixels your picture is not x plus the step, clipped."
+            return "for lr = 0.1, at black and white pixels yours is not x plus the step, clipped."
     return None
 
 
@@ -106,7 +106,7 @@ def stepped_wrongly(moved: torch.Tensor, x: torch.Tensor, g: torch.Tensor, lr: f
             "its mean, in which plus and minus cancel": g.mean(),
         }
         for name, divisor in divisors.items():
-            if abs(size * divisor / mean - 1) < 0.01:
+            if abs(size * divisor / mean - 1) < 0.002:
                 return (
                     f"you divided g by {name}, so that the mean change is {size:.3g} times the"
                     " rate. Divide by the mean of its absolute values."
@@ -296,9 +296,15 @@ def valued_wrongly(value: Trial, network: nn.Module, name: str, n: int) -> str |
     a = a.clone().requires_grad_(True) * 1  # no leaf: a change in place is found, not forbidden
     right = strength(a[:, :, : a.shape[2] // 2])
     out = {name: a}
+
+    def returned(network, out):
+        if (came := value(network, out)) is None:
+            raise Wrong("your value function returns nothing: end it with return.")
+        return came
+
     known = {"one number came. A number an image, (N,), is wanted: sum over all but axis 0.": ()}
     said = called(
-        value,
+        returned,
         network,
         out,
         like=right.detach(),

@@ -18,7 +18,6 @@ from trickkit.check import (
     progress,
     recognised,
     shaped,
-    unchanged,
     untied,
     written,
 )
@@ -167,6 +166,8 @@ def opened_wrongly(opened: Callable, put_out: list) -> str | None:
     images = torch.rand(2, 1, 4, 5).requires_grad_(True)
     pull = torch.randn(2, 1, 4, 5)
     out = opened(images)
+    if out is None:
+        return "your opened defence returns nothing: end it with return."
     if isinstance(out, torch.Tensor) and out.dtype != images.dtype:
         return f"images came in as {images.dtype}, and your opened defence puts out {out.dtype}."
     if wrong := shaped(out, images, what="opened defence's output"):
@@ -176,7 +177,7 @@ def opened_wrongly(opened: Callable, put_out: list) -> str | None:
             "your function gives the images back as they came. Forward it must give what the"
             " defence makes of them."
         )
-    if any(unchanged(out=put) for put in put_out):
+    if not all(torch.equal(now, before) for now, before in put_out):
         return "your function changed in place what the defence puts out. Work on a new tensor."
     if not any(torch.allclose(out, put, atol=1e-5) for _, put in put_out):
         if any(torch.allclose(out, put.clamp(0, 1), atol=1e-5) for _, put in put_out):

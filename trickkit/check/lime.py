@@ -46,6 +46,9 @@ def nearness(yours):
         " the distance is 1 − cosine.": np.exp(-z.mean(1) / width**2),
         "that is the distance by Pythagoras, √(number of zeros). Here the cosine distance is asked"
         " for.": np.exp(-(lime.euclidean(z) ** 2) / width**2),
+        "that is the number of zeros. Here the cosine distance is asked for.": (
+            np.exp(-((1 - z).sum(1) ** 2) / width**2)
+        ),
         "D is 1 − the share of ones; in the cosine stands the *root* of that share.": (
             np.exp(-((1 - z.mean(1)) ** 2) / width**2)
         ),
@@ -56,10 +59,15 @@ def nearness(yours):
         " takes its root).": np.exp(-(cosine**2) / (2 * width**2)),
     }
     i = np.abs(found - right).argmax()
-    return recognised(found, mistakes, same=close) or (
-        f"a row with {z[i].sum():.0f} ones of {d} counts {found[i]:.5f} with width {width:.2f};"
-        f" {right[i]:.5f} is right."
+    return recognised(found, mistakes, same=same_powers) or (
+        f"a row with ones at {z[i].sum():.0f} of {d} places counts {found[i]:.5f} with width"
+        f" {width:.2f}; {right[i]:.5f} is right."
     )
+
+
+def same_powers(mine: np.ndarray, wrong: np.ndarray) -> bool:
+    """Whether the exponents are the same: near 0 all numbers would be close."""
+    return np.allclose(*(np.log(np.maximum(x, 1e-30)) for x in (mine, wrong)), rtol=1e-3, atol=1e-5)
 
 
 @exercise(
@@ -156,8 +164,9 @@ def hide(yours):
     patches = torch.cat([torch.arange(d), torch.randint(d, (57,))])
     segments = patches[torch.randperm(63)].reshape(9, 7)
     z = torch.rand(5, d) < 0.5
-    z[0] = True
-    z[1] = torch.arange(d) < 3
+    z[0] = torch.arange(d) < 3
+    z[4] = torch.arange(d) % 2 == 0
+    z[2] = True
     right = lime.hide(image, segments, z, cover)
     found = called(yours, image, segments, z, cover, like=right, what="batch")
     close = partial(torch.allclose, atol=1e-6)
@@ -218,7 +227,7 @@ def pick(yours):
     """SP-LIME's greedy choice of cases."""
     ways = MISPICKS
     first_wrong = ""
-    for _ in range(20):
+    for _ in range(60):
         rng = fresh_rng()
         loud = np.exp(1.5 * rng.normal(size=12))
         budget = 4
@@ -303,6 +312,9 @@ MISPICKS = {  # the sentence for a wrong way -> (weights, budget) -> its choice
     " before left open.": lambda w, n: greedy(w, n, importance(w), close=False),
     "you work out the importance anew from the cases left, but what was seen still counts. Count"
     " only what is open.": open_only,
+    "the cases are the right ones, sorted. Leave them in the order taken: the best comes first.": (
+        lambda w, n: sorted(greedy(w, n, importance(w)))
+    ),
     "you took the cases with the most weight. Take those that show the most features, each by its"
     " importance.": lambda w, n: np.argsort(-np.abs(w).sum(1), kind="stable")[:n].tolist(),
     "the importance of a feature is the *root* of its summed weights, or one loud feature outweighs"
@@ -363,7 +375,9 @@ def liar(yours):
                 "your box says something else to the same row when it is asked about more rows, or"
                 " fewer, at once."
             )
-        if (said < 0).any() or np.abs(said.sum(1) - 1).max() > 1e-6:
+        if (said < 0).any() or (said > 1).any():
+            return f"your probabilities go from {said.min():.3g} to {said.max():.3g}, not 0 to 1."
+        if np.abs(said.sum(1) - 1).max() > 1e-6:
             return (
                 f"your rows are no probabilities: they sum to {said.sum(1).min():.3g} to"
                 f" {said.sum(1).max():.3g}."

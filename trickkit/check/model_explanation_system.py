@@ -99,9 +99,7 @@ def draws_needed(yours):
     if abs(mine - exact) < 1e-6 * exact:
         return f"{exact:.2f} draws cannot be made. Round up, to a whole number."
     if mine == math.floor(exact):
-        return (
-            "rounded down, the last draw is missing, and with it the promise. Round up: math.ceil."
-        )
+        return "that is one draw too few, and the promise does not hold. Round up: math.ceil."
     by_count = (
         "you multiply the draws by count. All rules are measured on the same draws; it is the"
         " chance of failure, inside the logarithm, that count multiplies."

@@ -4,6 +4,7 @@ Each draws fresh small tables; what is wrong is told by what it equals instead.
 """
 
 import math
+from functools import partial
 
 import numpy as np
 
@@ -140,7 +141,7 @@ def evidence_mistakes(counts: tuple[int, ...], right: float) -> Marks:
             factorials - math.lgamma(n + 1)
         ),
         "lgamma(n) is the logarithm of (n − 1)!; for n! take lgamma(n + 1).": (
-            one_less - math.lgamma(n) if n else 0.0
+            [one_less - math.lgamma(n), one_less - math.lgamma(n + k) + math.lgamma(k)] if n else []
         ),
     }
 
@@ -166,7 +167,8 @@ def r_hat(yours):
         mine = called(yours, chains, like=right)
         if same(mine, right):
             continue
-        return recognised(mine, r_hat_mistakes(chains, right)) or (
+        exactly = partial(np.allclose, rtol=1e-5, atol=0)
+        return recognised(mine, r_hat_mistakes(chains, right), same=exactly) or (
             f"of {walks} chains that lie {apart} apart and drift by {drift} it is {right:.5f};"
             f" yours is {float(mine):.5f}."
         )
@@ -262,7 +264,7 @@ def rarer(groups: list[np.ndarray], y: np.ndarray) -> np.ndarray:
 )
 def unavoidable_errors(yours):
     """The rows that any list must get wrong."""
-    for sizes in ((20, 20), (13, 12, 9, 6), (9, 7, 6, 5, 5, 4, 3, 1)):
+    for sizes in ((13, 12, 9, 6), (20, 20), (9, 7, 6, 5, 5, 4, 3, 1)):
         met, y = people(sizes)
         known: Marks = {
             "you return a number; wanted is which rows: an array of 40 booleans.": [int, ()]
@@ -322,6 +324,8 @@ def marked_wrongly(mine: np.ndarray, met: np.ndarray, y: np.ndarray) -> str | No
             f"{group} some of both. A list gives the whole group one answer: mark the rows of one"
             " label."
         )
+    if count == min(zeros, ones):
+        return f"{group} {count} of the commoner. All of the rarer label have to be wrong."
     return (
         f"{group} {count}; {min(zeros, ones)} of the rarer label cannot be avoided. Are your groups"
         " the rows alike in all of met?"
