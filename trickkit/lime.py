@@ -361,9 +361,9 @@ def class_probabilities(answers: object, *, asked: int, target: int) -> np.ndarr
     if isinstance(answers, torch.Tensor):
         answers = answers.detach().cpu().double().numpy()
     try:
-        if np.iscomplexobj(np.asarray(answers)):
-            raise TypeError("complex numbers are no probabilities")
-        said = np.array(answers, dtype=float)  # a copy, for the box may use its own again
+        given = np.asarray(answers)
+        real = "O" if np.iscomplexobj(given) else given.dtype  # objects refuse to lose a part
+        said = np.array(given.astype(real), dtype=float)  # a copy: the box may use its own again
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"The black box answered with a {type(answers).__name__}, which holds no real numbers."
@@ -421,7 +421,7 @@ class TableSampler:
         self.cuts = {}
         for name, column in train.items():
             number = conditions.is_number(column)
-            values = conditions.plain(column) if number else conditions.coded_words(column)[1]
+            values = conditions.unwrapped(column) if number else conditions.coded_words(column)[1]
             self.columns[name] = column.array.take(np.argsort(values, kind="stable"))
             self.cuts[name] = conditions.column_conditions(column) if number else []
 
@@ -453,7 +453,7 @@ class TableSampler:
         row = conditions.one_row(row, self.seen)
         found = []
         for name, cuts in self.cuts.items():
-            [value] = conditions.plain(row[name]).tolist()
+            [value] = conditions.unwrapped(row[name]).tolist()
             own = [condition for condition in cuts if condition.holds(row)[0]]
             found += own or [conditions.Condition(name, value=value)]
         return found
@@ -853,7 +853,7 @@ def disguised(
     def coded(frame):
         codes = conditions.in_order(frame, sampler.seen.columns)
         for name, column in frame.items():
-            held = conditions.plain(column)
+            held = conditions.unwrapped(column)
             if name in words:
                 known = pd.Index(words[name], dtype=object)
                 codes[name] = known.get_indexer(held.astype(object))  # -1 for one that is new

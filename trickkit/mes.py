@@ -348,7 +348,7 @@ def candidates(
     validate_count(max_conditions=max_conditions)
     true = []
     for name, column in train.items():
-        [value] = conditions.plain(case[name]).tolist()
+        [value] = conditions.unwrapped(case[name]).tolist()
         for condition in conditions.column_conditions(column, bins=bins):
             if condition.value is not None:
                 true += [condition] if condition.value == value else []

@@ -62,7 +62,7 @@ class Condition:
             validate_columns(frame)
         if self.column not in frame.columns:
             raise unknown("column", self.column, frame.columns)
-        column = plain(frame[self.column])
+        column = unwrapped(frame[self.column])
         met = np.ones(len(column), dtype=bool)
         try:
             if self.value is not None:
@@ -191,7 +191,7 @@ def fires(rules: Sequence[Rule], frame: pd.DataFrame) -> np.ndarray:
 # Columns.
 
 
-def plain(column: pd.Series) -> pd.Series:
+def unwrapped(column: pd.Series) -> pd.Series:
     """A column as what it holds, however it is stored: numbers, True and False, dates, lengths of
     time, or words, which is all else.
 
@@ -206,7 +206,7 @@ def plain(column: pd.Series) -> pd.Series:
     if isinstance(dtype, np.dtype) and dtype.kind in "bc" + CUTS:
         return column
     if isinstance(dtype, pd.SparseDtype):
-        return plain(column.astype(dtype.subtype))
+        return unwrapped(column.astype(dtype.subtype))
     if isinstance(dtype, pd.PeriodDtype):
         return column.dt.to_timestamp()
     if isinstance(dtype, pd.api.extensions.ExtensionDtype) and is_numeric_dtype(dtype):
@@ -217,7 +217,7 @@ def plain(column: pd.Series) -> pd.Series:
     if is_object_dtype(dtype):
         inferred = column.infer_objects()
         if not is_object_dtype(inferred.dtype):
-            return plain(inferred)
+            return unwrapped(inferred)
         held = infer_dtype(column, skipna=False)
         if held == "date":
             return pd.to_datetime(column)
@@ -239,7 +239,7 @@ def _truth(met: pd.Series) -> np.ndarray:
 
 def kind(column: pd.Series) -> str:
     """What a column holds, in words: "numbers", "words", "dates" and so on."""
-    dtype = plain(column).dtype
+    dtype = unwrapped(column).dtype
     zone = " with a time zone" if isinstance(dtype, pd.DatetimeTZDtype) else ""
     return KINDS.get(dtype.kind, "words") + zone
 
@@ -248,7 +248,7 @@ def is_number(column: pd.Series) -> bool:
     """Whether a column holds numbers, or dates, which are cut as numbers are, and not words or yes
     and no.
     """
-    return plain(column).dtype.kind in CUTS
+    return unwrapped(column).dtype.kind in CUTS
 
 
 def validate_single(values: Iterable, *, what: str) -> None:
@@ -264,7 +264,7 @@ def validate_column(column: pd.Series) -> None:
     """Raise ValueError unless a column holds a number, a date, yes or no, or a word a row, and all
     of them finite.
     """
-    held = plain(column)
+    held = unwrapped(column)
     missing = held.isna().sum()
     if missing:
         raise ValueError(
@@ -289,7 +289,7 @@ def cut(column: pd.Series, *, bins: int = 4) -> tuple[list, np.ndarray]:
     falls into: (rows,), from 0.
     """
     validate_count(bins=bins)
-    places, distinct = pd.factorize(plain(column), sort=True)
+    places, distinct = pd.factorize(unwrapped(column), sort=True)
     last = len(distinct) - 1
     edges = np.arange(last)
     if last >= bins:
@@ -322,7 +322,7 @@ def words(column: pd.Series) -> list:
 
 def coded_words(column: pd.Series) -> tuple[list, np.ndarray]:
     """The different words, and the place among them of each row's: (rows,)."""
-    held = plain(column)
+    held = unwrapped(column)
     if is_object_dtype(held.dtype):
         validate_single(held, what=f"Column {column.name!r} holds")
     codes, different = pd.factorize(held)
@@ -512,7 +512,7 @@ def like(frame: pd.DataFrame, train: pd.DataFrame) -> pd.DataFrame:
         if strange:
             raise _never_held(name, strange[0], known)
         if column.dtype != frame[name].dtype:
-            held = plain(frame[name])
+            held = unwrapped(frame[name])
             made[name] = (_of_type(held, column) if number else held.astype(column.dtype)).array
     return made
 
@@ -532,7 +532,7 @@ def _never_held(name: Hashable, word: object, known: set) -> ValueError:
 def _of_type(held: pd.Series, column: pd.Series) -> pd.Series:
     """Numbers in the type of another column, or as they are where something would be lost."""
     with np.errstate(invalid="ignore"):  # a number too large for the type is seen below
-        cast = held.astype(plain(column).dtype)
+        cast = held.astype(unwrapped(column).dtype)
     return held.astype(column.dtype) if (cast == held).all() else held
 
 
