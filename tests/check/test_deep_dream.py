@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from trickkit import dreams
 from trickkit.check import deep_dream as check
 
-from .answers import refused
+from .answers import accepted, refused
 
 
 def climb_wrong(size=lambda g: g.abs().mean(), way=1, ends=(0, 1)):
@@ -33,6 +33,16 @@ def against_the_lower(a):
     rows = a.square().sum((1, 3)) / 2
     upper = rows.shape[1] // 2
     return rows[:, :upper].sum(1) - rows[:, upper:].sum(1)
+
+
+def stretched(x, g, lr):
+    far = x + lr * g / g.abs().mean()
+    return (far - far.min()) / (far.max() - far.min())
+
+
+def cleared(a):
+    a[:, :, a.shape[2] // 2 :] = 0
+    return a
 
 
 WRONG = [
@@ -162,7 +172,57 @@ WRONG = [
     ),
     (check.shaded, half(lambda a: a.chunk(2, 2)[0]), "one too many"),
     (check.shaded, half(lambda a: a[:, :, :4]), "for image . of 2 your value is"),
+    (
+        check.gradient_step,
+        lambda x, g, lr: ((x + lr * g / g.abs().mean()).clamp(0, 1) * 255).round() / 255,
+        "rounded to whole grey levels",
+    ),
+    (check.gradient_step, stretched, "stretched the picture"),
+    (
+        check.gradient_step,
+        climb_wrong(lambda g: g.abs().mean((2, 3), keepdim=True)),
+        "each channel",
+    ),
+    (
+        check.gradient_step,
+        climb_wrong(lambda g: g.square().mean().sqrt()),
+        "root of its mean square",
+    ),
+    (check.gradient_step, lambda x, g, lr: x.clone(), "x as it came"),
+    (
+        check.jittered,
+        lambda x, m, d, r: m(x.roll((d, r), (2, 3))).add_(1).sub_(1).roll((-d, -r), (2, 3)),
+        "changed in place what step returned",
+    ),
+    (check.shaded, half(cleared), "changed what the layer put out itself"),
+    (check.shaded, half(join=lambda z: None), "your value function returns nothing"),
+    (
+        check.shaded,
+        half(join=lambda z: (z * z.detach()).flatten(1).sum(1) / 2),
+        "its gradient is not",
+    ),
+    (check.shaded, lambda name: half()("last"), "it should read the one given"),
+    (
+        check.shaded,
+        half(join=lambda z: (z[:1].square().sum() / 2).expand(len(z))),
+        "the first image's value",
+    ),
 ]
+
+RIGHT = [
+    (
+        check.gradient_step,
+        lambda x, g, lr: (x + lr * g / g.abs().mean()).clamp(0, 1).double().numpy(),
+    ),
+    (check.jittered, lambda x, m, d, r: m(x.roll(d, 2).roll(r, 3)).roll(-r, 3).roll(-d, 2)),
+    (check.carry, lambda d, s, b: (b + dreams.resized(d - s, *b.shape[2:])).double()),
+    (check.shaded, half(join=lambda z: z.flatten(1).norm(dim=1) ** 2 / 2)),
+]
+
+
+@pytest.mark.parametrize(("exercise", "function"), RIGHT)
+def test_another_right_way_is_right(exercise, function):
+    accepted(exercise, function)
 
 
 @pytest.mark.parametrize(("exercise", "function", "says"), WRONG)

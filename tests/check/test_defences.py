@@ -2,14 +2,15 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
-from scipy.stats import binomtest, norm
+from scipy.stats import beta, binomtest, norm
 
 from trickkit import attacks, defences
 from trickkit.check import defences as check
 
-from .answers import refused
+from .answers import accepted, refused
 
 
 def rights(model, attempts, labels):
@@ -69,6 +70,41 @@ def hoeffding(k, n, alpha):
 def radius_without_a_class(*args):
     label, radius = certify_wrong(abstain=False)(*args)
     return (label, radius) if radius > 0 else (-1, radius)
+
+
+class Straight(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, images, defence):
+        return defence(images)
+
+    @staticmethod
+    def backward(ctx, slope):
+        return slope, None
+
+
+def clipped(defence):
+    return lambda x: (
+        (x + (defence(x) - x).detach()).clamp(0.3, 0.7)
+        + (defence(x) - (x + (defence(x) - x)).clamp(0.3, 0.7)).detach()
+    )
+
+
+def in_place(defence):
+    def opened(images):
+        out = defence(images)
+        return images + out.data.sub_(images.detach()).clone()
+
+    return opened
+
+
+def abstaining(answer, *args):
+    label, radius = check.certificate.by_place(*args)
+    return answer if label < 0 else (label, radius)
+
+
+def cautious(*args):
+    label, radius = check.certificate.by_place(*args)
+    return (label, radius) if radius > 0.05 else (-1, 0.0)
 
 
 WRONG = [
@@ -178,7 +214,54 @@ WRONG = [
         lambda s, c, sigma, a: defences.certificate(s, s, sigma=sigma, alpha=a),
         "you abstain where",
     ),
+    (
+        check.withstood,
+        lambda m, a, y: torch.stack([m(x).argmax(1) == m(a[0]).argmax(1) for x in a]).all(0),
+        "compare what is read with labels",
+    ),
+    (check.withstood, lambda *a: ~rights(*a).any(0), "that every attempt fools"),
+    (check.withstood, lambda *a: rights(*a).sum(0), "counts for how many attempts"),
+    (
+        check.withstood,
+        lambda m, a, y: m(torch.stack(list(a)).mean(0)).argmax(1) == y,
+        "you average the attempts",
+    ),
+    (check.withstood, lambda m, a, y: rights(m, [a.pop()], y).all(0), "changed attempts itself"),
+    (check.straight_through, clipped, "of 40 pixels the gradient is 0"),
+    (check.straight_through, lambda d: lambda x: (x + d(x) - x).clamp(0, 1), "is zero"),
+    (check.straight_through, in_place, "changed in place what the defence puts out"),
+    (check.straight_through, lambda d: lambda x: None, "your opened defence returns nothing"),
+    (
+        check.straight_through,
+        lambda d: lambda x: d(x).detach().requires_grad_(True),
+        "cut off from images",
+    ),
+    (check.straight_through, lambda d: lambda x: x + (d(x) - x).detach().double(), "float64"),
+    (
+        check.break_defence,
+        lambda m, d, x, y, e: attacks.square(lambda z: m(d(z)), x, y, eps=e, queries=200),
+        "never asked for a gradient",
+    ),
+    (check.certificate, lambda *a: abstaining((None, 0.0), *a), "to abstain, return -1, 0.0"),
+    (check.certificate, lambda *a: abstaining((-1, None), *a), "to abstain, return -1, 0.0"),
+    (check.certificate, certify_wrong(lambda k, n, a: lower(k, n, 1 - a)), "another alpha"),
+    (check.certificate, certify_wrong(lambda k, n, a: lower(k, n, 0.001)), "another alpha"),
+    (check.certificate, cautious, "that is a majority"),
 ]
+
+RIGHT = [
+    (check.withstood, lambda *a: rights(*a).numpy().all(0)),
+    (check.withstood, lambda *a: rights(*a).long().prod(0).tolist()),
+    (check.straight_through, lambda d: lambda x: x - x.detach() + d(x).detach()),
+    (check.straight_through, lambda d: lambda x: Straight.apply(x, d)),
+    (check.certificate, lambda *a: np.array(check.certificate.by_place(*a))),
+    (check.certificate, certify_wrong(lambda k, n, a: beta.ppf(a, k, n - k + 1))),
+]
+
+
+@pytest.mark.parametrize(("exercise", "function"), RIGHT)
+def test_another_right_way_is_right(exercise, function):
+    accepted(exercise, function)
 
 
 @pytest.mark.parametrize(("exercise", "function", "says"), WRONG)

@@ -34,8 +34,8 @@ def through_nothing(z, answers, counts):
     return np.append(0, np.linalg.solve(zc.T @ z + np.eye(z.shape[1]), zc.T @ answers))
 
 
-def ridge_by_sklearn(z, answers, counts):
-    line = Ridge(alpha=1.0).fit(z, answers, sample_weight=counts)
+def ridge_by_sklearn(z, answers, counts, solver="auto"):
+    line = Ridge(alpha=1.0, solver=solver).fit(z, answers, sample_weight=counts)
     return [line.intercept_, *line.coef_]
 
 
@@ -117,6 +117,11 @@ def liar_of_booleans(frame):
     return two_sided(np.where(odd, 0.95, 0.05))
 
 
+def from_the_first_row(z, width):
+    cosine = z @ z[0] / (np.linalg.norm(z, axis=1) * np.linalg.norm(z[0]))
+    return np.exp(-((1 - cosine) ** 2) / width**2)
+
+
 WRONG = [
     (check.nearness, nearness_wrong(lambda z: np.sqrt(z.mean(1))), "You took the cosine"),
     (check.nearness, nearness_wrong(lime.euclidean), "by Pythagoras"),
@@ -124,7 +129,7 @@ WRONG = [
     (check.nearness, nearness_wrong(over=lambda width: width), "the width is not squared"),
     (check.nearness, nearness_wrong(power=1), "D is not squared"),
     (check.nearness, nearness_wrong(over=lambda width: 2 * width**2), "a 2 or a root too many"),
-    (check.nearness, lambda z, width: z.mean(1), r"ones of \d+ counts .* is right"),
+    (check.nearness, lambda z, width: z.mean(1), r"ones at \d+ of \d+ places counts .* is right"),
     (check.nearness, lambda z, width: lime.nearness(z, width=width)[0], "has shape"),
     (check.weighted_ridge, fit_wrong(last=True), "the intercept stands last"),
     (check.weighted_ridge, fit_wrong(power=0), "every row counts the same"),
@@ -198,8 +203,29 @@ WRONG = [
         "LIME sees it: weight .* for a",
     ),
     (check.liar, lambda f: two_sided((f["a"] ^ f["b"]).to_numpy()), "when c alone does"),
-    (check.liar, lambda f: two_sided(f.to_numpy().sum(1) % 2) + 0.5, "no probabilities"),
+    (check.liar, lambda f: two_sided(f.to_numpy().sum(1) % 2) / 2, "no probabilities"),
     (check.liar, lambda f: f.to_numpy().sum(1) % 2, "has shape"),
+    (check.nearness, from_the_first_row, "take the first row for the case"),
+    (
+        check.hide,
+        lambda x, s, z, c: lime.hide(x, s, z, lime.mean_coloured(x, s)),
+        "patch's own mean",
+    ),
+    (check.hide, lambda x, s, z, c: lime.hide(x, s, z, 0 * c + 0.5), "what you hide is grey"),
+    (
+        check.hide,
+        lambda x, s, z, c: torch.cat([x, lime.hide(x, s, z[1:], c)]),
+        "Copy 0, say",
+    ),
+    (check.pick, pick_wrong(lambda w: np.sqrt((w**2).sum(0))), "squares stand under your root"),
+    (check.pick, pick_wrong(lambda w: np.abs(w).max(0)), "its largest weight"),
+    (check.pick, pick_wrong(lambda w: np.sqrt(np.abs(w)).sum(0)), "root of each weight before"),
+    (check.pick, lambda w, n: sorted(lime.pick(w, budget=n)), "the right ones, sorted"),
+    (
+        check.liar,
+        lambda f: two_sided(4 * (f.to_numpy().sum(1) % 2)),
+        "probabilities go from -3 to 4",
+    ),
 ]
 
 RIGHT = [
@@ -216,6 +242,9 @@ RIGHT = [
     (check.pick, pick_anew),
     (check.liar, liar_of_booleans),
     (check.liar, lambda f: lime.liar(f)[:, ::-1]),
+    (check.weighted_ridge, lambda *a: ridge_by_sklearn(*a, solver="lsqr")),
+    (check.weighted_ridge, lambda *a: lime.weighted_ridge(*a).astype(np.float32)),
+    (check.hide, lambda x, s, z, c: lime.hide(x, s, z, c).numpy()),
 ]
 
 

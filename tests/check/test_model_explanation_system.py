@@ -146,6 +146,23 @@ WRONG = [
     ),
     (check.red_shoes, world_wrong(shoes="hats"), "debt, income and shoes are wanted"),
     (check.red_shoes, lambda n, dice: world_wrong()(10, dice), r"n was \d+, and 10 rows came"),
+    (
+        check.red_shoes,
+        lambda n, dice: world_wrong()(n, np.random.default_rng()),
+        "asked twice with the same rng",
+    ),
+    (
+        check.red_shoes,
+        lambda n, dice: world_wrong()(n, np.random.default_rng(0)),
+        "the same whatever rng is",
+    ),
+    (check.red_shoes, lambda n, dice: world_wrong()(2600, dice), "and 2600 rows came"),
+    (check.draws_needed, hoeffding_wrong(lambda k, d: math.log(2 * k / (1 - d))), "1 − δ"),
+    (
+        check.draws_needed,
+        hoeffding_wrong(whole=lambda n: math.ceil(n) + 1),
+        "The next whole number",
+    ),
 ]
 
 RIGHT = [

@@ -194,6 +194,26 @@ WRONG = [
         "In a tie too any one answer is wrong for half",
     ),
     (check.unavoidable_errors, lambda met, y: rules.unavoidable_errors(met, y)[:5], "has shape"),
+    (check.first_that_holds, lambda met, rows: np.any(met, axis=0), "whether any rule holds"),
+    (check.first_that_holds, lambda met, rows: np.argmin(met, axis=0), "that does not hold"),
+    (
+        check.first_that_holds,
+        lambda met, rows: rules.first_that_holds(met, rows).astype(str),
+        "no numbers",
+    ),
+    (
+        check.evidence,
+        lambda counts: math.log((max(counts) + 1) / (sum(counts) + len(counts))),
+        "one label's chance",
+    ),
+    (check.evidence, lambda c: rules.evidence(c) + math.log(len(c)), "you added log K"),
+    (check.evidence, lambda c: rules.evidence(c) / math.log(2), "to the base e"),
+    (
+        check.unavoidable_errors,
+        group_errors(lambda rows, y, rare: rows[y != rare][: (y == rare).sum()]),
+        "of the commoner|tie|some of both",
+    ),
+    (check.unavoidable_errors, lambda met, y: y == 0, "you mark label 0 in every group"),
 ]
 
 RIGHT = [
@@ -210,6 +230,9 @@ RIGHT = [
     (check.r_hat, lambda chains: float(torch.tensor(rules.r_hat(chains)))),
     (check.unavoidable_errors, group_errors(lambda rows, y, rare: rows[y == rare])),
     (check.unavoidable_errors, lambda met, y: list(rules.unavoidable_errors(met, y))),
+    (check.evidence, lambda c: torch.tensor(rules.evidence(c)).float()),
+    (check.r_hat, lambda chains: torch.tensor(rules.r_hat(chains)).float()),
+    (check.unavoidable_errors, lambda met, y: torch.tensor(rules.unavoidable_errors(met, y))),
 ]
 
 

@@ -7,7 +7,7 @@ from trickkit import contract, saliency
 from trickkit.check import saliency as check
 from trickkit.contract import score_gradient
 
-from .answers import refused
+from .answers import accepted, refused
 
 
 def of_chance(m, x, y):
@@ -47,6 +47,17 @@ def by_threshold(maps, share):
 def of_all_together(maps, share):
     first = maps.flatten().argsort(descending=True)[: round(share * maps.numel())]
     return torch.zeros(maps.numel(), dtype=torch.bool).index_fill(0, first, True).view_as(maps)
+
+
+def scaled(maps):
+    return maps / maps.amax((1, 2), keepdim=True)
+
+
+def differences(m, x, y):
+    each = 0.01 * torch.eye(x[0].numel()).view(-1, *x.shape[1:])
+    rises = [[m(z[None] + e) - m(z[None] - e) for e in each] for z in x]
+    rises = torch.stack([torch.cat(r)[:, k] for r, k in zip(rises, y, strict=True)])
+    return (rises.view_as(x) / 0.02).abs().amax(1)
 
 
 WRONG = [
@@ -189,7 +200,60 @@ WRONG = [
         lambda m, s: saliency.top_pixels(m.roll(1, 2), share=s),
         "Sort each map by itself",
     ),
+    (
+        check.gradient,
+        lambda m, x, y: score_gradient(m, x, y).abs().amax(1) / 5,
+        "5 times too small",
+    ),
+    (check.gradient, lambda m, x, y: scaled(saliency.gradient(m, x, y)), "largest value of 1"),
+    (check.gradient, lambda m, x, y: saliency.gradient(m, x, y).squeeze(), "of a single picture"),
+    (check.gradient, differences, "do not try them one by one"),
+    (
+        check.integrated_gradients,
+        lambda m, x, y, n, b: along_wrong()(m, x, m(x).argmax(1), n, b),
+        "the class that the network says of the picture",
+    ),
+    (
+        check.integrated_gradients,
+        lambda m, x, y, n, b: along_wrong()(m, x, y[:1].expand(len(y)), n, b),
+        "the map of the first target",
+    ),
+    (
+        check.integrated_gradients,
+        lambda m, x, y, n, b: along_wrong()(lambda z: m(z).softmax(1), x, y, n, b),
+        "gradient of the probability",
+    ),
+    (
+        check.integrated_gradients,
+        lambda m, x, y, n, b: along_wrong()(lambda z: m(z).log_softmax(1), x, y, n, b),
+        "gradient of the loss",
+    ),
+    (
+        check.integrated_gradients,
+        along_wrong(mean=lambda slopes, steps: slopes / (steps + 1)),
+        "divide by just so many",
+    ),
+    (check.cam, lambda a, g: scaled(saliency.cam(a, g)), "scaled to a largest value of 1"),
+    (check.cam, cam_wrong(join=lambda m: m.sum(1).squeeze().relu()), "of a single picture"),
+    (check.cam, cam_wrong(join=lambda m: m.amax(1).relu()), "kept the largest channel"),
+    (
+        check.top_pixels,
+        lambda m, s: (m.flatten(1).argsort(1, descending=True) < round(64 * s)).view_as(m),
+        "which place a pixel has",
+    ),
 ]
+
+RIGHT = [
+    (check.gradient, lambda m, x, y: score_gradient(m, x, y).double().abs().amax(1).numpy()),
+    (check.integrated_gradients, lambda *a: along_wrong()(*a).double()),
+    (check.cam, lambda a, g: (g.double().mean((2, 3), keepdim=True) * a).sum(1).relu()),
+    (check.top_pixels, lambda m, s: saliency.top_pixels(m, share=s).tolist()),
+]
+
+
+@pytest.mark.parametrize(("exercise", "function"), RIGHT)
+def test_another_right_way_is_right(exercise, function):
+    accepted(exercise, function)
 
 
 @pytest.mark.parametrize(("exercise", "function", "says"), WRONG)
