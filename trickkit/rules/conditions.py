@@ -462,8 +462,8 @@ def encode_labels(labels: ArrayLike, *, n_rows: int) -> tuple[np.ndarray, np.nda
         )
     if len(classes) > max(FEW, n_rows / 2):
         raise ValueError(
-            f"The labels have {len(classes):,} different values in {n_rows:,} rows, which makes no"
-            " classes. Make a few of them: pd.qcut(labels, 4)."
+            f"The labels have {len(classes):,} different values in {n_rows:,} rows: they are"
+            " continuous, or names, and a few classes are wanted. pd.qcut(labels, 4) makes four."
         )
     return classes, y
 
