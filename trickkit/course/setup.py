@@ -18,7 +18,7 @@ LESSON_FOLDER = data.ROOT / "notebooks"
 FIRST_LESSON = "00_start_here.ipynb"
 
 
-def mine() -> pathlib.Path:
+def own_folder() -> pathlib.Path:
     """The learner's own folder: $TRICKKIT_COURSE, or my_course/ in the repository, which git
     ignores.
     """
@@ -171,7 +171,7 @@ def main() -> None:
 
     What stands on the command line is handed on to JupyterLab.
     """
-    folder = mine()
+    folder = own_folder()
     try:
         told = deliver(LESSON_FOLDER, folder)
     except OSError as error:
