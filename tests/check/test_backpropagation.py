@@ -1,13 +1,19 @@
 """Lesson 01's exercises, answered wrongly in each way that has a sentence of its own."""
 
+import math
+
 import numpy as np
+import pandas as pd
 import pytest
+import torch
+from scipy import special
+from torch.nn import functional as F
 
 from trickkit import backprop
 from trickkit.backprop import layer_backward, softmax
 from trickkit.check import backpropagation as check
 
-from .answers import refused
+from .answers import TIMES, accepted, refused
 
 
 def hot(y):
@@ -33,6 +39,23 @@ def overflowing(scores, y):
     with np.errstate(over="ignore", invalid="ignore"):
         e = np.exp(scores)
         return (e / e.sum(axis=1, keepdims=True) - hot(y)) / len(y)
+
+
+def in_whole_rows(scores, y):
+    g = softmax(scores)
+    g[y] -= 1
+    return g / len(y)
+
+
+def spoils_scores(scores, y):
+    scores -= scores.max(axis=1, keepdims=True)
+    return backprop.cross_entropy_backward(scores, y)
+
+
+def never_enough(net, x, target, size, steps):
+    while steps:
+        x = x - size
+    return x
 
 
 def cuts_g(g, a):
@@ -140,6 +163,14 @@ WRONG = [
     (check.relu_backward, cuts_g, "changed g itself"),
     (
         check.relu_backward,
+        lambda g, a: np.maximum(g, 0) * (a > 0),
+        "where .it. is negative as well",
+    ),
+    (check.relu_backward, lambda g, a: g * (a > 0.5), "^Where a is positive you are off"),
+    (check.relu_backward, lambda g, a: (g * (a > 0))[:1], "has shape"),
+    (check.relu_backward, lambda g, a: g * (a > 0) / len(g), "^Where a is positive you are off"),
+    (
+        check.relu_backward,
         lambda g, a: g * np.where(a > 0, 1, 0.01),
         "^Where a is negative you still pass up to 0",
     ),
@@ -175,6 +206,15 @@ WRONG = [
         lambda s, y: (softmax(s) - hot(y)) / s.size,
         "by images and classes",
     ),
+    (check.cross_entropy_backward, lambda s, y: (softmax(s) - 1) * hot(y) / len(y), "only the num"),
+    (
+        check.cross_entropy_backward,
+        lambda s, y: (softmax(s) - hot(y)) * softmax(s) * (1 - softmax(s)) / len(y),
+        "the slope p",
+    ),
+    (check.cross_entropy_backward, in_whole_rows, "in whole rows"),
+    (check.cross_entropy_backward, spoils_scores, "changed scores itself"),
+    (check.cross_entropy_backward, lambda s, y: softmax(s)[y] / len(y), "you are off by|add up to"),
     (
         check.cross_entropy_backward,
         lambda s, y: 2 * (softmax(s) - hot(y)) / len(y),
@@ -202,6 +242,9 @@ WRONG = [
         "do not add up to 1",
     ),
     (check.fool, fool_wrong(way=1), "you walked up"),
+    (check.fool, lambda *a: fool_wrong()(*a[:4], a[4] - 1), "with steps = 0|picture after 5 steps"),
+    (check.fool, lambda *a: fool_wrong()(*a[:4], a[4] + 1), "picture after 7 steps"),
+    (check.fool, never_enough, "500,000 lines and has not come back"),
     (check.fool, fool_wrong(clip=False), r"left \[0, 1\]"),
     (check.fool, lambda *a: np.clip(fool_wrong(clip=False)(*a), 0, 1), "once, at the end"),
     (check.fool, fool_wrong(anew=False), "one gradient served all"),
@@ -249,6 +292,65 @@ WRONG = [
 ]
 
 
+def layer_in_loops(g, x, W):
+    (N, m), n = g.shape, x.shape[1]
+    gx = [[sum(g[i, k] * W[j, k] for k in range(m)) for j in range(n)] for i in range(N)]
+    gW = [[sum(x[i, j] * g[i, k] for i in range(N)) for k in range(m)] for j in range(n)]
+    return gx, gW, [sum(g[i, k] for i in range(N)) for k in range(m)]
+
+
+def layer_by_torch(g, x, W):
+    x, W = (torch.tensor(v, requires_grad=True) for v in (x, W))
+    b = torch.zeros(g.shape[1], dtype=torch.double, requires_grad=True)
+    return torch.autograd.grad(x @ W + b, (x, W, b), torch.tensor(g))
+
+
+def cross_entropy_by_torch(scores, y):
+    scores = torch.tensor(scores, requires_grad=True)
+    F.cross_entropy(scores, torch.tensor(y)).backward()
+    return scores.grad
+
+
+def cross_entropy_in_loops(scores, y):
+    found = []
+    for row, label in zip(scores.tolist(), y.tolist(), strict=True):
+        e = [math.exp(v - max(row)) for v in row]
+        found.append([(v / sum(e) - (k == label)) / len(y) for k, v in enumerate(e)])
+    return found
+
+
+RIGHT = [
+    (check.layer_backward, layer_in_loops),
+    (check.layer_backward, layer_by_torch),
+    (check.layer_backward, lambda *a: list(layer_backward(*a))),
+    (check.layer_backward, lambda *a: [v.astype(np.float32) for v in layer_backward(*a)]),
+    (check.layer_backward, lambda *a: tuple(map(torch.from_numpy, layer_backward(*a)))),
+    (check.relu_backward, lambda g, a: np.where(a > 0, g, 0)),
+    (check.relu_backward, lambda g, a: (g * (a > 0)).tolist()),
+    (check.relu_backward, lambda g, a: torch.from_numpy(g) * (torch.from_numpy(a) > 0)),
+    (check.relu_backward, lambda g, a: pd.DataFrame(g).where(a > 0, 0.0)),
+    (check.relu_backward, lambda g, a: (g * (a > 0)).astype(np.float32)),
+    (check.cross_entropy_backward, cross_entropy_by_torch),
+    (check.cross_entropy_backward, cross_entropy_in_loops),
+    (check.cross_entropy_backward, lambda s, y: (special.softmax(s, axis=1) - hot(y)) / len(y)),
+    (check.fool, fool_wrong()),
+    (check.fool, lambda *a: fool_wrong()(*a).tolist()),
+    (check.fool, lambda *a: torch.from_numpy(fool_wrong()(*a))),
+    (check.fool, lambda *a: fool_wrong()(*a).astype(np.float32)),
+]
+
+
 @pytest.mark.parametrize(("exercise", "function", "says"), WRONG)
 def test_each_way_of_being_wrong_has_its_sentence(exercise, function, says):
-    refused(exercise, function, says)
+    refused(exercise, function, says, 2 if function is never_enough else TIMES)
+
+
+@pytest.mark.parametrize(("exercise", "function"), RIGHT)
+def test_a_right_answer_is_right_in_any_style(exercise, function):
+    accepted(exercise, function)
+
+
+@pytest.mark.parametrize("function", [layer_in_loops, layer_by_torch])
+def test_gradients_in_lists_and_tensors_come_back_as_arrays(function):
+    handed = check.layer_backward(lambda g, x, W: function(g, x, W))
+    assert all(isinstance(part, np.ndarray) for part in handed(*np.ones((3, 3, 3))))

@@ -31,11 +31,13 @@ import importlib
 import inspect
 import itertools
 import json
+import operator
 import os
 import pathlib
 import pkgutil
 import random
 import sys
+import sysconfig
 import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -52,14 +54,19 @@ SOLVED: set[str] = set()  # since the kernel started; the file remembers longer
 Marks = dict[str, Any]  # the sentence for a mistake -> what it is known by, or a list of such
 DICE = random.Random()  # seeds the dice of every judgement; nothing that a learner does reaches it
 CALLS = 10_000  # of a model, or whatever else it is handed, in one call of a learner's function
-LINES = 500_000  # of its own cells, that a learner's function may run in one call
+LINES = 500_000  # of its own, that a learner's function may run in one call
+LIBRARIES = (
+    *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+    str(pathlib.Path(__file__).parents[1]),
+    "<frozen",
+)
 
 
 def progress_file() -> pathlib.Path | None:
     """Where progress is kept: $TRICKKIT_PROGRESS, or progress.json in the learner's own folder;
     None, nothing kept, where that is empty.
     """
-    named = os.environ.get("TRICKKIT_PROGRESS", str(setup.mine() / "progress.json"))
+    named = os.environ.get("TRICKKIT_PROGRESS", str(setup.own_folder() / "progress.json"))
     return pathlib.Path(named) if named else None
 
 
@@ -305,7 +312,7 @@ class Trial:
         try:
             with contextlib.ExitStack() as stack:
                 handed = [counted(v, n, stack) for v, n in zip(args, names, strict=False)]
-                stack.enter_context(lines_counted(self.yours))
+                stack.enter_context(lines_counted())
                 value = self.function(*handed)
         except (Exception, SystemExit) as error:
             self.error = error
@@ -408,16 +415,15 @@ def counted(value: Any, name: str, stack: contextlib.ExitStack) -> Any:
 
 
 @contextlib.contextmanager
-def lines_counted(function: Callable) -> Iterator[None]:
-    """Ends the check once the learner's own code has run too many lines.
+def lines_counted() -> Iterator[None]:
+    """Ends the check once the learner's own code has run too many lines: all but Python's, the
+    installed packages' and ours.
 
     Where a debugger or coverage is tracing already, nothing is counted.
     """
-    beneath = plain(function)
-    if beneath is None or sys.gettrace():
+    if sys.gettrace():
         yield
         return
-    own = beneath.__globals__  # those of all cells
     lines = itertools.count(1)
 
     def line(*_):
@@ -429,7 +435,7 @@ def lines_counted(function: Callable) -> Iterator[None]:
         return line
 
     def call(frame, *_):
-        return line if frame.f_globals is own else None
+        return None if frame.f_code.co_filename.startswith(LIBRARIES) else line
 
     sys.settrace(call)
     try:
@@ -546,21 +552,34 @@ def called(
         raise
     if wrong := of_type(written(came), known):
         raise Wrong(wrong)
-    value = as_wanted(came, like, inputs)
+    value = received(yours, came, like, inputs)
     if wrong := shaped(value, like, what=what, known=known, not_finite=not_finite):
         raise Wrong(wrong)
+    return value if isinstance(value, torch.Tensor) else np.asarray(value)
+
+
+def received(yours: Callable, came: Any, like: Any, inputs: Any = ()) -> Any:
+    """What came of a learner's function, `as_wanted`; where that made a difference, what is handed
+    back will do the same.
+    """
+    value = as_wanted(came, like, inputs)
     if value is not came and isinstance(yours, Trial) and not isinstance(like, list):
         yours.like = like
-    return value if isinstance(value, torch.Tensor) else np.asarray(value)
+    return value
 
 
 def as_wanted(value: Any, like: Any, inputs: Any = ()) -> Any:
     """A value as a tensor, of like's dtype, where like is one, else as an array, if it can be
-    either; anything else as it came.
+    either; anything else as it came. Where like is a tuple, as many of such.
 
     inputs: what it was computed from. Where neither they nor like require a gradient, the value
         has none.
     """
+    if isinstance(like, tuple):
+        if not isinstance(value, tuple | list) or len(value) != len(like):
+            return value
+        made = [as_wanted(one, wanted, inputs) for one, wanted in zip(value, like, strict=True)]
+        return value if all(map(operator.is_, made, value)) else tuple(made)
     if not isinstance(like, torch.Tensor):
         return as_array(value)
     numbers = value if isinstance(value, torch.Tensor) else as_tensor(value)
@@ -618,7 +637,7 @@ def shaped(
     if shape != wanted:
         wrong = of_mark(known, lambda mark: mark == shape)
         return wrong or f"your {what} has shape {shape}; {wanted} is wanted."
-    if not tensor and np.asarray(value).dtype == object:
+    if not tensor and not is_numeric(value):
         return f"your {what} holds things that are no numbers."
     finite = value.isfinite() if isinstance(value, torch.Tensor) else np.isfinite(np.asarray(value))
     if not finite.all():

@@ -10,14 +10,16 @@ import numpy as np
 
 from trickkit import backprop
 from trickkit.check import (
+    Changed,
+    Wrong,
     called,
     exercise,
     fresh_rng,
     progress,
+    received,
     recognised,
     same,
     shaped,
-    unchanged,
     written,
 )
 
@@ -77,7 +79,6 @@ def layer_backward(yours):
         g = rng.normal(size=(N, m))
         x = rng.normal(size=(N, n))
         W = rng.normal(size=(n, m))
-        before = [array.copy() for array in (g, x, W)]
         got = written(yours(g, x, W))
         if not isinstance(got, tuple | list) or len(got) != 3:
             came = f"a {type(got).__name__}"
@@ -86,9 +87,8 @@ def layer_backward(yours):
             if isinstance(got, tuple | list):
                 came = f"{len(got)} things"
             return f"three gradients are wanted, return gx, gW, gb; {came} came."
-        if wrong := unchanged(g=(g, before[0]), x=(x, before[1]), W=(W, before[2])):
-            return wrong
-        right = backprop.layer_backward(*before)
+        right = backprop.layer_backward(g, x, W)
+        got = received(yours, got, right)
         names = ("gx", "gW", "gb")
         for order in permutations(range(3)):
             if order != (0, 1, 2) and all(
@@ -132,7 +132,7 @@ def relu_backward(yours):
     a = rng.normal(size=(6, 8))
     on = a > 0
     right = g * on
-    back = called(yours, g, a, like=right, keeps={"g": g, "a": a})
+    back = called(yours, g, a, like=right).astype(float)
     if same(back, right):
         return None
     off = []
@@ -163,6 +163,9 @@ def relu_backward(yours):
         "you multiplied by a. The slope of a unit that is on is 1, and 0 where it is off.": g * a,
         "the sign is turned. A unit that is on passes g as it is.": -right,
         "where a is negative you pass -g. There the slope is 0.": g * np.sign(a),
+        "you cut off g where *it* is negative as well. Whether g passes is decided by a alone.": (
+            np.maximum(g, 0) * on
+        ),
     }
     return recognised(back, mistakes) or " ".join(off)
 
@@ -182,10 +185,12 @@ def not_probabilities(*tries: np.ndarray) -> str | None:
     """
     for p in tries:
         total = p.sum(axis=1)
+        row = np.abs(total - 1).argmax()
         if p.min() >= 0 and p.max() <= 1 and not np.allclose(total, 1, atol=1e-4):
             return (
-                "your probabilities do not add up to 1 in each row: row 0 adds up to"
-                f" {total[0]:.3g}. Each image has a sum of its own to divide by: backprop.softmax."
+                "your probabilities do not add up to 1 in each row: row"
+                f" {row} adds up to {total[row]:.3g}. Each image has a sum of its own to divide by:"
+                " backprop.softmax."
             )
     return None
 
@@ -205,9 +210,9 @@ def cross_entropy_backward(yours):
     for size in (1, 3, 0.1, 1000):
         scores = size * rng.normal(size=(N, K))
         y = rng.permutation(np.arange(N) % K)  # every class at least once
-        before = scores.copy(), y.copy()
+        right = backprop.cross_entropy_backward(scores, y)
         try:
-            got = yours(scores, y)
+            got = received(yours, yours(scores, y), right)
         except (ValueError, IndexError):
             if not stops(yours, rng.normal(size=(N, 10)), y):
                 return (
@@ -220,15 +225,14 @@ def cross_entropy_backward(yours):
                 "with scores in the thousands exp overflows. Subtract each row's largest first;"
                 " backprop.softmax does."
             )
-        if wrong := shaped(got, scores) or unchanged(scores=(scores, before[0]), y=(y, before[1])):
+        if wrong := shaped(got, scores):
             return wrong
-        right = backprop.cross_entropy_backward(*before)
         if same(got, right):
             continue
         got = np.asarray(got)
         one = np.eye(K)[y]
         return (
-            recognised(got, cross_entropy_mistakes(*before))
+            recognised(got, cross_entropy_mistakes(scores, y))
             or not_probabilities(got * N + one, got + one)
             or (
                 f"you are off by up to {np.abs(got - right).max():.2g}. Each row: probabilities,"
@@ -246,6 +250,8 @@ def cross_entropy_mistakes(scores: np.ndarray, y: np.ndarray) -> dict[str, np.nd
     one = np.eye(K)[y]
     columns = p.copy()
     columns[:, y] -= 1
+    rows = p.copy()
+    rows[y] -= 1
     every = (
         "g[:, y] takes 1 away in *every* row at all of these columns. Row i only at y[i]:"
         " g[np.arange(N), y]."
@@ -260,6 +266,14 @@ def cross_entropy_mistakes(scores: np.ndarray, y: np.ndarray) -> dict[str, np.nd
         "these are the probabilities, over N. At each image's own label 1 is to be taken away"
         " first.": p / N,
         "these are the probabilities. Take 1 away at each image's own label, then divide by N.": p,
+        "only the numbers at the labels are set. The other classes' probabilities belong there as"
+        " well.": [(p - one) * one / N, (p - one) * one],
+        "the slope p(1 − p) of each probability is in it. It has cancelled: probabilities, less 1"
+        " at the label, is all.": [(p - one) * p * (1 - p) / N, (p - one) * p * (1 - p)],
+        "g[y] -= 1 takes 1 away in whole rows. In row i only at y[i]: g[np.arange(N), y].": [
+            rows / N,
+            rows,
+        ],
         every: columns / N,
         every + " And the division by N is missing.": columns,
         "the scores themselves are in it. Make probabilities of them first: backprop.softmax.": (
@@ -319,7 +333,10 @@ def fool_problem(
         target = rng.permutation(4)[:N]
         late = np.clip(walk(net, x, target, step_size, steps, clip=False), 0, 1)
         away = (backprop.forward(net, x)[2].argmax(axis=1) != target).all()
-        if away and not same(walk(net, x, target, step_size, 1), late):
+        if not away:
+            continue
+        ways = [walk(net, x, target, step_size, n) for n in (1, steps - 1, steps, steps + 1)]
+        if not same(ways[0], late) and not any(map(same, ways[1:], ways[:-1])):
             return net, x, target, step_size
 
 
@@ -337,19 +354,21 @@ def fool(yours):
     steps = 6
     for N in (1, 1, 1, 3, 3, 3, 3, 3):
         net, x, target, step_size = fool_problem(rng, N, steps)
-        before = x.copy(), [w.copy() for w in net]
         known = {
             f"one picture came back and {N} went in. x has a row for each, and target a label for"
             " each.": [(1, 12), (12,)] * (N > 1)
         }
-        moved = called(yours, net, x, target, step_size, steps, like=x, what="picture", known=known)
-        if not all(np.array_equal(w, b) for w, b in zip(net, before[1], strict=True)):
-            return (
+        try:
+            moved = called(
+                yours, net, x, target, step_size, steps, like=x, what="picture", known=known
+            )
+        except Changed as changed:
+            if changed.place:
+                raise
+            raise Wrong(
                 "you trained the network: its weights have changed. Leave them, and change the"
                 " picture."
-            )
-        if wrong := unchanged(x=(x, before[0])):
-            return wrong
+            ) from None
         right = backprop.fool(net, x, target, step_size=step_size, steps=steps)
         if not same(moved, right):
             return fool_sentence(moved, right, net, x, target, step_size, steps)
@@ -427,6 +446,12 @@ def fool_mistakes(
         f"one gradient served all {steps} steps. It is right only where it was taken: ask anew at"
         " each step.": walk(net, x, target, step_size, steps, anew=False),
         f"you took one step; {steps} are asked for.": walk(net, x, target, step_size, 1),
+        f"yours is the picture after {steps - 1} steps; {steps} are asked for.": (
+            walk(net, x, target, step_size, steps - 1)
+        ),
+        f"yours is the picture after {steps + 1} steps; {steps} are asked for.": (
+            walk(net, x, target, step_size, steps + 1)
+        ),
         "you took the sign of the gradient, a step of later lessons. Here it is step_size times the"
         " gradient itself.": walk(net, x, target, step_size, steps, sign=True),
         "you returned the change alone; the changed picture is wanted.": right - x,

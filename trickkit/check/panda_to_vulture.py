@@ -4,6 +4,8 @@ Each draws fresh small networks, so that it is the method that is checked, not o
 """
 
 from collections.abc import Callable
+from functools import partial
+from itertools import combinations
 
 import torch
 from torch import nn
@@ -26,7 +28,7 @@ def small_network() -> tuple[nn.Module, torch.Tensor, int, float]:
         .requires_grad_(False)
     )
     # so that the straight line of the gradient bends within ε
-    network[1].get_parameter("weight").mul_(6)
+    network[1].get_parameter("weight").mul_(3)
     images = torch.rand(2, 3, 6, 8).mul(1.4).sub(0.2).clamp(0, 1)
     likely = network(images).softmax(1)
     likely[:, likely.argmax(1)] = 0
@@ -72,11 +74,7 @@ def one_step(yours):
     sentence = None
     tries = 20
     for _ in range(tries):
-        network, images, target, eps = small_network()
-        eps = eps / 150  # so short that the gradient's line holds
-        # so that half of the slopes are below ε, and nothing but their sign makes the full step
-        slope = score_gradient(network, images, target).abs().median()
-        network[3].get_parameter("weight").mul_(eps / slope)
+        network, images, target, eps = tiny_step()
         moved = called(yours, network, images, target, eps, like=images, what="picture")
         best = attacks.one_step(network, images, target, eps=eps)
         if nearly(eps)(moved, best) and not stays(moved, images, eps):
@@ -106,6 +104,25 @@ def one_step(yours):
             " gradient of the *target's* score?"
         )
     return sentence
+
+
+def tiny_step() -> tuple[nn.Module, torch.Tensor, int, float]:
+    """A network, images, a target and an ε so short that the gradient's line holds. Half of the
+    slopes are below ε, so that nothing but their sign makes the full step, and no known mistake is
+    like another.
+    """
+    while True:
+        network, images, target, eps = small_network()
+        eps = eps / 150
+        slope = score_gradient(network, images, target).abs().median()
+        network[3].get_parameter("weight").mul_(eps / slope)
+        right = attacks.one_step(network, images, target, eps=eps)
+        back = (2 * images - right).clamp(0, 1)
+        marks = one_step_mistakes(network, images, target, eps).values()
+        wrong = [mark if isinstance(mark, list) else [mark] for mark in marks]
+        pairs = combinations([[right], [back], *wrong], 2)
+        if not any(nearly(eps)(a, b) for one, other in pairs for a in one for b in other):
+            return network, images, target, eps
 
 
 def one_step_mistakes(network: nn.Module, images: torch.Tensor, target: int, eps: float) -> Marks:
@@ -148,7 +165,7 @@ def not_far_enough(moved: torch.Tensor, images: torch.Tensor, eps: float) -> str
         return wrong
     free = (images > eps) & (images < 1 - eps)  # pixels that black or white does not hold back
     low, high = (moved - images).abs()[free].div(eps).aminmax()
-    if high - low > 0.01:
+    if high - low > 0.1 * high:
         return (
             f"your largest change is {high:.3g}·ε and the smallest {low:.2g}·ε. Every pixel may"
             " move the full ε: use only the sign."
@@ -250,8 +267,11 @@ def many_steps_sentence(
     if wrong := stays(moved, images, eps):
         return wrong
     if steps > 1 and any(close(moved, pictures[1]) for pictures in trails):
-        if len(asked) < steps:
-            return f"{steps} steps are asked for, and yours is the picture after 1."
+        if sum(map(partial(torch.equal, images), asked)) < steps:
+            return (
+                f"{steps} steps are asked for, and yours is the picture after 1: so go on until all"
+                " are taken."
+            )
         return f"{steps} steps took you as far as one. Each should start where the last one ended."
     if len(asked) == 1 < steps:
         return (
@@ -280,7 +300,7 @@ def many_steps_sentence(
             " near where you stand: take the gradient anew at every step."
         )
     if steps == 1:
-        free = (images > 0.05) & (images < 0.95)
+        free = (images > eps) & (images < 1 - eps)
         low, high = (moved - images).abs()[free].div(eps).aminmax()
         if high - low > 0.01:
             return (
