@@ -444,25 +444,25 @@ def lines_counted() -> Iterator[None]:
         sys.settrace(None)
 
 
-def plain(function: Any) -> Any:
+def python_function(function: Any) -> Any:
     """The Python function beneath wrappers, partials, methods and objects, or None."""
     function = inspect.unwrap(function)
     if isinstance(function, functools.partial):
-        return plain(function.func)
+        return python_function(function.func)
     if isinstance(function, torch.nn.Module):
-        return plain(function.forward)
+        return python_function(function.forward)
     if inspect.ismethod(function):
-        return plain(function.__func__)
+        return python_function(function.__func__)
     if inspect.isroutine(function) or inspect.isclass(function):
         return function if inspect.isfunction(function) else None
-    return plain(type(function).__call__)
+    return python_function(type(function).__call__)
 
 
 def line_of(function: Callable, error: BaseException) -> str:
     """Where in the cell, or file, of a function an error arose, as the end of a sentence; nothing
     if elsewhere.
     """
-    beneath = plain(function)
+    beneath = python_function(function)
     cell = beneath and beneath.__code__.co_filename
     lines = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == cell and f.line]
     return f" in line {lines[-1].lineno} of your cell: {lines[-1].line}" if lines else ""

@@ -11,7 +11,6 @@ import numpy as np
 from trickkit import backprop
 from trickkit.check import (
     Changed,
-    Wrong,
     called,
     exercise,
     fresh_rng,
@@ -365,10 +364,10 @@ def fool(yours):
         except Changed as changed:
             if changed.place:
                 raise
-            raise Wrong(
+            return (
                 "you trained the network: its weights have changed. Leave them, and change the"
                 " picture."
-            ) from None
+            )
         right = backprop.fool(net, x, target, step_size=step_size, steps=steps)
         if not same(moved, right):
             return fool_sentence(moved, right, net, x, target, step_size, steps)

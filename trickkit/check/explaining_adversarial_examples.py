@@ -1,7 +1,7 @@
 """The checks of lesson 04. Each draws fresh small networks and weights."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -154,8 +154,10 @@ def worst_case_loss(yours):
         mistakes = worst_case_mistakes(weights, bias, images, signs, eps)
         if told_apart(right, mistakes):
             break
-    learnt = [part.clone().requires_grad_(True) for part in (weights, bias)]
-    right = goodfellow2015.worst_case_loss(*learnt, images, signs, eps=eps)
+    learnt = weights, bias = weights.clone(), bias.clone()
+    for part in learnt:
+        part.requires_grad_(True)
+    right = goodfellow2015.worst_case_loss(weights, bias, images, signs, eps=eps)
     cut = (
         "no gradient leads from your loss back to the weights, and training follows it there. Work"
         " in torch all the way, without detach, .item(), NumPy or no_grad."
@@ -164,7 +166,7 @@ def worst_case_loss(yours):
         "you return a loss for each image, shape (9,). Their mean is wanted.": (9,),
         cut: [float, np.ndarray, np.generic],
     }
-    value = called(yours, *learnt, images, signs, eps, like=right, what="loss", known=known)
+    value = called(yours, weights, bias, images, signs, eps, like=right, what="loss", known=known)
     if not torch.isclose(value, right, rtol=1e-4):
         worst = images - eps * signs[:, None] * weights.sign()
         by_hand = F.softplus(-signs * (worst @ weights + bias)).mean()
@@ -182,7 +184,9 @@ def worst_case_loss(yours):
     return None
 
 
-def same_gradients(value: torch.Tensor, right: torch.Tensor, learnt: list[torch.Tensor]) -> bool:
+def same_gradients(
+    value: torch.Tensor, right: torch.Tensor, learnt: Sequence[torch.Tensor]
+) -> bool:
     """Whether two numbers send the same gradients back."""
     mine, theirs = (torch.autograd.grad(z, learnt, allow_unused=True) for z in (value, right))
     return all(
