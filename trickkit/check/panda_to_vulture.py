@@ -71,7 +71,6 @@ def nearly(eps: float) -> Callable[[torch.Tensor, torch.Tensor], bool]:
 def one_step(yours):
     """x moved by ε per pixel, so that the target's score rises, and still a picture."""
     fell = 0
-    sentence = None
     tries = 20
     for k in range(tries):
         network, images, target, eps = tiny_step(apart=k == 0)
@@ -79,7 +78,7 @@ def one_step(yours):
         best = attacks.one_step(network, images, target, eps=eps)
         if nearly(eps)(moved, best) and not stays(moved, images, eps):
             continue
-        mistakes = one_step_mistakes(network, images, target, eps)
+        mistakes = one_step_mistakes(network, images, target, eps) if k == 0 else {}
         if wrong := recognised(moved, mistakes, same=nearly(eps)):
             return wrong
         if torch.equal(moved, images):
@@ -89,11 +88,12 @@ def one_step(yours):
                 "only the first picture of the batch moved. Sum the target's scores over all:"
                 " net(x)[:, target].sum()."
             )
-        if (network(moved) - network(images))[:, target].sum() < 0:
+        before, after, most = (network(z)[:, target].sum() for z in (images, moved, best))
+        if after - before < -0.01 * (most - before):
             fell += 1
-        else:
-            sentence = sentence or not_far_enough(moved, images, eps)
-    if fell > tries / 2 and not sentence:
+        elif not fell:
+            return not_far_enough(moved, images, eps)
+    if fell > 0.8 * tries:
         return (
             f"the target's score fell in {fell} of {tries} tries. You are walking away from it:"
             " look at the sign of your step."
@@ -103,7 +103,7 @@ def one_step(yours):
             f"the target's score fell in {fell} of {tries} tries. Does each pixel follow the"
             " gradient of the *target's* score?"
         )
-    return sentence
+    return None
 
 
 def tiny_step(*, apart: bool) -> tuple[nn.Sequential, torch.Tensor, int, float]:
