@@ -72,7 +72,7 @@ def test_a_constant_column_has_no_conditions(values):
 @pytest.mark.parametrize(
     "condition, said",
     [
-        (Condition("sex", value="male"), "sex is male"),
+        (Condition("housing", value="own"), "housing is own"),
         (Condition("age", low=42), "age > 42"),
         (Condition("age", high=42), "age ≤ 42"),
         (Condition("duration", low=12, high=18), "12 < duration ≤ 18"),
@@ -80,38 +80,39 @@ def test_a_constant_column_has_no_conditions(values):
 )
 def test_a_condition_says_what_it_asks(frame, condition, said):
     assert str(condition) == said
-    asked = frame.query(said.replace("≤", "<=").replace(" is male", " == 'male'"))
+    asked = frame.query(said.replace("≤", "<=").replace(" is own", " == 'own'"))
     assert (np.flatnonzero(condition.holds(frame)) == asked.index).all()
 
 
 def test_conditions_together(frame):
-    both = [Condition("sex", value="male"), Condition("age", low=42)]
+    both = [Condition("housing", value="own"), Condition("age", low=42)]
     assert (rules.holds(both, frame) == both[0].holds(frame) & both[1].holds(frame)).all()
     assert rules.holds([], frame).all()
-    assert rules.english(both) == "sex is male and age > 42" and rules.english([]) == "anyone"
+    assert rules.english(both) == "housing is own and age > 42"
+    assert rules.english([]) == "anyone"
 
 
 def test_rules_are_asked_together(frame):
     age = Condition("age", low=42)
-    sex = Condition("sex", value="male")
-    many = [(sex,), (age, sex), (Condition("duration", high=12), age, sex), (age,)]
+    own = Condition("housing", value="own")
+    many = [(own,), (age, own), (Condition("duration", high=12), age, own), (age,)]
     fired = rules.fires(many, frame)
     assert all(
         (row == rules.holds(rule, frame)).all() for row, rule in zip(fired, many, strict=True)
     )
-    assert list(conditions.evaluate(many, frame)) == [sex, age, many[2][0]]
-    assert rules.fires([(), (sex,), ()], frame).mean(1).tolist() == [1, sex.holds(frame).mean(), 1]
+    assert list(conditions.evaluate(many, frame)) == [own, age, many[2][0]]
+    assert rules.fires([(), (own,), ()], frame).mean(1).tolist() == [1, own.holds(frame).mean(), 1]
     assert rules.fires([()], frame).tolist() == [[True] * len(frame)]
     with pytest.raises(ValueError, match="At least one rule"):
         rules.fires([], frame)
 
 
 def test_what_is_brief_of_a_table_is_compared_as_the_table(frame):
-    table = frame.assign(kind=pd.Categorical(frame["sex"]), yes=frame["age"] > 30)
+    table = frame.assign(kind=pd.Categorical(frame["housing"]), yes=frame["age"] > 30)
     short = rules.brief(table)
     assert len(short) < 10 and list(short) == list(table)
     pd.testing.assert_frame_equal(rules.like(table, short), table)
-    for spoil in ({"sex": 1}, {"age": "old"}, {"housing": "owned"}, {"kind": "robot"}):
+    for spoil in ({"purpose": 1}, {"age": "old"}, {"housing": "owned"}, {"kind": "robot"}):
         with pytest.raises(ValueError, match="are wanted|There is no") as whole:
             rules.like(table.assign(**spoil), table)
         with pytest.raises(ValueError, match="are wanted|There is no") as part:
@@ -143,12 +144,12 @@ def test_columns_in_another_order_are_put_in_order(frame):
             "Two columns are called 'age'. Rename one",
         ),
         (lambda f: f.assign(age=f.age.where(f.age > 20)), r"age \(\d+\).*dropna"),
-        (lambda f: f.assign(sex=f.sex.where(f.index != 7)), r"sex \(1\)"),
+        (lambda f: f.assign(purpose=f.purpose.where(f.index != 7)), r"purpose \(1\)"),
         (lambda f: f.assign(age=math.inf), "'age' holds infinite"),
         (lambda f: f.drop(columns="age"), "Lacking: 'age'; not known: none"),
         (lambda f: f.rename(columns={"age": "years"}), "Lacking: 'age'; not known: 'years'"),
         (lambda f: f.assign(age=f.age.astype(str)), "'age' came as words; numbers"),
-        (lambda f: f.assign(sex=1), "'sex' came as numbers; words"),
+        (lambda f: f.assign(purpose=1), "'purpose' came as numbers; words"),
         (
             lambda f: f.assign(housing=f.housing.replace("own", "owned")),
             "called 'owned'. Did you mean 'own'",
@@ -282,7 +283,7 @@ def test_conditions_are_equal_by_value_whatever_they_show():
 
 def test_a_row_comes_in_many_ways(frame):
     table = frame.assign(
-        kind=pd.Categorical(frame["sex"]),
+        kind=pd.Categorical(frame["housing"]),
         yes=frame["age"] > 30,
         when=pd.Timestamp("2020-01-01") + pd.to_timedelta(frame["age"], unit="D"),
         group=pd.Categorical(frame["job"]),
@@ -321,7 +322,9 @@ def test_columns_whose_names_read_alike_are_refused(frame):
     twice = frame[["age", "age"]]
     with pytest.raises(ValueError, match="Two columns are called 'age'"):
         Condition("age", low=30).holds(twice)
-    deep = frame[["age", "sex"]].set_axis(pd.MultiIndex.from_tuples([("a", 1), ("b", 2)]), axis=1)
+    deep = frame[["age", "housing"]].set_axis(
+        pd.MultiIndex.from_tuples([("a", 1), ("b", 2)]), axis=1
+    )
     assert rules.column_conditions(deep[("a", 1)])[0].holds(deep).any()
 
 
@@ -332,7 +335,10 @@ def test_columns_whose_names_read_alike_are_refused(frame):
             lambda f: Condition("agee", low=3).holds(f),
             "no column called 'agee'. Did you mean 'age'",
         ),
-        (lambda f: Condition("sex", low=3).holds(f), "'sex > 3' cannot be asked .* holds words"),
+        (
+            lambda f: Condition("purpose", low=3).holds(f),
+            "'purpose > 3' cannot be asked .* holds words",
+        ),
         (lambda f: Condition("age", high="x").holds(f), "cannot be asked .* holds numbers"),
         (lambda f: Condition("age", low=3).holds(f.to_numpy()), "a ndarray came"),
         (
