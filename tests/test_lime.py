@@ -841,6 +841,18 @@ def test_a_disguise_answers_people_one_way_and_lime_another(table):
     assert np.array_equal(again(made), box(made))
 
 
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_disguise_has_not_learnt_an_explainer_s_rows_by_heart(seed):
+    train = pd.DataFrame(default_rng(5).random((400, 4)), columns=list("abcd"))  # as if made up
+
+    def says(yes):
+        return lambda frame: np.tile([1 - yes, yes], (len(frame), 1))
+
+    box = lime.disguised(train, says(1.0), says(0.0), seed=seed)
+    for points in (lime.sobol(400, 4, seed=seed), default_rng(seed).random((400, 4))):
+        assert 0.3 < box(lime.resample_columns(train, points))[:, 1].mean() < 0.7  # a guess
+
+
 def test_patches_may_be_anybodys_whole_numbers():
     image = torch.rand(1, 1, 16, 16)
     halves = (torch.arange(16) >= 8).expand(16, 16)

@@ -835,7 +835,7 @@ def disguised(
     Slack et al. 2020, arXiv:1911.02508.
 
     A forest learns to tell the rows of the table from made-up ones (`TableSampler`), and decides
-    row by row who is asked.
+    row by row who is asked. It never sees beforehand the rows that an explainer will ask about.
 
     train: a table of people.
     biased, innocent: black boxes, a frame with its columns -> (rows, K) probabilities.
@@ -843,7 +843,8 @@ def disguised(
     Raises ValueError for a table that `conditions.validate_frame` refuses.
     """
     sampler = TableSampler(train)
-    made = sampler(sobol(len(train), train.shape[1], seed=seed))
+    [dice] = np.random.default_rng(seed).spawn(1)  # an explainer with this seed asks other rows
+    made = sampler(dice.random(train.shape))
     words = {
         name: conditions.words(column)
         for name, column in train.items()
