@@ -213,7 +213,7 @@ def test_tables():
     people = data.titanic()
     assert len(people) == 2201 and people["survived"].sum() == 711  # Dawson 1995, table 1
     loans = data.german_credit()
-    assert len(loans) == 1000 and loans["risk"].sum() == 700
+    assert loans.shape == (1000, 9) and loans["risk"].sum() == 700 and "sex" not in loans
     assert data.hackers_and_prophets()["source"].value_counts().tolist() == [3000, 3000]
 
 
