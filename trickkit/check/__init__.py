@@ -382,7 +382,7 @@ def fresh_dice() -> Iterator[None]:
 
 def roll_dice() -> None:
     """Seed all dice afresh."""
-    torch.manual_seed(DICE.getrandbits(63))
+    torch.default_generator.manual_seed(DICE.getrandbits(63))  # faster than on all devices
     np.random.seed(DICE.getrandbits(32))
     random.seed(DICE.getrandbits(63))
 
