@@ -112,7 +112,7 @@ def test_a_folder_that_is_called_as_a_lesson_stays(course):
 
 
 def test_a_place_of_ones_own(monkeypatch, tmp_path, capsys):
-    assert setup.own_folder() == data.ROOT / "my_course"
+    assert data.own_folder() == data.ROOT / "my_course"
     monkeypatch.setenv("TRICKKIT_COURSE", str(tmp_path / "mine"))
     monkeypatch.delenv("TRICKKIT_PROGRESS", raising=False)
     assert check.progress_file() == tmp_path / "mine" / "progress.json"

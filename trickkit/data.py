@@ -83,6 +83,14 @@ class Split(NamedTuple):
     names: tuple[str, ...]
 
 
+def own_folder() -> pathlib.Path:
+    """The learner's own folder: $TRICKKIT_COURSE, or my_course/ in the repository, which git
+    ignores.
+    """
+    named = os.environ.get("TRICKKIT_COURSE") or ROOT / "my_course"
+    return pathlib.Path(named).expanduser().absolute()
+
+
 @functools.cache
 def sources() -> dict[str, dict[str, str]]:
     """The rows of data/SOURCES.csv, by each file's path in data/.

@@ -47,7 +47,6 @@ import torch
 
 from trickkit import data, show
 from trickkit.common import printable
-from trickkit.course import setup
 
 LESSONS: dict[str, list[str]] = {}  # lesson -> its exercises, in order, as the modules declare them
 SOLVED: set[str] = set()  # since the kernel started; the file remembers longer
@@ -66,7 +65,7 @@ def progress_file() -> pathlib.Path | None:
     """Where progress is kept: $TRICKKIT_PROGRESS, or progress.json in the learner's own folder;
     None, nothing kept, where that is empty.
     """
-    named = os.environ.get("TRICKKIT_PROGRESS", str(setup.own_folder() / "progress.json"))
+    named = os.environ.get("TRICKKIT_PROGRESS", str(data.own_folder() / "progress.json"))
     return pathlib.Path(named) if named else None
 
 

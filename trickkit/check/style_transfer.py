@@ -16,11 +16,13 @@ LESSON = "15 style_transfer"
 class Counted(TorchDispatchMode):
     """Counts the operations on tensors while it is entered."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.count = 0
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+    def __torch_dispatch__(
+        self, func: Callable, types: object, args: tuple = (), kwargs: dict | None = None
+    ) -> object:
         self.count += 1
         return func(*args, **(kwargs or {}))
 

@@ -18,14 +18,6 @@ LESSON_FOLDER = data.ROOT / "notebooks"
 FIRST_LESSON = "00_start_here.ipynb"
 
 
-def own_folder() -> pathlib.Path:
-    """The learner's own folder: $TRICKKIT_COURSE, or my_course/ in the repository, which git
-    ignores.
-    """
-    named = os.environ.get("TRICKKIT_COURSE") or data.ROOT / "my_course"
-    return pathlib.Path(named).expanduser().absolute()
-
-
 def findings() -> list[tuple[bool, str]]:
     """What was looked at, as (good, sentence): Python, libraries, data files, the network, widgets,
     threads, GPU.
@@ -171,7 +163,7 @@ def main() -> None:
 
     What stands on the command line is handed on to JupyterLab.
     """
-    folder = own_folder()
+    folder = data.own_folder()
     try:
         told = deliver(LESSON_FOLDER, folder)
     except OSError as error:
