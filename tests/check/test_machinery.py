@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -32,12 +33,102 @@ def test_a_broken_answer_is_told_with_its_line():
     assert not right and "NameError" in said and "return x + undefined" in said
 
 
+def test_a_line_of_a_helper_counts_and_one_of_a_namesake_does_not():
+    def helper(x):
+        return x + undefined  # noqa: F821
+
+    def nudge(x, weights, eps):
+        return helper(x)
+
+    assert "return x + undefined" in linear_classifiers.nudge.judge(nudge).sentence
+    said = linear_classifiers.nudge.judge(functools.partial(torch.add, alpha="1")).sentence
+    assert said.startswith("it stopped with ") and "of your cell" not in said
+
+
+def test_what_a_check_cannot_work_with_is_not_told_as_the_learners_error():
+    scope = {}
+    exec(compile("def odd(yours): return yours() + 1", "elsewhere", "exec"), scope)
+    exercise = check.Exercise("nowhere", scope["odd"], scope["odd"], (), rounds=1)
+    check.LESSONS.pop("nowhere")
+    said = exercise.judge(lambda: "1").sentence
+    assert said.startswith("what your function returned is nothing the check can work with (TypeE")
+
+
 def test_a_check_leaves_the_learners_dice_alone():
     torch.manual_seed(3)
     expected = torch.rand(2)
     torch.manual_seed(3)
     panda_to_vulture.one_step.judge(yours(attacks.one_step))
     assert torch.equal(torch.rand(2), expected)
+
+
+@pytest.mark.parametrize("seeds", [True, False])
+def test_inputs_are_fresh_at_each_call_whatever_is_done_to_the_dice(seeds):
+    seen = []
+
+    def nudge(x, weights, eps):
+        if seeds:
+            torch.manual_seed(0)
+        seen.append((len(x), eps))
+        return x + eps * weights.sign()
+
+    for _ in range(2):
+        torch.manual_seed(3)
+        assert linear_classifiers.nudge.judge(nudge).right
+    assert len(set(seen)) == len(seen) == 2 * linear_classifiers.nudge.rounds
+
+
+def test_a_loop_ends_though_it_catches_whatever_is_an_exception(monkeypatch):
+    monkeypatch.setattr(check, "LINES", 1000)
+
+    def nudge(x, weights, eps):
+        while True:
+            try:
+                x = x + eps
+            except Exception:
+                pass
+
+    assert "1,000 lines and has not come back" in linear_classifiers.nudge.judge(nudge).sentence
+    assert sys.gettrace() is None
+
+
+def test_a_debugger_goes_on_tracing():
+    seen = []
+
+    def trace(frame, event, arg):
+        seen.append(frame.f_code.co_name)
+
+    def nudge(x, weights, eps):
+        return x + eps * weights.sign()
+
+    sys.settrace(trace)
+    try:
+        linear_classifiers.nudge.judge(nudge)
+        assert sys.gettrace() is trace
+    finally:
+        sys.settrace(None)
+    assert "nudge" in seen
+
+
+@pytest.mark.parametrize(
+    "spoils",
+    [
+        lambda m: m.train(),
+        lambda m: m.requires_grad_(False),
+        lambda m: m[0].weight.data.add_(1),
+    ],
+)
+def test_a_model_stays_as_it_was(spoils):
+    trial = check.Trial(lambda model: (spoils(model), None)[1], lambda model: None)
+    with pytest.raises(check.Changed, match="changed model itself: its weights"):
+        trial(torch.nn.Sequential(torch.nn.Linear(2, 2)).eval())
+
+
+def test_known_mistakes_are_told_apart():
+    right = np.array([1.0, 2.0])
+    assert check.told_apart(right, {"a": [right + 1, right + 1], "b": right - 1, "c": 5.0})
+    assert not check.told_apart(right, {"a": right + 1, "b": [right - 1, right + 1]})
+    assert not check.told_apart(right, {"a": right * (1 + 1e-5)})
 
 
 def test_the_solution_is_the_packages_source(capsys):

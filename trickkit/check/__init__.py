@@ -649,19 +649,6 @@ def of_type(value: object, known: Marks | None) -> str | None:
     return of_mark(known, lambda mark: isinstance(mark, type) and isinstance(value, mark))
 
 
-def unchanged(**now_before: tuple[Any, Any]) -> str | None:
-    """The sentence for an input that was changed in place, else None.
-
-    Each by name: what it is now, and a copy from before.
-    """
-    for name, (now, before) in now_before.items():
-        tensor = isinstance(now, torch.Tensor)
-        if not (torch.equal if tensor else np.array_equal)(now, before):
-            how = f"tensor: {name} + …, not {name} += …" if tensor else "array"
-            return f"your function changed {name} itself. Work on a new {how}."
-    return None
-
-
 def same(mine: Any, right: Any) -> bool:
     """Equal but for rounding, also that of float32. Two arrays, or numbers."""
     mine = np.asarray(mine)
