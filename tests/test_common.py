@@ -1,5 +1,11 @@
-import numpy as np
+from decimal import Decimal
+from fractions import Fraction
 
+import numpy as np
+import pytest
+import torch
+
+from trickkit import common
 from trickkit.common import top_by_magnitude
 
 
@@ -17,3 +23,44 @@ def test_the_order_is_by_size_and_not_by_rounding():
     assert top_by_magnitude(1e-30 * weights).tolist() == [1, 4, 2, 0, 3, 5]
     assert top_by_magnitude(np.zeros(3)).tolist() == [0, 1, 2]
     assert top_by_magnitude(np.zeros(0)).tolist() == []
+
+
+@pytest.mark.parametrize("one", [np.array, torch.tensor, Decimal, Fraction])
+def test_a_number_is_a_plain_one(one):
+    for validate in (common.validate_positive, common.validate_number):
+        with pytest.raises(ValueError, match=r"eps is .*; a plain number is wanted: float\(eps\)"):
+            validate(eps=one(1))
+    with pytest.raises(ValueError, match=r"steps is .*; a plain number is wanted: int\(steps\)"):
+        common.validate_count(steps=one(3))
+    with pytest.raises(ValueError, match="whole number of at least 1 is wanted"):
+        common.validate_count(steps=one(1.5))
+
+
+def test_a_number_has_64_bits():
+    for validate in (common.validate_count, common.validate_positive, common.validate_number):
+        with pytest.raises(ValueError, match="64 bits at most"):
+            validate(steps=10**30)
+        validate(steps=2**60)
+
+
+def test_bounds_are_told():
+    common.validate_number(share=0, at_least=0, at_most=1)
+    with pytest.raises(ValueError, match="share is 1.5; a number from 0 to 1 is wanted"):
+        common.validate_number(share=1.5, at_least=0, at_most=1)
+    with pytest.raises(ValueError, match="share is nan; a number from 0 to 1 is wanted"):
+        common.validate_number(share=float("nan"), at_least=0, at_most=1)
+
+
+def test_a_flag_is_true_or_false():
+    common.validate_flag(targeted=np.bool_(True), early_stop=False)
+    for flag in ("False", None, [], 1, torch.tensor(True), np.array(True)):
+        with pytest.raises(ValueError, match="targeted is .*; True or False is wanted"):
+            common.validate_flag(targeted=flag)
+
+
+def test_numpys_seeds_are_whole_numbers():
+    common.validate_seed(0)
+    common.validate_seed(np.int64(7))
+    for seed in (-1, None, "a", 1.5, True, [1, 2], np.array(3), torch.tensor(3), 10**30):
+        with pytest.raises(ValueError, match="seed is"):
+            common.validate_seed(seed)

@@ -2,8 +2,10 @@
 checked, progress bars, an order that rounding does not decide.
 """
 
+import contextlib
 import difflib
 import math
+import numbers
 import operator
 import os
 import sys
@@ -33,43 +35,78 @@ def whole_number(thing: object) -> int | None:
 
 
 def finite_number(thing: object) -> float | None:
-    """A finite number of Python's, NumPy's or torch's, as Python's; None for anything else.
+    """A finite number of Python's or NumPy's, as Python's; None for anything else.
 
-    True and False are none, nor is a text that names a number.
+    True and False are none. Nor are an array or a tensor of one number, a Decimal or a Fraction,
+    since what is worked out with them is one too; nor whole numbers of more than 64 bits.
     """
-    if isinstance(thing, str | bytes) or _is_truth(thing):
-        return None
-    try:
-        number = float(thing)  # type: ignore[arg-type]  # what cannot, says so
-    except (TypeError, ValueError, RuntimeError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
+    if isinstance(thing, numbers.Integral) and not isinstance(thing, bool):
+        return float(thing) if -(2**63) <= thing < 2**63 else None
+    if isinstance(thing, float | np.floating) and math.isfinite(thing):
+        return float(thing)
+    return None
+
+
+def _refused(name: str, value: object, wanted: str, *, kind: type = float) -> ValueError:
+    """The error for an argument that is no number as wanted.
+
+    kind: int or float, which makes a plain one of an array or a tensor.
+    """
+    if finite_number(value) is None and not isinstance(value, str | bytes) and not _is_truth(value):
+        with contextlib.suppress(TypeError, ValueError, RuntimeError, OverflowError):
+            if isinstance(value, int):
+                wanted = "a number of 64 bits at most"
+            elif math.isfinite(number := float(value)):  # type: ignore[arg-type]
+                if kind is float or number.is_integer():
+                    return ValueError(
+                        f"{name} is {value!r}; a plain number is wanted: {kind.__name__}({name})."
+                    )
+    return ValueError(f"{name} is {value!r}; {wanted} is wanted.")
 
 
 def validate_count(*, at_least: int = 1, **counts: int) -> None:
     """Raise ValueError unless each is a whole number of at least 1, or of `at_least`."""
     for name, count in counts.items():
-        whole = whole_number(count)
-        if whole is None or whole < at_least:
-            raise ValueError(
-                f"{name} is {count!r}; a whole number of at least {at_least} is wanted."
-            )
+        if (
+            finite_number(count) is None
+            or isinstance(count, float | np.floating)
+            or count < at_least
+        ):
+            raise _refused(name, count, f"a whole number of at least {at_least}", kind=int)
 
 
 def validate_positive(**numbers: float) -> None:
     """Raise ValueError unless each is a finite number above 0."""
     for name, number in numbers.items():
         if not (finite_number(number) or 0) > 0:
-            raise ValueError(f"{name} is {number!r}; a number above 0 is wanted.")
+            raise _refused(name, number, "a number above 0")
 
 
-def validate_number(*, at_least: float = -math.inf, **numbers: float) -> None:
-    """Raise ValueError unless each is a finite number, of at least `at_least`."""
+def validate_number(
+    *, at_least: float = -math.inf, at_most: float = math.inf, **numbers: float
+) -> None:
+    """Raise ValueError unless each is a finite number, from `at_least` to `at_most`."""
+    wanted = "a number"
+    if at_most < math.inf:
+        wanted += f" from {at_least:g} to {at_most:g}"
+    elif at_least > -math.inf:
+        wanted += f" of at least {at_least:g}"
     for name, number in numbers.items():
         value = finite_number(number)
-        if value is None or value < at_least:
-            wanted = "a number" if at_least == -math.inf else f"a number of at least {at_least:g}"
-            raise ValueError(f"{name} is {number!r}; {wanted} is wanted.")
+        if value is None or not at_least <= value <= at_most:
+            raise _refused(name, number, wanted)
+
+
+def validate_flag(**flags: bool) -> None:
+    """Raise ValueError unless each is True or False."""
+    for name, flag in flags.items():
+        if not isinstance(flag, bool | np.bool_):
+            raise ValueError(f"{name} is {flag!r}; True or False is wanted.")
+
+
+def validate_seed(seed: int) -> None:
+    """Raise ValueError unless a seed is one that NumPy takes: a whole number of at least 0."""
+    validate_count(seed=seed, at_least=0)
 
 
 def progress_bar(iterable: Iterable, label: str, *, total: int | None = None) -> Iterable:
