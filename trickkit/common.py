@@ -41,7 +41,7 @@ def finite_number(thing: object) -> float | None:
     since what is worked out with them is one too; nor whole numbers of more than 64 bits.
     """
     if isinstance(thing, numbers.Integral) and not isinstance(thing, bool):
-        return float(thing) if -(2**63) <= thing < 2**63 else None
+        return float(thing) if -(2**63) <= int(thing) < 2**63 else None
     if isinstance(thing, float | np.floating) and math.isfinite(thing):
         return float(thing)
     return None
@@ -104,9 +104,13 @@ def validate_flag(**flags: bool) -> None:
             raise ValueError(f"{name} is {flag!r}; True or False is wanted.")
 
 
-def validate_seed(seed: int) -> None:
-    """Raise ValueError unless a seed is one that NumPy takes: a whole number of at least 0."""
+def dice(seed: int) -> np.random.Generator:
+    """NumPy's random numbers, the same for the same seed.
+
+    Raises ValueError for a seed that is no whole number of at least 0.
+    """
     validate_count(seed=seed, at_least=0)
+    return np.random.default_rng(seed)
 
 
 def progress_bar(iterable: Iterable, label: str, *, total: int | None = None) -> Iterable:
