@@ -257,3 +257,99 @@ def test_pixels_that_are_none():
     ):
         with pytest.raises(ValueError, match=says):
             contract.validate_batch(images)
+
+
+class Slotted:
+    __slots__ = ("net",)
+
+    def __init__(self, net):
+        self.net = net
+
+    def __call__(self, images):
+        return self.net(images)
+
+
+class Kept:
+    net = None
+
+
+KEPT: dict = {}
+
+
+def ways_to_hold(net):
+    """Callables that hold a network where it is not plain to see."""
+    Kept.net = net
+    KEPT["nested"] = {"net": [net]}
+
+    @functools.lru_cache
+    def held():
+        return net
+
+    def by_name(images, *, model=net):
+        return model(images)
+
+    class Asking:
+        def ask(self, images):
+            return Kept.net(images)
+
+    nets = {"a": {"b": net}}
+    return {
+        "default": lambda images, model=net: model(images),
+        "keyword": by_name,
+        "dict": lambda images: nets["a"]["b"](images),
+        "global dict": lambda images: KEPT["nested"]["net"][0](images),
+        "class": lambda images: Kept.net(images),
+        "slots": Slotted(net),
+        "cache": lambda images: held()(images),
+        "method": Asking().ask,
+        "script": torch.jit.script(net),
+    }
+
+
+HOLDERS = list(ways_to_hold(nn.Identity()))
+
+
+@pytest.mark.parametrize("way", HOLDERS)
+def test_train_mode_is_seen_wherever_the_model_is_held(way):
+    net = nn.Sequential(nn.BatchNorm2d(3), nn.Dropout(0.5), nn.Flatten(), nn.Linear(12, 3))
+    x = torch.rand(2, 3, 2, 2)
+    with pytest.raises(ValueError, match="train mode"):
+        attacks.fgsm(ways_to_hold(net.train())[way], x, 0, eps=0.1)
+    assert attacks.fgsm(ways_to_hold(net.eval())[way], x, 0, eps=0.1).shape == x.shape
+
+
+@pytest.mark.parametrize("flag", ["False", "no", None, [], 1, torch.tensor(False)])
+def test_flags_are_true_or_false(flag):
+    for call in (
+        *(
+            functools.partial(attack, NET, X, 0, eps=0.1)
+            for attack in (attacks.fgsm, attacks.pgd, attacks.momentum, attacks.square, attacks.nes)
+        ),
+        *(functools.partial(attack, NET, X, 0) for attack in (attacks.cw, attacks.one_pixel)),
+    ):
+        with pytest.raises(ValueError, match="targeted is .*; True or False is wanted"):
+            call(targeted=flag)
+    for name in ("random_start", "early_stop"):
+        with pytest.raises(ValueError, match=f"{name} is .*; True or False is wanted"):
+            attacks.pgd(NET, X, 0, eps=0.1, **{name: flag})
+
+
+def test_an_eps_is_no_array_of_one_number():
+    for attack in (attacks.fgsm, attacks.pgd, attacks.momentum, attacks.square, attacks.universal):
+        with pytest.raises(ValueError, match=r"eps is .*array\(0.1\); .*float\(eps\)"):
+            attack(NET, X, 0, eps=np.array(0.1))
+        with pytest.raises(ValueError, match="eps is 1000000.*a number is wanted"):
+            attack(NET, X, 0, eps=10**30)
+
+
+def test_logits_of_no_number_are_no_answer():
+    def silent(images):
+        return torch.full((len(images), 3), torch.nan)
+
+    for call in (
+        lambda: models.accuracy(silent, X, 0),
+        lambda: defences.withstood(silent, [X], 0),
+        lambda: attacks.hop_skip_jump(silent, X, 0, queries=5),
+    ):
+        with pytest.raises(ValueError, match="not finite"):
+            call()

@@ -735,3 +735,33 @@ def test_dlr_wants_three_classes():
     net, x, y = lines(0, 2)
     with pytest.raises(ValueError, match='Use loss="ce"'):
         attacks.apgd(net, x, y, eps=0.1)
+
+
+@pytest.mark.parametrize("close", [-1, 0, 1e-300, float("nan"), None])
+def test_a_bisection_ends(close):
+    with pytest.raises(ValueError, match="close is"):
+        attacks.border(
+            lambda x: bool(x.sum() > 1),
+            torch.zeros(1, 1, 2, 2),
+            torch.ones(1, 1, 2, 2),
+            close=close,
+        )
+
+
+def test_a_budget_is_left_as_it_was():
+    for budget in (torch.tensor(300), np.array(300)):
+        with pytest.raises(ValueError, match=r"plain number is wanted: int\(queries\)"):
+            attacks.hop_skip_jump(lambda x: x.flatten(1), torch.rand(1, 1, 2, 2), 0, queries=budget)
+        assert budget == 300
+
+
+def test_guesses_come_in_the_images_bits():
+    torch.manual_seed(0)
+    weights = torch.randn(4, 3).double()
+    x = torch.rand(2, 1, 2, 2)
+
+    def model(images):
+        assert images.dtype == torch.float32
+        return images.double().flatten(1) @ weights
+
+    assert attacks.nes(model, x, 0, eps=0.1, queries=60, samples=4).dtype == torch.float32

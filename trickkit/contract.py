@@ -10,7 +10,7 @@ import contextlib
 import functools
 import inspect
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeGuard, TypeVar
 
 import numpy as np
@@ -18,7 +18,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from trickkit.common import unknown, validate_count, whole_number
+from trickkit.common import (
+    unknown,
+    validate_count,
+    validate_flag,
+    validate_number,
+    whole_number,
+)
 
 Model = Callable[[torch.Tensor], torch.Tensor]
 Network = TypeVar("Network", bound=nn.Module)  # one that comes back is of the kind that was given
@@ -188,6 +194,7 @@ def predictions(
     ):
         return said
     if is_logits(said, count=len(images)) and said.shape[1] > 1:
+        validate_logits(said)
         if labels is not None:
             validated_labels(labels, images, said.shape[1])
         return said.argmax(1)
@@ -227,6 +234,7 @@ def validated_start(
     """
     validate_images(images)
     validate_eval(model)
+    validate_flag(targeted=targeted)
     with torch.no_grad():
         logits = logits_of(model, images)
     labels = validated_labels(labels, images, logits.shape[1])
@@ -269,9 +277,11 @@ def validate_eps(
 
     one_an_image: whether it may differ from image to image, (N,).
     """
+    if isinstance(eps, np.ndarray) and not eps.shape:  # it would make arrays of the images
+        validate_number(eps=eps)
     try:
         size = torch.as_tensor(eps)
-    except (TypeError, ValueError, RuntimeError):
+    except (TypeError, ValueError, RuntimeError, OverflowError):
         size = torch.tensor(False)
     if size.dtype == torch.bool or size.is_complex():
         raise ValueError(
@@ -386,39 +396,73 @@ def validate_eval(model: object) -> None:
 
 
 def modules_of(model: object, *, depth: int = 4) -> Iterator[nn.Module]:
-    """The torch modules that a model is made of.
-
-    Those too that another callable visibly holds: a function in its closure or its module, an
-    object in its attributes, a partial in its arguments.
+    """The torch modules that a model is made of, and those that another callable visibly holds.
 
     depth: how far down to look, from one holder to the next.
     """
-    held: Iterable[object] = ()
-    if isinstance(model, nn.Module):
-        yield from model.modules()
-    elif isinstance(model, functools.partial):
-        held = [model.func, *model.args, *model.keywords.values()]
-    elif inspect.ismethod(model):
-        held = [model.__self__]
-    elif inspect.isfunction(model):
-        seen = inspect.getclosurevars(model)
-        held = [*seen.nonlocals.values()]
-        held += [thing for thing in seen.globals.values() if isinstance(thing, nn.Module)]
-    elif isinstance(model, list | tuple):
-        held = model
-    elif not isinstance(model, type | torch.Tensor):
-        held = [*getattr(model, "__dict__", {}).values()]
-    for thing in held if depth else ():
-        yield from modules_of(thing, depth=depth - 1)
+    seen: dict[int, object] = {}  # the things too, or another might get the number of one gone
+    nearest: list[object] = [model]
+    for _ in range(depth + 1):
+        fresh = {id(thing): thing for thing in nearest if id(thing) not in seen}
+        seen |= fresh
+        nearest = []
+        for thing in fresh.values():
+            if isinstance(thing, nn.Module):
+                yield from thing.modules()
+            else:
+                nearest += _held_by(thing)
+
+
+def _held_by(holder: object) -> list[object]:
+    """What a thing visibly holds.
+
+    A function in its closure, its defaults and its module, an object in its attributes and its
+    class, a partial in its arguments.
+    """
+    if isinstance(holder, functools.partial):
+        return [holder.func, *holder.args, *holder.keywords.values()]
+    if inspect.ismethod(holder):
+        return [holder.__self__, holder.__func__]
+    if inspect.isfunction(holder):
+        seen = inspect.getclosurevars(holder)
+        kept = [*(holder.__defaults__ or ()), *(holder.__kwdefaults__ or {}).values()]
+        near = [
+            thing
+            for thing in seen.globals.values()
+            if isinstance(thing, nn.Module | Mapping | list | tuple)
+            or getattr(thing, "__module__", None) == holder.__module__
+        ]
+        return [*seen.nonlocals.values(), *kept, *near]
+    if isinstance(holder, Mapping):
+        return [*holder.values()]
+    if isinstance(holder, list | tuple):
+        return [*holder]
+    if isinstance(holder, torch.Tensor | np.ndarray | str | bytes | int | float):
+        return []
+    if isinstance(holder, type):
+        return [*vars(holder).values()]
+    kinds = type(holder).__mro__[:-1]
+    slots = {
+        name: None for kind in kinds for name in np.atleast_1d(vars(kind).get("__slots__", []))
+    }
+    of_kind = [thing for kind in kinds for thing in vars(kind).values()]
+    return [
+        *getattr(holder, "__dict__", {}).values(),
+        *(getattr(holder, name, None) for name in slots),
+        *(thing for thing in of_kind if isinstance(thing, nn.Module) or inspect.isfunction(thing)),
+    ]
 
 
 def minds_training(module: nn.Module) -> bool:
-    """Whether a module answers otherwise in training: a method of its class looks at its mode.
+    """Whether a module answers otherwise in training: its code looks at its mode.
 
     Not so dropout that drops nothing, and a norm that keeps no statistics.
     """
-    kind = type(module)
-    return _looks_at_mode(kind) and all(  # type: ignore[arg-type]  # classes do have a hash
+    if isinstance(module, torch.jit.ScriptModule):
+        looks = "self.training" in getattr(module, "code", "")
+    else:
+        looks = _looks_at_mode(type(module))  # type: ignore[arg-type]  # classes do have a hash
+    return looks and all(
         getattr(module, switch, True) for switch in ("p", "dropout", "track_running_stats")
     )
 

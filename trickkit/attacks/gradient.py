@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch.nn import functional as F
 
-from trickkit.common import unknown, validate_number
+from trickkit.common import unknown, validate_flag, validate_number
 from trickkit.contract import (
     Model,
     expanded_labels,
@@ -42,6 +42,7 @@ def fgsm(
     targeted: labels are what to reach, and the step goes down the loss instead.
     """
     validate_attack(model, images, eps=eps)
+    validate_flag(targeted=targeted)
     images = images.detach()
     sign = loss_gradient(model, images, labels).sign()
     return (images + (-eps if targeted else eps) * sign).clamp(0, 1)
@@ -109,6 +110,7 @@ def pgd(
         unknown norm or a model in train mode.
     """
     validate_attack(model, images, eps=eps, steps=steps, norm=norm, one_an_image=True)
+    validate_flag(targeted=targeted, random_start=random_start, early_stop=early_stop)
     if step_size is not None:
         validate_number(step_size=step_size, at_least=0)
     images = images.detach()
@@ -243,6 +245,7 @@ def momentum(
     """
     validate_attack(model, images, eps=eps, steps=steps)
     validate_number(mu=mu)
+    validate_flag(targeted=targeted, early_stop=early_stop)
     images = images.detach()
     low = (images - eps).clamp(min=0)
     high = (images + eps).clamp(max=1)

@@ -115,7 +115,7 @@ def deepfool(
     labels, logits = validated_start(model, images, labels)
     validate_count(steps=steps)
     validate_count(classes=classes, at_least=2)  # the label's, and one to go to
-    validate_number(overshoot=overshoot)
+    validate_number(overshoot=overshoot, at_least=0)
     images = images.detach()
     rivals = logits.scatter(1, labels[:, None], -torch.inf)
     others = rivals.topk(min(classes, logits.shape[1]) - 1).indices

@@ -157,7 +157,7 @@ def nes(
                 gradient = 0.9 * gradient + 0.1 * guess_gradient(
                     ask, x, samples=samples, sigma=sigma, generator=generator
                 )
-                x = (x - step_size * gradient.sign()).clamp(low, high)
+                x = (x - step_size * gradient.sign().to(x)).clamp(low, high)
             result[i] = x[0]
     return result
 
@@ -302,6 +302,7 @@ def border(
     close: what is short enough, as a share of the whole way.
     Returns (1, C, H, W).
     """
+    validate_number(close=close, at_least=1e-7)  # nearer, float32 knows no middle
     inside = 0.0
     outside = 1.0
     while outside - inside > close:
