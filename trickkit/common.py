@@ -104,13 +104,9 @@ def validate_flag(**flags: bool) -> None:
             raise ValueError(f"{name} is {flag!r}; True or False is wanted.")
 
 
-def dice(seed: int) -> np.random.Generator:
-    """NumPy's random numbers, the same for the same seed.
-
-    Raises ValueError for a seed that is no whole number of at least 0.
-    """
+def validate_seed(seed: int) -> None:
+    """Raise ValueError unless a seed is one that NumPy takes: a whole number of at least 0."""
     validate_count(seed=seed, at_least=0)
-    return np.random.default_rng(seed)
 
 
 def progress_bar(iterable: Iterable, label: str, *, total: int | None = None) -> Iterable:
