@@ -285,7 +285,7 @@ RESULTS = {
 WRONG = {  # and the beginning of what is said
     "None": (instead(lambda: None), "not written yet: it returns nothing"),
     "ValueError": (fails(ValueError("so")), "it stopped with ValueError: so"),
-    "no message": (fails(AssertionError()), "it stopped with AssertionError( in line|$)"),
+    "no message": (fails(AssertionError()), "it stopped with AssertionError(, in line|$)"),
     "exit": (fails(SystemExit(3)), "it stopped with SystemExit: 3"),
     "never ends": (instead(never_ends), "your function has run .* lines and has not come back"),
     "a string": (instead(lambda: "five"), ".*str"),

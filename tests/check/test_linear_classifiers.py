@@ -117,6 +117,16 @@ WRONG = [
         lambda *a: per_class(*a).nan_to_num(0.0).amin(1).clamp(min=0),
         "all your distances are 0",
     ),
+    (
+        check.distance,
+        lambda *a: linear.distance(*a).min().expand(len(a[2])),
+        "all your distances are 0. Take the smallest for each image",
+    ),
+    (
+        check.distance,
+        lambda w, b, x, y: linear.distance(w, b, x, y[:1].expand(len(x))),
+        "first image's label",
+    ),
     (check.distance, lambda *a: linear.distance(*a, norm="l2"), r"length ε \(ℓ₂\)"),
     (check.distance, lambda *a: linear.distance(*a) - 0.1, "negative"),
     (check.distance, lambda *a: linear.distance(*a) / 2, "half of the right"),

@@ -103,6 +103,23 @@ def as_a_length(misread, image, far, close):
     return attacks.border(misread, image, far, close=close / (far - image).norm().item())
 
 
+def halving(share):
+    """Returns a picture between the two ends: half way, or the one that is read right."""
+
+    def walk(misread, image, far, close):
+        good, bad, apart = image, far, 1.0
+        while apart > close:
+            middle = (good + bad) / 2
+            apart /= 2
+            if misread(middle):
+                bad = middle
+            else:
+                good = middle
+        return good + share * (bad - good)
+
+    return walk
+
+
 def hiding(value):
     return lambda z, y: z.gather(1, y[:, None])[:, 0] - z.scatter(1, y[:, None], value).amax(1)
 
@@ -172,7 +189,11 @@ WRONG = [
     (check.guess_gradient, lambda f, x, n, s: guess_wrong()(f, x, n, s)[0], "has shape"),
     (check.guess_gradient, guess_clamped, "Do not clamp here"),
     (check.border, border_wrong(inside_end=True), "Return the misread end"),
-    (check.border, border_wrong(rounds=4), "Go on halving"),
+    (check.border, border_wrong(rounds=4), "you ask 4 times whatever close is"),
+    (check.border, lambda m, i, f, c: attacks.border(m, i, f, close=0.001), "whatever close is"),
+    (check.border, lambda m, i, f, c: attacks.border(m, i, f, close=2 * c), "Go on halving"),
+    (check.border, halving(0.5), "still read right|that it is misread was luck"),
+    (check.border, halving(0.0), "still read right|that it is misread was luck|image itself"),
     (check.border, border_wrong(scan=True), "you asked|read right"),
     (check.border, border_wrong(number=True), "you returned a number"),
     (check.border, lambda *a: torch.tensor(border_wrong(number=True)(*a)), "you returned a number"),
@@ -192,7 +213,7 @@ WRONG = [
         lambda m, i, f, c: attacks.border(m, i, f, close=c / 1e3),
         "right, but you asked",
     ),
-    (check.border, lambda m, i, f, c: attacks.border(m, i, f, close=0.001).lerp_(f, 0.5), "beyond"),
+    (check.border, lambda m, i, f, c: attacks.border(m, i, f, close=c).lerp_(f, 0.5), "beyond"),
 ]
 
 

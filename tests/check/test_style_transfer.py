@@ -26,6 +26,7 @@ def each_by_itself(x):
 
 
 WRONG = [
+    (check.gram, lambda a: style.gram(a.relu()), "stops where the activation is 0"),
     (check.gram, gram_wrong(size=lambda r: 1), "times too large"),
     (check.gram, gram_wrong(size=len), "divided by the number of channels"),
     (check.gram, gram_wrong(size=torch.numel), "channels times places"),

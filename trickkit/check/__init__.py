@@ -194,7 +194,7 @@ class Exercise:
             return f"not written yet: it returns nothing. {hint}"
         except (Exception, SystemExit) as error:  # whatever the learner's code raises is told
             line = line_of(yours, error)
-            told = f"{type(error).__name__}: {error}".removesuffix(": ")
+            told = f"{type(error).__name__}: {error}".removesuffix(": ").removesuffix(".")
             if error is trial.error or line:
                 return f"it stopped with {told}{line}"
             return f"what your function returned is nothing the check can work with ({told})."
@@ -464,7 +464,9 @@ def line_of(function: Callable, error: BaseException) -> str:
     beneath = python_function(function)
     cell = beneath and beneath.__code__.co_filename
     lines = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == cell and f.line]
-    return f" in line {lines[-1].lineno} of your cell: {lines[-1].line}" if lines else ""
+    if not lines:
+        return ""
+    return f", in line {lines[-1].lineno} of your cell: {(lines[-1].line or '')[:80]}"
 
 
 def parameter_names(function: Any) -> list[str]:

@@ -263,8 +263,11 @@ def distance_mistakes(
         f"{per_pixel} ε·Σ|w|, not ε·‖w‖₂.": linear.distance(
             weights, biases, images, labels, norm="l2"
         ),
-        "all your distances are 0. The class y itself has margin 0: leave it out when you take the"
-        " smallest.": torch.zeros_like(right),
+        "all your distances are 0. Take the smallest for each image, .amin(1), and leave out the"
+        " class y itself, whose margin is 0.": torch.zeros_like(right),
+        "you took the first image's label for all of them.": linear.distance(
+            weights, biases, images, labels[:1].expand(len(labels))
+        ),
         "some are negative. An image that is misread already needs no change: 0.": ratio.amin(1),
         "an image that is misread already has distance 0. You took the size of its negative"
         " margin.": [ratio.amin(1).abs(), ratio.abs().amin(1)],

@@ -5,6 +5,7 @@ Each draws fresh numbers, functions and borders, so that no stored answer can pa
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 
@@ -230,26 +231,51 @@ def border(yours):
     """Between an image read right and one misread: a misread one just beyond the border, in few
     questions.
     """
-    for length in (0.1, 1, 10) * 2:  # a short line, and a long one
-        image = torch.rand(1, 2, 3, 5)
-        direction = torch.randn(1, 2, 3, 5)
-        far = image + length * direction / direction.norm()
-        at = torch.rand(()).mul(0.8).add(0.1).item()
-        close = 10 ** -torch.empty(()).uniform_(2.5, 3.5).item()
-        if wrong := border_sentence(yours, image, far, at, close):
-            return wrong
+    for _ in range(4):
+        walks = {line: walked(yours, *line) for line in LINES}
+        wrong = next((walk for walk in walks.values() if walk.sentence), None)
+        if wrong is None:
+            continue
+        rough, fine, short, long = (walk.questions for walk in walks.values())
+        if wrong.about_close and rough == fine == short == long:
+            return (
+                f"you ask {rough} times whatever close is. Go on until outside - inside is at most"
+                " close, and no longer."
+            )
+        if wrong.about_close and 3 < long - short < 10 and long < 40:
+            return (
+                "close is a share of the way from image to far, not a length: compare it with"
+                " outside - inside."
+            )
+        return wrong.sentence
     return None
 
 
-def border_sentence(
-    yours: Callable, image: torch.Tensor, far: torch.Tensor, at: float, close: float
-) -> str | None:
-    """The sentence for a picture that is not just beyond the border, else None.
+# How long a line is, and how close to go: two that differ in how close, and two in how long.
+LINES = ((1, 0.032), (1, 2.5e-4), (0.1, 2e-3), (10, 2e-3))
 
-    at: where the border is, as a share of the way.
+
+class Walk(NamedTuple):
+    """How a border was looked for.
+
+    sentence: what is wrong with it, or None.
+    questions: how many were asked.
+    about_close: whether it is only where the walk ended.
     """
-    asked = []
+
+    sentence: str | None
+    questions: int
+    about_close: bool = False
+
+
+def walked(yours: Callable, length: float, close: float) -> Walk:
+    """A walk between two fresh pictures so far apart, to a border that may be anywhere."""
+    image = torch.rand(1, 2, 3, 5)
+    direction = torch.randn(1, 2, 3, 5)
+    far = image + length * direction / direction.norm()
     way = far - image
+    at = torch.rand(()).mul(0.8).add(0.1).item()
+    asked = []
 
     def place(z):
         return (((z - image) * way).sum() / way.square().sum()).item()
@@ -266,48 +292,53 @@ def border_sentence(
         yours, lenient(misread, image), image, far, close, like=image, what="picture", known=known
     )
     t = place(found)
+    n = len(asked)
+    most = math.ceil(math.log2(1 / close)) + 2
     if (found - (found * way).sum() / way.square().sum() * way).norm() < 1e-3 * way.norm():
-        return "you returned the change alone; the changed picture is wanted: image + …."
+        return Walk("you returned the change alone; the changed picture is wanted: image + ….", n)
     if (found - image - t * way).norm() > 1e-3 * way.norm():
-        return (
+        return Walk(
             "your picture does not lie on the straight line between the two. Mix them: image + t *"
-            " (far - image)."
+            " (far - image).",
+            n,
         )
     if t <= at and at - t <= 2 * close:
-        return (
+        return Walk(
             "your picture is at the border, but on the side that is still read right. Return the"
-            " misread end."
+            " misread end.",
+            n,
         )
     if abs(t) < 1e-4:
-        return "your picture is image itself, and that one is read right."
+        return Walk("your picture is image itself, and that one is read right.", n)
     if t <= at:
-        return (
+        return Walk(
             f"your picture is still read right, {at - t:.2f} of the way before the border. Which"
-            " end moves when?"
+            " end moves when?",
+            n,
         )
     if t > 0.99:
-        return (
+        return Walk(
             "your picture is still the far one. Where the middle is misread, it takes the place of"
-            " the far end; where it is read right, that of the near end."
+            " the far end; where it is read right, that of the near end.",
+            n,
         )
-    length = way.norm().item()
-    most = math.ceil(math.log2(1 / close)) + 2
-    share = (
-        "close is a share of the way from image to far, not a length: compare it with outside -"
-        " inside."
-    )
     if t - at > close * 1.01 + 1e-6:
-        if (t - at) * length <= close * 1.01 and len(asked) >= math.log2(length / close) - 1:
-            return share
-        return (
+        return Walk(
             f"your picture is misread, but {t - at:.2g} of the way beyond the border; {close:.2g}"
-            " was asked for. Go on halving."
+            " was asked for. Go on halving.",
+            n,
+            about_close=True,
         )
-    if len(asked) > most:
-        if length > 1 and len(asked) <= math.ceil(math.log2(length / close)) + 2:
-            return share
-        return (
-            f"right, but you asked {len(asked)} times where {most} will do. Halve what is left each"
-            " time."
+    if n > most:
+        return Walk(
+            f"right, but you asked {n} times where {most} will do. Halve what is left each time.",
+            n,
+            about_close=True,
         )
-    return None
+    if min(abs(t - p) for p in asked if p > at) > 1e-4 * close + 1e-6:
+        return Walk(
+            "nobody was asked about the picture that you return: that it is misread was luck."
+            " Return the misread end.",
+            n,
+        )
+    return Walk(None, n)
