@@ -165,3 +165,10 @@ def test_tokens_are_no_maps():
     assert activations.read(net, torch.rand(1, 3, 4, 4), "1")[0].shape == (1, 3, 16)
     with pytest.raises(ValueError, match=r"wants a layer of maps.* '1' puts out \(1, 3, 16\)"):
         activations.read_maps(net, torch.rand(1, 3, 4, 4), "1")
+
+
+def test_a_compiled_network_hides_its_layers():
+    net = nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU()).eval()
+    compiled = torch.jit.script(net)
+    with pytest.raises(ValueError, match="TorchScript hides"):
+        activations.read(compiled, torch.rand(1, 3, 8, 8), "0")

@@ -522,3 +522,20 @@ def test_a_defence_and_a_model_may_work_in_place():
 def test_more_that_is_refused(natural, ask, says):
     with pytest.raises(ValueError, match=says):
         ask(natural)
+
+
+def test_a_defence_gives_images_back():
+    x = torch.rand(2, 1, 28, 28)
+    for defence in (lambda t: t[:, :, :14], lambda t: t[:1], lambda t: None, lambda t: 0.5):
+        with pytest.raises(ValueError, match="The defence should return images as it gets them"):
+            defences.straight_through(defence)(x)
+
+
+def test_numbers_that_judge_no_defence():
+    found = dict.fromkeys(("gradient zero", "one step", "many steps", "noise", "queries"), 0.5)
+    for tolerance in (float("nan"), -0.1, None):
+        with pytest.raises(ValueError, match="tolerance is"):
+            defences.suspicious(found, tolerance=tolerance)
+    for seed in (None, "a", 1.5):
+        with pytest.raises(ValueError, match="seed is"):
+            defences.certify(lambda t: t.flatten(1), torch.rand(1, 1, 2, 2), sigma=1, seed=seed)

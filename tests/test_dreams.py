@@ -591,3 +591,18 @@ def test_one_dreams_where_gradients_were_switched_off(net, photo, off):
     with off():
         assert torch.equal(dream(net, photo + 0, layer("network.2"), octaves=1, steps=2), expected)
         assert torch.equal(visualise(net, label(1), size=32, steps=2), seen)
+
+
+def test_a_class_by_name_wants_names_alone():
+    net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 2))
+    net.names = ["cat", "dog"]
+    x = torch.rand(1, 3, 32, 32)
+    assert torch.equal(label("dog")(net, x), net(x)[:, 1])
+    with pytest.raises(ValueError, match="no class called 'cow'"):
+        label("cow")(net, x)
+
+
+@pytest.mark.parametrize("name", ["fourier", "decorrelate", "transform"])
+def test_ways_to_draw_are_on_or_off(name):
+    with pytest.raises(ValueError, match=f"{name} is 'no'; True or False"):
+        visualise(nn.Conv2d(3, 2, 3), unit("", 0), **{name: "no"})

@@ -147,3 +147,39 @@ def test_classes_with_one_template_are_told_apart_by_nothing():
         assert linear.distance(weights, biases, image[None], torch.tensor([0]), norm=norm) == 0
     with pytest.raises(ValueError, match="from 0 to 2"):
         linear.distance(weights, biases, image[None], torch.tensor([3]))
+
+
+X = torch.rand(2, 8)
+W = torch.randn(3, 8)
+
+
+@pytest.mark.parametrize(
+    "weights, biases, images, says",
+    [
+        (W[:1], torch.zeros(1), X, "two classes or more"),
+        (W, torch.zeros(2), X, "two classes or more"),
+        (W, torch.zeros(3), X[:, :7], "two classes or more"),
+        (W, torch.zeros(3), X[:0], "two classes or more"),
+        (W, torch.zeros(3), X.double(), "one of them is wanted. Use images.to"),
+        (W, torch.zeros(3).double(), X, "one of them is wanted. Use biases.to"),
+        (W, torch.zeros(3), X.numpy(), "images is array.*a torch tensor of floats"),
+        (W, torch.zeros(3), X * torch.nan, "images holds numbers that are not finite"),
+        (W * torch.inf, torch.zeros(3), X, "weights holds numbers that are not finite"),
+    ],
+)
+def test_a_classifier_and_images_that_do_not_fit(weights, biases, images, says):
+    for call in (linear.distance, linear.distance_in_box):
+        with pytest.raises(ValueError, match=says):
+            call(weights, biases, images, 0)
+    if len(images):
+        with pytest.raises(ValueError, match=says):
+            linear.shortest(weights, biases, images[0], 0, 1)
+
+
+def test_classes_that_there_are_not():
+    for label, target in ((-1, 2), (1, 99), (1, -1), (1.0, 2)):
+        with pytest.raises(ValueError, match="Labels are wanted"):
+            linear.shortest(W, torch.zeros(3), X[0], label, target)
+    for eps in (float("nan"), None, np.array(0.1)):
+        with pytest.raises(ValueError, match="eps is"):
+            linear.nudge(X[0], W[0], eps=eps)

@@ -198,6 +198,11 @@ def test_rise_by_the_papers_sum_and_its_masks_by_their_seed():
     model = fresh()
     x = torch.rand(2, 3, 16, 16)
     t = torch.tensor([1, 4])
+    for change in ({"count": 0}, {"cells": "a"}, {"size": 16}, {"size": (16, 0)}):
+        [name] = change
+        options = {"count": 5, "cells": 4, "size": (16, 16)} | change
+        with pytest.raises(ValueError, match="size is 16|width is 0" if name == "size" else name):
+            list(saliency.random_masks(options.pop("count"), **options))
     masks = torch.cat(list(saliency.random_masks(50, cells=4, size=(16, 16), seed=2)))
     for i in range(2):
         sum_ = sum(model(m * x[[i]] + (1 - m) * 0.5).softmax(1)[0, t[i]] * m for m in masks)
@@ -542,3 +547,25 @@ def test_boxes_may_be_lists_and_curves_have_two_points():
     assert saliency.points_at(torch.eye(3)[None], [[0, 0, 1, 1]]).tolist() == [True]
     with pytest.raises(ValueError, match="two points or more"):
         saliency.area(torch.rand(2, 1))
+
+
+def test_settings_of_judges_that_make_no_sense():
+    maps = torch.rand(2, 4, 4)
+    boxes = torch.tensor([[0, 0, 2, 2], [1, 1, 3, 3]])
+    nan = float("nan")
+    for share in (-1, 1.1, nan, None, True):
+        with pytest.raises(ValueError, match="share is"):
+            saliency.top_pixels(maps, share=share)
+    for tolerance in (-1, nan, None):
+        with pytest.raises(ValueError, match="tolerance is"):
+            saliency.points_at(maps, boxes, tolerance=tolerance)
+    for box in ([2, 0, 0, 2], [0, 2, 2, 0], [nan, 0, 2, 2]):
+        with pytest.raises(ValueError, match="left ≤ right"):
+            saliency.points_at(maps, torch.tensor([box, box]))
+    for beta in (-1, 0, nan, float("inf"), True):
+        with pytest.raises(ValueError, match="beta is"), saliency.softened(nn.ReLU(), beta=beta):
+            pass
+    with pytest.raises(ValueError, match="two points or more"):
+        saliency.area(np.ones((2, 5)))
+    with pytest.raises(ValueError, match="Two maps"):
+        saliency.similarity(np.ones((9, 9)), torch.rand(9, 9))

@@ -1,6 +1,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -130,3 +131,42 @@ def test_training_goes_on_where_gradients_were_switched_off(off):
     with off():
         found = trained(model)
     assert torch.equal(found, trained(fresh()))
+
+
+def images_and_labels():
+    return torch.rand(6, 1, 28, 28), torch.tensor([0, 1, 2, 0, 1, 2])
+
+
+@pytest.mark.parametrize(
+    "loss, says",
+    [
+        (lambda model, x, y: None, "returned None"),
+        (lambda model, x, y: 0.5, "returned 0.5"),
+        (lambda model, x, y: torch.tensor(0.5), "differentiate"),
+        (lambda model, x, y: nn.functional.cross_entropy(model(x), y, reduction="none"), "one num"),
+        (lambda model, x, y: model(x).sum() * torch.nan, "The loss is nan"),
+        (lambda model, x, y: model(x).sum() * torch.inf, "The loss is -?(inf|nan)"),
+    ],
+)
+def test_a_loss_that_cannot_be_lowered(loss, says):
+    with pytest.raises(ValueError, match=says):
+        training.train(models.convnet(3, seed=0), *images_and_labels(), epochs=1, loss=loss)
+
+
+@pytest.mark.parametrize("made", [None, 3, torch.rand(2, 1, 28, 28)])
+def test_images_that_augment_made_something_else_of(made):
+    with pytest.raises(ValueError, match="augment should return the 6 images"):
+        training.train(
+            models.convnet(3, seed=0), *images_and_labels(), epochs=1, augment=lambda *_: made
+        )
+
+
+def test_labels_may_be_a_column_of_a_table():
+    images, labels = images_and_labels()
+    column = pd.Series(labels.numpy(), index=range(10, 16))
+    nets = [
+        training.train(models.convnet(3, seed=0), images, y, epochs=1)
+        for y in (labels, column, labels.tolist())
+    ]
+    for net in nets[1:]:
+        assert torch.equal(net.conv1.weight, nets[0].conv1.weight)

@@ -36,6 +36,10 @@ def submodule(model: nn.Module, name: str) -> nn.Module:
     validate_module(model)
     if not isinstance(name, str):
         raise ValueError(f"A layer's name is wanted, a str; {name!r} came.")
+    if isinstance(model, torch.jit.ScriptModule):
+        raise ValueError(
+            "TorchScript hides a network's layers. Hand over the network that torch.jit compiled."
+        )
     try:
         return model.get_submodule(name)
     except AttributeError:

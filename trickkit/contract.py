@@ -487,6 +487,22 @@ def validate_norm(norm: str) -> None:
         raise unknown("norm", norm, ("linf", "l2"))
 
 
+def labels_tensor(labels: object) -> torch.Tensor:
+    """Labels as a tensor, from an array, a list, a column of a table or one number.
+
+    Raises ValueError for what is none of these.
+    """
+    if isinstance(labels, torch.Tensor):
+        return labels
+    try:
+        return torch.as_tensor(np.array(labels))  # a copy, for a table's column is read-only
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"Labels are wanted as class numbers; {labels!r} came. model.index(name) finds a"
+            " class's number."
+        ) from None
+
+
 def expanded_labels(labels: int | torch.Tensor, images: torch.Tensor) -> torch.Tensor:
     """Labels as an int64 tensor (N,) on the images' device.
 
@@ -495,15 +511,7 @@ def expanded_labels(labels: int | torch.Tensor, images: torch.Tensor) -> torch.T
     labels: one, or (N,), as a tensor, an array or a list.
     Raises ValueError if they are no whole numbers, or not as many as the images.
     """
-    if not isinstance(labels, torch.Tensor):
-        try:
-            labels = torch.as_tensor(np.asarray(labels))
-        except (TypeError, ValueError):
-            raise ValueError(
-                f"Labels are wanted as class numbers; {labels!r} came. model.index(name) finds a"
-                " class's number."
-            ) from None
-    labels = labels.to(images.device)
+    labels = labels_tensor(labels).to(images.device)
     if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
         raise ValueError(
             f"Labels are wanted as whole numbers, a class each; these are {labels.dtype}."

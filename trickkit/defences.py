@@ -13,10 +13,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from trickkit import attacks
-from trickkit.common import finite_number, validate_count, whole_number
+from trickkit.common import finite_number, validate_count, validate_number, whole_number
 from trickkit.contract import (
     Model,
     asked,
+    described,
     device,
     drawn_from,
     expanded_labels,
@@ -250,11 +251,17 @@ def straight_through(
     It is right where a defence hardly moves its input.
 
     defence: images -> images, both (N, C, H, W).
-    Returns the same kind of function.
+    Returns the same kind of function; it raises ValueError where the defence returns another shape.
     """
 
     def opened(images):
-        return images + (asked(defence, images) - images).detach()
+        answer = asked(defence, images)
+        if not isinstance(answer, torch.Tensor) or answer.shape != images.shape:
+            raise ValueError(
+                f"The defence should return images as it gets them, {tuple(images.shape)}; it"
+                f" returned {described(answer)}."
+            )
+        return images + (answer - images).detach()
 
     return opened
 
@@ -351,6 +358,7 @@ def suspicious(found: dict[str, float], *, tolerance: float = 0.02) -> list[bool
     found: what `symptoms` returned.
     tolerance: a share of the images; less than that is no sign.
     """
+    validate_number(tolerance=tolerance, at_least=0)
     many = found["many steps"] - tolerance
     return [
         found["gradient zero"] > tolerance,
@@ -462,6 +470,7 @@ def certify(
     """
     validate_images(image)
     validate_alpha(alpha)
+    seeded(seed)
     return certificate(
         votes(model, image, sigma=sigma, n=n0, seed=2 * seed),
         votes(model, image, sigma=sigma, n=n, seed=2 * seed + 1),

@@ -15,7 +15,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from trickkit import activations, data, models
-from trickkit.common import finite_number, validate_count, validate_number, whole_number
+from trickkit.common import (
+    finite_number,
+    validate_count,
+    validate_flag,
+    validate_number,
+    whole_number,
+)
 from trickkit.contract import (
     device,
     gradient_of,
@@ -133,7 +139,7 @@ def label(name: str | int) -> Objective:
     def value(model, out):
         number = whole_number(name)
         if number is None:
-            number = models.classifier_of(model).index(name)
+            number = models.class_number(models.classifier_of(model).names, name)
         if out[""].dim() != 2 or not 0 <= number < out[""].shape[1]:
             raise ValueError(
                 f"There is no class {number}: this model puts out {tuple(out[''].shape)}."
@@ -413,6 +419,7 @@ def visualise(
     """
     validate_eval(model)
     validate_count(steps=steps)
+    validate_flag(fourier=fourier, decorrelate=decorrelate, transform=transform)
     if (whole_number(size) or 0) < SMALLEST:
         raise ValueError(f"A size of {SMALLEST} pixels or more is wanted; {size} came.")
     size = int(size)

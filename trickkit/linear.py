@@ -7,7 +7,30 @@ once its label has lost one.
 
 import torch
 
-from trickkit.contract import validate_norm, validated_labels
+from trickkit.common import validate_number
+from trickkit.contract import described, validate_norm, validated_labels
+
+
+def _validate_classifier(weights: torch.Tensor, biases: torch.Tensor, images: torch.Tensor) -> None:
+    """Raise ValueError unless weights, biases and images are finite floats that go together."""
+    given = {"weights": weights, "biases": biases, "images": images}
+    for name, what in given.items():
+        if not isinstance(what, torch.Tensor) or not what.is_floating_point():
+            raise ValueError(f"{name} is {described(what)}; a torch tensor of floats is wanted.")
+        if what.dtype != weights.dtype:
+            raise ValueError(
+                f"{name} is {what.dtype} and weights is {weights.dtype}; one of them is wanted."
+                f" Use {name}.to(weights.dtype)."
+            )
+        if not what.isfinite().all():
+            raise ValueError(f"{name} holds numbers that are not finite.")
+    k, pixels = weights.shape if weights.dim() == 2 else (0, 0)
+    if k < 2 or biases.shape != (k,) or images.shape[1:] != (pixels,) or not images.numel():
+        raise ValueError(
+            "Weights (K, pixels) of two classes or more, biases (K,) and images (N, pixels) are"
+            f" wanted; the shapes are {tuple(weights.shape)}, {tuple(biases.shape)} and"
+            f" {tuple(images.shape)}."
+        )
 
 
 def nudge(x: torch.Tensor, weights: torch.Tensor, *, eps: float) -> torch.Tensor:
@@ -20,6 +43,7 @@ def nudge(x: torch.Tensor, weights: torch.Tensor, *, eps: float) -> torch.Tensor
     x, weights: the same shape (n,).
     eps: ε.
     """
+    validate_number(eps=eps)
     return x + eps * weights.sign()
 
 
@@ -37,8 +61,12 @@ def shortest(
     image: (pixels,).
     label, target: classes.
     Returns (pixels,).
-    Raises ValueError where both classes have the same template, so that no change tells them apart.
+    Raises ValueError where both classes have the same template, so that no change tells them apart,
+        and for what does not fit.
     """
+    _validate_classifier(weights, biases, image[None])
+    for one in (label, target):
+        validated_labels(one, image[None], len(weights))
     d = weights[target] - weights[label]
     if not d.any():
         raise ValueError(
@@ -68,9 +96,10 @@ def distance(
     labels: (N,).
     norm: "linf" or "l2".
     Returns (N,); 0 for those misread already.
-    Raises ValueError for an unknown norm and labels that do not fit.
+    Raises ValueError for an unknown norm and what does not fit.
     """
     validate_norm(norm)
+    _validate_classifier(weights, biases, images)
     labels = validated_labels(labels, images, len(weights))
     scores = images @ weights.T + biases
     margin = scores.gather(1, labels[:, None]) - scores
@@ -96,9 +125,10 @@ def distance_in_box(
 
     weights, biases, images, labels, norm: as in `distance`.
     Returns (N,), as there; infinite where even the largest change flips nothing.
-    Raises ValueError for an unknown norm and labels that do not fit.
+    Raises ValueError for an unknown norm and what does not fit.
     """
     validate_norm(norm)
+    _validate_classifier(weights, biases, images)
     labels = validated_labels(labels, images, len(weights))
     away = weights[None] - weights[labels][:, None]  # (N, K, pixels): the way that raises j over y
     direction = away.sign() if norm == "linf" else away

@@ -93,17 +93,24 @@ class Classifier(nn.Sequential):
 
         Raises ValueError for an unknown one; for a name, with the nearest there are.
         """
-        number = whole_number(name)
-        if number is not None:
-            if not 0 <= number < len(self.names):
-                raise ValueError(
-                    f"There is no class {number}: this network's classes are 0 to"
-                    f" {len(self.names) - 1}."
-                )
-            return number
-        if name not in self.names:
-            raise unknown("class", name, self.names)
-        return self.names.index(name)
+        return class_number(self.names, name)
+
+
+def class_number(names: Sequence[str], name: str | int) -> int:
+    """The number of a class, as in `Classifier.index`, of these names.
+
+    Raises ValueError for an unknown one.
+    """
+    number = whole_number(name)
+    if number is not None:
+        if not 0 <= number < len(names):
+            raise ValueError(
+                f"There is no class {number}: this network's classes are 0 to {len(names) - 1}."
+            )
+        return number
+    if name not in names:
+        raise unknown("class", name, names)
+    return names.index(name)
 
 
 def fold_batchnorm(network: nn.Module) -> nn.Module:

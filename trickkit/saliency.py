@@ -23,7 +23,12 @@ from torch.nn import functional as F
 from torchvision.transforms.functional import gaussian_blur
 
 from trickkit.activations import hooked, read, submodule, validate_maps_of, validate_module
-from trickkit.common import progress_bar, validate_count, validate_positive
+from trickkit.common import (
+    progress_bar,
+    validate_count,
+    validate_number,
+    validate_positive,
+)
 from trickkit.contract import (
     Model,
     described,
@@ -360,7 +365,11 @@ def random_masks(
     size: (H, W).
     seed: of the coins and the cuts.
     Yields (k, H, W), `BATCH` masks at a time.
+    Raises ValueError for a size that is no two whole numbers.
     """
+    if not isinstance(size, Sequence) or len(size) != 2:
+        raise ValueError(f"size is {size!r}; (height, width) is wanted.")
+    validate_count(count=count, cells=cells, height=size[0], width=size[1])
     generator = seeded(seed)
     step = [-(-side // cells) for side in size]
     for part in torch.arange(count).split(BATCH):
@@ -473,6 +482,8 @@ def top_pixels(maps: torch.Tensor, *, share: float) -> torch.Tensor:
     share: of the pixels, 0 to 1.
     Returns booleans (N, H, W).
     """
+    validate_number(share=share, at_least=0, at_most=1)
+    validate_maps(maps)
     return pixel_ranks(maps) < round(share * maps[0].numel())
 
 
@@ -481,7 +492,7 @@ def area(curves: torch.Tensor) -> torch.Tensor:
 
     Raises ValueError for curves of fewer than two points.
     """
-    if curves.dim() != 2 or curves.shape[1] < 2:
+    if not isinstance(curves, torch.Tensor) or curves.dim() != 2 or curves.shape[1] < 2:
         raise ValueError(
             f"Curves (N, steps + 1) of two points or more are wanted; {described(curves)} came."
         )
@@ -497,14 +508,21 @@ def points_at(maps: torch.Tensor, bboxes: torch.Tensor, *, tolerance: int = 15) 
     bboxes: (N, 4), left, top, right, bottom.
     tolerance: how far off still counts. All in pixels.
     Returns booleans (N,).
-    Raises ValueError for maps of another shape, or boxes that are not one a map.
+    Raises ValueError for maps of another shape, boxes that are not one a map or lie the wrong way
+        round, and a tolerance below 0.
     """
     validate_maps(maps)
+    validate_number(tolerance=tolerance, at_least=0)
     bboxes = torch.as_tensor(bboxes)
     if bboxes.shape != (len(maps), 4):
         raise ValueError(
             f"A box for each map is wanted, ({len(maps)}, 4); the bboxes' shape is"
             f" {tuple(bboxes.shape)}."
+        )
+    if not (bboxes[:, :2] <= bboxes[:, 2:]).all():  # written so that NaN fails too
+        raise ValueError(
+            "A box is left, top, right, bottom, with left ≤ right and top ≤ bottom; some of these"
+            " are not."
         )
     place = maps.flatten(1).argmax(1)
     width = maps.shape[2]
@@ -555,10 +573,11 @@ def similarity(ours: torch.Tensor, others: torch.Tensor) -> tuple[float, float]:
     Returns the two numbers.
     Raises ValueError for maps of two shapes, of one value, or smaller than SSIM's window of 7 × 7.
     """
-    if ours.shape != others.shape or ours.dim() != 2:
+    both = all(isinstance(m, torch.Tensor) and m.dim() == 2 for m in (ours, others))
+    if not both or ours.shape != others.shape:
         raise ValueError(
-            f"Two maps (H, W) are wanted; these have shapes {tuple(ours.shape)} and"
-            f" {tuple(others.shape)}."
+            f"Two maps (H, W) are wanted, tensors of one shape; {described(ours)} and"
+            f" {described(others)} came."
         )
     if min(ours.shape) < 7:
         raise ValueError(
@@ -653,8 +672,9 @@ def softened(model: nn.Module, *, beta: float = 10.0) -> Iterator[None]:
     A ReLU6 is the difference of two.
 
     beta: how sharp it bends; the larger, the more like a ReLU.
-    Raises ValueError as `relus` does.
+    Raises ValueError as `relus` does, and for a β that is not above 0.
     """
+    validate_positive(beta=beta)
 
     def soft(layer, inputs, _):
         x = F.softplus(inputs[0], beta)

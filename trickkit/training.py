@@ -11,6 +11,8 @@ from torch import nn
 from trickkit.common import progress_bar, validate_count, validate_number, validate_positive
 from trickkit.contract import (
     Network,
+    described,
+    labels_tensor,
     logits_of,
     seeded,
     validate_images,
@@ -54,6 +56,20 @@ def cosine_decay(done: float) -> float:
     return (1 + math.cos(math.pi * done)) / 2
 
 
+def _validate_loss(value: object) -> None:
+    """Raise ValueError unless what a loss returned can be lowered."""
+    if not isinstance(value, torch.Tensor) or value.numel() != 1 or not value.requires_grad:
+        raise ValueError(
+            "The loss should return one number that torch can differentiate, such as a mean over"
+            f" the batch; it returned {described(value)}."
+        )
+    if not value.isfinite():
+        raise ValueError(
+            f"The loss is {value.item():g}, and the weights would be lost. Take a smaller lr, or"
+            " see whether the loss divides by 0."
+        )
+
+
 @with_gradients
 def train(
     model: Network,
@@ -87,14 +103,15 @@ def train(
     schedule: share of the training that is done -> share of lr, such as `cosine_decay`; None keeps
         lr as it is.
     Raises ValueError for pixels outside [0, 1], labels that are not one an image, settings that
-        make no sense, and a model whose weights are all frozen.
+        make no sense, a model whose weights are all frozen, a loss that is no finite number with a
+        gradient, and images that `augment` made something else of.
     """
     validate_images(images)
     validate_count(batch_size=batch_size)
     validate_count(epochs=epochs, at_least=0)
     validate_positive(lr=lr)
     validate_number(weight_decay=weight_decay, at_least=0)
-    labels = torch.as_tensor(labels, device=images.device)
+    labels = labels_tensor(labels).to(images.device)
     if labels.shape[:1] != images.shape[:1]:
         raise ValueError(
             f"One label an image is wanted, shape ({len(images)},); the labels' shape is"
@@ -127,7 +144,13 @@ def train(
                     group["lr"] = lr * schedule(step / steps)
             if augment:
                 x = augment(model, x, y, step / steps, generator)
+                if not isinstance(x, torch.Tensor) or x.shape[:1] != y.shape[:1]:
+                    raise ValueError(
+                        f"augment should return the {len(y)} images of a batch, (N, C, H, W); it"
+                        f" returned {described(x)}."
+                    )
             value = loss(model, x, y)
+            _validate_loss(value)
             optimizer.zero_grad()
             value.backward()
             optimizer.step()
