@@ -156,7 +156,7 @@ def every_way(frame, labels):
         "tree": lambda: mes.Tree(frame)(3, np.random.default_rng(0)),
         "independent": lambda: mes.independent(frame)(3, np.random.default_rng(0)),
         "labels": lambda: mes.hard_labels(lambda rows: labels, frame),
-        "bags": lambda: lime.class_probabilities(labels, asked=len(frame), target=0),
+        "bags": lambda: lime.validated_probabilities(labels, asked=len(frame)),
         "like": lambda: rules.like(frame, frame),
         "fires": lambda: rules.fires(mined, frame),
     }

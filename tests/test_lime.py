@@ -596,6 +596,40 @@ def test_one_word_alone_has_its_true_weight(text):
     )
 
 
+def of_text(d):
+    says = says_so("word0")
+    return lime.explain_text(says, " ".join(f"word{i}" for i in range(d)))
+
+
+def of_table(d):
+    train = pd.DataFrame(
+        list(itertools.product("ny", repeat=d)), columns=[f"c{i}" for i in range(d)]
+    )
+
+    def box(frame):
+        p = 0.5 + 0.4 * (frame["c0"] == "y").to_numpy()
+        return np.column_stack([1 - p, p])
+
+    return lime.explain_table(box, train.iloc[[-1]], train)
+
+
+def of_picture(d):
+    def model(images):
+        p = 0.5 + 0.4 * images[:, 0, :, 0].mean(1)
+        return torch.stack([1 - p, p], 1).log()
+
+    black = torch.zeros(1, 1, 4, d)
+    return lime.explain_picture(model, black + 1, 1, torch.arange(d).repeat(4, 1), cover=black)
+
+
+@pytest.mark.parametrize("d", range(1, 6))
+@pytest.mark.parametrize("explained", [of_text, of_table, of_picture])
+def test_few_features_have_their_true_weights_and_the_others_none(explained, d):
+    told = explained(d)
+    assert told.settled and told.weights[0] == pytest.approx(0.4, abs=0.03)
+    assert np.abs(told.weights[1:]).max(initial=0) < 0.015
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -851,6 +885,61 @@ def test_a_disguise_has_not_learnt_an_explainer_s_rows_by_heart(seed):
     box = lime.disguised(train, says(1.0), says(0.0), seed=seed)
     for points in (lime.sobol(400, 4, seed=seed), default_rng(seed).random((400, 4))):
         assert 0.3 < box(lime.resample_columns(train, points))[:, 1].mean() < 0.7  # a guess
+
+
+@pytest.mark.parametrize("seed", [-1, "a", None, 1.5, True, np.array(3), torch.tensor(3)])
+def test_a_seed_that_is_none_is_refused(table, seed):
+    train, box = table
+    image = torch.rand(1, 1, 4, 4)
+    patches = torch.arange(16).view(4, 4) // 4
+    for ask in (
+        lambda: lime.explain_text(says_so("yes"), "yes or no", seed=seed),
+        lambda: lime.explain_table(box, train.iloc[[0]], train, seed=seed),
+        lambda: lime.explain_picture(lambda x: x[:, 0, 0, :2], image, 1, patches, seed=seed),
+        lambda: lime.disguised(train, box, box, seed=seed),
+        lambda: lime.sobol(8, 2, seed=seed),
+    ):
+        with pytest.raises(ValueError, match="seed is .* wanted"):
+            ask()
+
+
+def test_any_seed_of_64_bits_will_do(table):
+    train, box = table
+    for seed in (2**32, np.int64(7)):
+        assert lime.disguised(train, box, box, seed=seed)(train).shape == (400, 2)
+
+
+def test_a_disguise_hears_boxes_as_lime_does(table):
+    train, box = table
+    answers = torch.tensor(box(train), requires_grad=True)
+    tensors = lime.disguised(train, lambda frame: answers, lambda frame: answers)
+    assert np.array_equal(tensors(train), box(train))
+    three = np.full((400, 3), 1 / 3)
+    for other, said in (
+        (lambda frame: three, "they have 2 and 3"),
+        (lambda frame: answers[:, 0], "one number a row"),
+        (None, "such as model.predict_proba; a NoneType came"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            lime.disguised(train, box, other)(train)
+
+
+@pytest.mark.parametrize("k", [-1, 0, True, None, "a", 1.5])
+def test_the_top_wants_a_count(k):
+    told = lime.explain_text(says_so("yes"), "yes or no", samples=64)
+    assert told.top(2)[0] == "yes" and len(told.top(99)) == 3
+    with pytest.raises(ValueError, match=f"k is {k!r}"):
+        told.top(k)
+
+
+def test_mean_colours_want_the_patch_of_each_pixel():
+    image = torch.rand(1, 3, 4, 4)
+    for patches in (torch.zeros(3, 4).long(), torch.zeros(4, 4), torch.ones(4, 4).long(), None):
+        with pytest.raises(ValueError, match="[Pp]atch"):
+            lime.mean_coloured(image, patches)
+    assert lime.mean_coloured(image, np.zeros((4, 4), int)).unique().numel() == 3
+    with pytest.raises(ValueError, match="Images are wanted"):
+        lime.mean_coloured(image[0], torch.zeros(4, 4).long())
 
 
 def test_patches_may_be_anybodys_whole_numbers():

@@ -97,6 +97,19 @@ def test_one_word_alone_has_its_true_weight_and_none_is_refused():
         ribeiro2016.explain_document(box, csr_array((1, 3)))
 
 
+@pytest.mark.parametrize("d", range(1, 6))
+def test_few_words_have_their_true_weights_and_the_others_none(d):
+    box = straight(np.array([0.4, *np.zeros(6)]), 0.5)
+    row = np.array([[1.0] * d + [0] * (7 - d)])
+    told = ribeiro2016.explain_document(box, csr_array(row))
+    [weights], [line] = ribeiro2016.stories(box, row)
+    for found in (told.weights, weights[:d]):
+        assert found[0] == pytest.approx(0.4, abs=0.035)
+        assert np.abs(found[1:]).max(initial=0) < 0.02
+    assert told.settled and told.line == pytest.approx(0.9, abs=0.04)
+    assert line == pytest.approx(0.9, abs=0.04)
+
+
 def test_a_box_that_works_in_place_spoils_nothing():
     bag = bag_of(30, 8, 0)
     before = bag.toarray()

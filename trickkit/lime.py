@@ -24,11 +24,12 @@ import torch
 from scipy.stats import qmc
 from sklearn.ensemble import RandomForestClassifier
 
-from trickkit.common import top_by_magnitude, validate_count, whole_number
+from trickkit.common import top_by_magnitude, validate_count, validate_seed, whole_number
 from trickkit.contract import (
     Model,
     described,
     logits_of,
+    validate_batch,
     validate_eval,
     validate_images,
     validated_labels,
@@ -97,7 +98,8 @@ class Explanation:
         return (low > 0) | (high < 0)
 
     def top(self, k: int = TOP) -> list[str]:
-        """The names of the k largest weights, as `top_by_magnitude` takes them."""
+        """The names of the k largest weights, as `top_by_magnitude` takes them; of all if fewer."""
+        validate_count(k=k)
         return [self.names[i] for i in top_by_magnitude(self.weights, k=k)]
 
     def __str__(self) -> str:
@@ -224,9 +226,11 @@ def sobol(n: int, dimensions: int, *, seed: int) -> np.ndarray:
 
     Another seed gives other points, and each on its own is uniform.
 
-    Raises ValueError for fewer than 1 of either, and for more dimensions than 21,201.
+    Raises ValueError for fewer than 1 of either, for more dimensions than 21,201, and for a seed
+        that is no whole number of at least 0.
     """
     validate_count(n=n, dimensions=dimensions)
+    validate_seed(seed)
     if dimensions > MAX_DIMENSIONS:
         raise ValueError(
             f"{dimensions:,} features are too many, for even points have {MAX_DIMENSIONS:,}"
@@ -333,11 +337,26 @@ def explanation(
 def asked_about(
     predict_proba: Callable[..., np.ndarray], rows: Any, *, target: int = 1
 ) -> np.ndarray:
-    """What a black box says of one class: (n,), as `class_probabilities` takes it.
+    """What a black box says of one class: (n,).
+
+    predict_proba, rows: as for `class_probabilities`.
+    target: the class.
+    Raises ValueError for a class that it lacks.
+    """
+    said = class_probabilities(predict_proba, rows)
+    place = whole_number(target)
+    if place is None or not 0 <= place < said.shape[1]:
+        raise ValueError(
+            f"target is {target!r}; the black box's classes are 0 to {said.shape[1] - 1}."
+        )
+    return said[:, place]
+
+
+def class_probabilities(predict_proba: Callable[..., np.ndarray], rows: Any) -> np.ndarray:
+    """What a black box says: (n, K), as `validated_probabilities` takes it.
 
     predict_proba: the black box. It gets a copy, since it may work in place.
     rows: what it is asked about, n of them, in whatever it can read.
-    target: the class.
     Raises ValueError for what is no function.
     """
     if not callable(predict_proba):
@@ -346,16 +365,14 @@ def asked_about(
             f" {type(predict_proba).__name__} came."
         )
     n = rows.shape[0] if hasattr(rows, "shape") else len(rows)
-    return class_probabilities(predict_proba(rows.copy()), asked=n, target=target)
+    return validated_probabilities(predict_proba(rows.copy()), asked=n)
 
 
-def class_probabilities(answers: object, *, asked: int, target: int) -> np.ndarray:
-    """The probabilities of one class, (n,), once a black box's answers are seen to be
-    probabilities.
+def validated_probabilities(answers: object, *, asked: int) -> np.ndarray:
+    """A black box's answers, (n, K), once they are seen to be probabilities.
 
     answers: what it returned; (n, K) is wanted, K at least 2.
     asked: n, the number of rows it was asked about.
-    target: the class.
     Raises ValueError for anything else, with what to do.
     """
     if isinstance(answers, torch.Tensor):
@@ -395,12 +412,7 @@ def class_probabilities(answers: object, *, asked: int, target: int) -> np.ndarr
             f"The black box's rows are no probabilities: they sum to {said.sum(1).min():.3g} to"
             f" {said.sum(1).max():.3g}, and 1 is wanted. Scores want a softmax first."
         )
-    place = whole_number(target)
-    if place is None or not 0 <= place < said.shape[1]:
-        raise ValueError(
-            f"target is {target!r}; the black box's classes are 0 to {said.shape[1] - 1}."
-        )
-    return said[:, place]
+    return said
 
 
 # Tables, text, pictures.
@@ -533,10 +545,10 @@ def drop_random(points: np.ndarray) -> np.ndarray:
 
 
 def drop_some(points: np.ndarray) -> np.ndarray:
-    """The same, where one feature that is alone is kept in half of the rows, or there would be
-    nothing to compare with.
+    """The same, where of one or two features each is kept in half of the rows: one is always taken
+    away otherwise, and what is left would be compared with next to nothing.
     """
-    return drop_random(points) if points.shape[1] > 2 else points[:, 1:] < 0.5
+    return drop_random(points) if points.shape[1] > 3 else points[:, 1:] < 0.5
 
 
 def word_pattern(text: str) -> str:
@@ -661,7 +673,10 @@ def mean_coloured(image: torch.Tensor, segments: torch.Tensor) -> torch.Tensor:
     image: (1, C, H, W).
     segments: (H, W), the number of each pixel's patch.
     Returns (1, C, H, W).
+    Raises ValueError for what `validated_segments` refuses.
     """
+    validate_batch(image)
+    segments = validated_segments(segments, image)
     flat = image[0].flatten(1)
     place = segments.flatten()
     sums = torch.zeros(len(flat), int(place.max()) + 1, dtype=image.dtype, device=image.device)
@@ -840,11 +855,13 @@ def disguised(
     train: a table of people.
     biased, innocent: black boxes, a frame with its columns -> (rows, K) probabilities.
     seed: for the made-up rows and the forest.
-    Raises ValueError for a table that `conditions.validate_frame` refuses.
+    Raises ValueError for a table that `conditions.validate_frame` refuses; and where it is asked,
+        for boxes that do not answer in probabilities, or one of fewer classes than the other.
     """
+    validate_seed(seed)
     sampler = TableSampler(train)
-    [dice] = np.random.default_rng(seed).spawn(1)  # an explainer with this seed asks other rows
-    made = sampler(dice.random(train.shape))
+    [rng] = np.random.default_rng(seed).spawn(1)  # an explainer with this seed asks other rows
+    made = sampler(rng.random(train.shape))
     words = {
         name: conditions.words(column)
         for name, column in train.items()
@@ -862,11 +879,17 @@ def disguised(
                 codes[name] = held.array.asi8
         return codes.to_numpy(dtype=float)
 
-    guard = RandomForestClassifier(100, min_samples_leaf=2, random_state=seed)
+    guard = RandomForestClassifier(100, min_samples_leaf=2, random_state=seed % 2**32)
     guard.fit(np.concatenate([coded(train), coded(made)]), np.repeat([1, 0], len(train)))
 
     def predict_proba(frame):
         real = guard.predict_proba(coded(frame))[:, [1]] > 0.5
-        return np.where(real, biased(frame.copy()), innocent(frame.copy()))
+        answers = [class_probabilities(box, frame) for box in (biased, innocent)]
+        if answers[0].shape != answers[1].shape:
+            raise ValueError(
+                "Two black boxes of as many classes are wanted; they have"
+                f" {answers[0].shape[1]} and {answers[1].shape[1]}."
+            )
+        return np.where(real, *answers)
 
     return predict_proba

@@ -21,7 +21,8 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_extraction.text import CountVectorizer
 
 from trickkit import data, lime
-from trickkit.common import top_by_magnitude, validate_count
+from trickkit.common import top_by_magnitude, validate_count, validate_seed
+from trickkit.contract import expanded_labels, validate_images
 from trickkit.rules import conditions
 
 K = 10  # words that an explanation shows
@@ -47,6 +48,7 @@ def explain_table_iid(
     """
 
     def iid(n, dimensions, *, seed):
+        validate_seed(seed)
         return np.random.default_rng(seed).random((n, dimensions))
 
     return lime.explain_table(predict_proba, row, train, samples=samples, seed=seed, draw=iid)
@@ -134,6 +136,7 @@ def bags(
         raise ValueError(f"{glue} sentences of one class are wanted for a document; fewer came.")
     counter = CountVectorizer(binary=True, token_pattern=r"[a-z]\w+", **options)
     counted = counter.fit_transform(groups)
+    validate_seed(seed)
     order = np.random.default_rng(seed).permutation(len(groups))
     order = order[np.ravel(counted.sum(1))[order] > 0]
     return csr_array(counted.astype(float))[order], np.array(classes)[order]
@@ -314,6 +317,7 @@ def recalls(
     """
     said = lime.asked_about(predict_proba, known)
     rows = documents(new)
+    validate_seed(seed)
     rng = np.random.default_rng(seed)
     weights = {
         "LIME": [explain_document(predict_proba, row).weights for row in rows],
@@ -384,10 +388,11 @@ def trusts(
     seed: for the choice of words.
     """
     rows = documents(new)
+    validate_seed(seed)
     rng = np.random.default_rng(seed)
     said = lime.asked_about(predict_proba, known)
     yes = lime.asked_about(predict_proba, new) > 0.5
-    # as the lime package has it, where a word that is alone is always deleted
+    # as the lime package has it, where of one word or two one is always deleted
     told = [explain_document(predict_proba, row, drop=lime.drop_random) for row in rows]
     lines = {
         "LIME": [(e.line, shown(e.weights)) for e in told],
@@ -464,6 +469,7 @@ def pair(
         there is none.
     Raises ValueError for labels other than 0 and 1, one a text, and for fewer texts than 2n + 1.
     """
+    validate_seed(seed)
     rng = np.random.default_rng(seed)
     words = np.asarray(words)
     labels = zero_one(labels, n_rows=len(words))
@@ -490,7 +496,11 @@ def pair(
 
 
 def stories(
-    predict_proba: Predictor, rows: np.ndarray, *, samples: int = 256
+    predict_proba: Predictor,
+    rows: np.ndarray,
+    *,
+    samples: int = 256,
+    drop: Callable[[np.ndarray], np.ndarray] = lime.drop_some,
 ) -> tuple[np.ndarray, np.ndarray]:
     """LIME for many rows at once: the weights that a user sees of each, and what each line says.
 
@@ -498,6 +508,7 @@ def stories(
     rows: (n, words) of 0 and 1.
     samples: for each row; the black box is asked about all of them at once, and once about each
         that is different.
+    drop: which words are deleted, as for `explain_document`.
     Returns (n, words), 0 where a weight is not seen, and (n,).
     Raises ValueError for a row without a word.
     """
@@ -510,7 +521,7 @@ def stories(
     drawn = []
     asked = []
     for words in held:
-        z = lime.drop_random(lime.sobol(samples, len(words) + 1, seed=0))
+        z = drop(lime.sobol(samples, len(words) + 1, seed=0))
         different, place = np.unique(z, axis=0, return_inverse=True)
         drawn.append((z.astype(float), place.ravel()))
         asked.append(np.zeros((len(different), rows.shape[1]), dtype=np.float32))
@@ -520,7 +531,7 @@ def stories(
     table = np.zeros(rows.shape)
     lines = np.zeros(len(rows))
     for i, (z, place) in enumerate(drawn):
-        sample_weight = lime.nearness(z, width=lime.COSINE_WIDTH)
+        sample_weight = lime.sample_weights(z, width=lime.COSINE_WIDTH, distance=lime.cosine)
         b = lime.weighted_ridge(z, answers[i][place], sample_weight)
         table[i, held[i]] = shown(b[1:])
         lines[i] = b.sum()
@@ -591,11 +602,13 @@ def right_choices(
             continue
         gaps.append(gap)
         rows = rows[rows.any(1)][:count]
-        told = [stories(predict_proba, rows) for predict_proba in forests]
+        # as the lime package deletes words
+        told = [stories(box, rows, drop=lime.drop_random) for box in forests]
         picked = [
             [[np.asarray(pick(table, budget=n), dtype=int)] for n in budgets] for table, _ in told
         ]
         rights["SP-LIME"].append(chance_right(told, picked))
+        validate_seed(seed)
         rng = np.random.default_rng(seed)
         shuffled = [rng.permutation(len(rows)) for _ in range(10)]
         longest = np.argsort(-rows.sum(1), kind="stable")
@@ -618,8 +631,10 @@ def shop(
     tagged: the kind that gets a white tag of 2 × 2 pixels sewn in the lower right corner,
         "pullover" or "coat"; None for a shop without tags.
     Returns images (n, 1, 28, 28) and (n,), 0 or 1.
-    Raises ValueError for another kind.
+    Raises ValueError for another kind, and for images or labels that do not fit.
     """
+    validate_images(images)
+    labels = expanded_labels(labels, images)
     if tagged not in (None, "pullover", "coat"):
         raise ValueError(
             f'tagged is {tagged!r}; this shop sells "pullover" and "coat", and None tags nothing.'
