@@ -342,6 +342,14 @@ def test_columns_whose_names_read_alike_are_refused(frame):
         (lambda f: Condition("age", high="x").holds(f), "cannot be asked .* holds numbers"),
         (lambda f: Condition("age", low=3).holds(f.to_numpy()), "a ndarray came"),
         (
+            lambda f: Condition("age", low=[3]).holds(f),
+            r"on column 'age' asks for \[3\]; one number",
+        ),
+        (lambda f: Condition("age", high=np.ones(len(f))).holds(f), "asks for .*; one number"),
+        (lambda f: Condition("purpose", value=["x"]).holds(f), "asks for .*; one number"),
+        (lambda f: rules.conditions.brief(f[["age", "age"]]), "Two columns are called 'age'"),
+        (lambda f: rules.conditions.brief(f[[]]), "0 columns; at least one"),
+        (
             lambda f: rules.fires([Condition("age", low=3)], f),
             r"tuple of conditions.*'age > 3' came",
         ),

@@ -333,6 +333,33 @@ def test_candidates_say_dates_and_close_cuts_apart():
         (lambda: mes.bernstein(0.1, n=1, delta=0.1), "n is 1"),
         (lambda: mes.bernstein(0.1, n=5, delta=2), "delta is 2"),
         (lambda: mes.regret_bounds(np.ones((2, 1)), 0, delta=0.1), "n is 1"),
+        (lambda: mes.bernstein(-1.0, n=10, delta=0.1), "A variance of 0 or more .* -1.0 came"),
+        (lambda: mes.bernstein(math.nan, n=10, delta=0.1), "A variance .* nan came"),
+        (lambda: mes.bernstein(np.array([0.1, -0.1]), n=10, delta=0.1), "A variance"),
+        (lambda: mes.bernstein(1j, n=10, delta=0.1), "A variance"),
+        (lambda: mes.bernstein("a", n=10, delta=0.1), "A variance"),
+        (lambda: mes.regret_bounds(np.ones((3, 9)), -1, delta=0.1), "best is -1; the rows are 0"),
+        (lambda: mes.regret_bounds(np.ones((3, 9)), 3, delta=0.1), "best is 3; the rows are 0"),
+        (lambda: mes.regret_bounds(np.ones((3, 9)), True, delta=0.1), "best is True"),
+        (lambda: mes.regret_bounds(np.ones((3, 9)) * 2, 0, delta=0.1), "A value of 0 to 1"),
+        (lambda: mes.regret_bounds(np.ones((3, 9)) * math.nan, 0, delta=0.1), "A value of 0 to 1"),
+        (lambda: mes.regret_bounds(np.ones(9), 0, delta=0.1), r"Values \(rows, n\) are wanted"),
+        (lambda: mes.regret_bounds(None, 0, delta=0.1), "A value of 0 to 1 .* None came"),
+        (lambda: mes.mutual_information([0, 1], [0, 1, 1]), r"one length .* \(2,\) and \(3,\)"),
+        (lambda: mes.mutual_information([0, 1], [0.5, 1]), "A whole number of 0 or more"),
+        (lambda: mes.mutual_information([0, -1], [0, 1]), "A whole number of 0 or more"),
+        (lambda: mes.mutual_information([], []), "A whole number of 0 or more"),
+        (lambda: mes.mutual_information([[0], [0, 1]], [0, 1]), "A whole number of 0 or more"),
+        (lambda: mes.bin_indices(BITS[[]]), "16 rows and 0 columns"),
+        (lambda: mes.bin_indices(None), "a NoneType came"),
+        (
+            lambda: mes.balanced_sample(rings, bits, n=np.array(10), rng=np.random.default_rng(0)),
+            "n is array",
+        ),
+        (
+            lambda: mes.explain_alarm(rings, BITS.iloc[[15]], bits, BITS, seed=-1),
+            "seed is -1; a whole number of at least 0",
+        ),
         (lambda: mes.blocks(torch.rand(1, 1, 4, 4), across=0), "across is 0"),
         (lambda: mes.Tree(BITS, bins=0), "bins is 0"),
         (lambda: mes.hard_labels("predict", BITS), "such as model.predict; a str came"),
@@ -431,6 +458,16 @@ def test_draws_needed_are_enough_and_not_one_too_many(eps, count, delta):
         below = binom.cdf(math.ceil(n * (p - eps)) - 1, n, p)
         above = binom.sf(math.floor(n * (p + eps)), n, p)
         assert below + above <= delta / count
+
+
+def test_what_small_types_hold_does_not_overflow():
+    codes = np.random.default_rng(0).integers(0, 200, (2, 500))
+    assert mes.mutual_information(*codes.astype(np.uint8)) == mes.mutual_information(*codes)
+    hits = codes % 2
+    bounds = mes.regret_bounds(hits.astype(float), 1, delta=0.1)
+    for kind in (np.uint8, bool, torch.from_numpy):
+        held = kind(hits) if kind is torch.from_numpy else hits.astype(kind)
+        assert mes.regret_bounds(held, 1, delta=0.1) == pytest.approx(bounds)
 
 
 def test_bernsteins_bound_is_the_theorems():

@@ -314,9 +314,40 @@ def test_places_are_antecedents_each_once():
     frame, labels = small_world()
     posterior = rules.Posterior(rules.mine(frame, labels), frame, labels)
     assert posterior([1, 0]) == posterior(np.array([1, 0])) == posterior((1, 0))
-    for places in ((0, 0), (99,), (-1,), "ab", 3.5, (0, 1.5)):
-        with pytest.raises(ValueError, match="is no list: places from 0"):
-            posterior(places)
+    for places in (
+        (0, 0),
+        (99,),
+        (-1,),
+        "ab",
+        3.5,
+        (0, 1.5),
+        (1.0,),
+        (True,),
+        ([1],),
+        [[1]],
+        None,
+        1,
+    ):
+        for ask in (
+            posterior,
+            posterior.list,
+            lambda init: next(rules.metropolis(posterior, steps=3, init=init)),
+            lambda places: rules.most_probable(posterior, [places]),
+        ):
+            with pytest.raises(ValueError, match="is no list: places from 0"):
+                ask(places)
+    assert rules.most_probable(posterior, [[1, 0]]) == (1, 0)
+    for sizes in (3, (9,), (1,) * 99, ("a",), ([1],), None):
+        with pytest.raises(ValueError, match="No list has rules of sizes"):
+            posterior.prior(sizes)
+    with pytest.raises(ValueError, match="no antecedent called"):
+        posterior.places(["a"])
+    for seed in (-1, "a", None, 1.5, True, np.array(3), torch.tensor(3)):
+        with pytest.raises(ValueError, match="seed is"):
+            next(rules.metropolis(posterior, steps=3, seed=seed))
+    for steps in (torch.tensor(3), np.array(3)):
+        with pytest.raises(ValueError, match="steps is"):
+            next(rules.metropolis(posterior, steps=steps))
     with pytest.raises(ValueError, match="is no list"):
         posterior.list((99,))
     with pytest.raises(ValueError, match="At least one rule is wanted"):
@@ -330,6 +361,12 @@ def test_places_are_antecedents_each_once():
     [
         (lambda: rules.evidence([]), "A count of 0 or more"),
         (lambda: rules.evidence([1, -1]), "A count of 0 or more"),
+        (lambda: rules.evidence(None), "A count of 0 or more for each class is wanted; None came"),
+        (lambda: rules.evidence([1, 0.5]), "A count of 0 or more"),
+        (lambda: rules.evidence(["a"]), "A count of 0 or more"),
+        (lambda: rules.fit_list(3, *small_world()), "A list of rules is wanted; '3' came"),
+        (lambda: rules.most_probable(len, 3), "Lists to choose from are wanted; 3 came"),
+        (lambda: rules.point(len, 3), "Lists that were visited are wanted.* 3 came"),
         (lambda: rules.first_that_holds([[True]], 2), "2 rows are wanted"),
         (lambda: rules.most_probable(len, []), "none came"),
         (lambda: rules.point(len, {}), "none came"),

@@ -23,7 +23,7 @@ import torch
 from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 from torch.nn import functional as F
 
-from trickkit.common import finite_number, validate_count
+from trickkit.common import finite_number, validate_count, validate_seed, whole_number
 from trickkit.contract import validate_images
 from trickkit.rules import conditions
 from trickkit.rules.conditions import Condition, Rule
@@ -42,7 +42,9 @@ def bin_indices(frame: pd.DataFrame, *, bins: int = 8) -> np.ndarray:
     frame: (rows, columns).
     bins: into how many a column of numbers is cut.
     Returns (rows, columns), the number of the bin.
+    Raises ValueError for what `conditions.validate_frame` refuses.
     """
+    conditions.validate_filled(frame)  # and the rest, column by column
     return np.stack([conditions.split_column(frame[name], bins=bins)[1] for name in frame], 1)
 
 
@@ -50,9 +52,14 @@ def mutual_information(a: np.ndarray, b: np.ndarray) -> float:
     """The mutual information of two columns, in nats: Σ p(a,b) ln p(a,b) / p(a) p(b).
 
     a, b: (n,), whole numbers from 0.
+    Raises ValueError for other numbers, and for columns of different lengths.
     """
-    a = np.asarray(a)
-    b = np.asarray(b)
+    what = "A whole number of 0 or more for each row"
+    a, b = (conditions.number_array(column, what=what, whole=True) for column in (a, b))
+    if a.ndim != 1 or a.shape != b.shape:
+        raise ValueError(
+            f"Two columns of one length are wanted; the shapes are {a.shape} and {b.shape}."
+        )
     # only the pairs that there are: a column may hold as many words as rows
     pairs, both = np.unique(a * (b.max() + 1) + b, return_counts=True)
     own, other = np.divmod(pairs, b.max() + 1)
@@ -444,9 +451,11 @@ def bernstein(variance: float | np.ndarray, *, n: int, delta: float) -> float | 
     variance: V, the sample variance of n independent draws of one number in [0, 1], with n − 1.
     n: how many draws, 2 or more.
     delta: δ, between 0 and 1.
+    Raises ValueError for a variance below 0, and for n or δ that cannot be.
     """
     validate_chance(delta=delta)
     validate_count(n=n, at_least=2)
+    conditions.number_array(variance, what="A variance of 0 or more")
     log = math.log(2 / delta)
     return np.sqrt(2 * variance * log / n) + 7 * log / (3 * (n - 1))
 
@@ -462,9 +471,18 @@ def regret_bounds(values: np.ndarray, best: int, *, delta: float) -> np.ndarray:
     best: the place of a row.
     delta: δ, of each bound.
     Returns (rows,).
+    Raises ValueError for other values, for fewer than 2 a row, and for a place that is no row's.
     """
+    values = conditions.number_array(values, what="A value of 0 to 1 for each draw", at_most=1)
+    if values.ndim != 2:
+        raise ValueError(f"Values (rows, n) are wanted; their shape is {values.shape}.")
     n = values.shape[1]
     validate_count(n=n, at_least=2)
+    place = whole_number(best)
+    if place is None or not 0 <= place < len(values):
+        raise ValueError(f"best is {best!r}; the rows are 0 to {len(values) - 1}.")
+    if values.dtype.kind != "f":  # whole numbers of 8 bits would overflow
+        values = values.astype(float)
     mean = values.mean(1, dtype=np.float64)
     squares = np.einsum("rn,rn->r", values, values).astype(np.float64)
     # Σ (difference)², and no array of differences
@@ -576,6 +594,7 @@ def explain_alarm(
         own = _as_frame(case, read)
     considered = candidates(own, train, bins=bins, max_conditions=max_conditions)
     says = bool(hard_labels(predict, case)[0])
+    validate_seed(seed)
     rng = np.random.default_rng(seed)
     sizes = [512 << k for k in range(max(1, int(max_draws // 512).bit_length()))]
     # two shares, two sides each; every rule with every other

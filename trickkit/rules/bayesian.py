@@ -15,7 +15,15 @@ from mlxtend.frequent_patterns import fpgrowth
 from numpy.typing import ArrayLike
 from scipy import special
 
-from trickkit.common import ROUNDING, finite_number, unknown, validate_count, validate_positive
+from trickkit.common import (
+    ROUNDING,
+    finite_number,
+    unknown,
+    validate_count,
+    validate_positive,
+    validate_seed,
+    whole_number,
+)
 from trickkit.rules import conditions
 from trickkit.rules.conditions import Condition, Rule
 from trickkit.rules.rule_list import RuleList
@@ -198,10 +206,12 @@ class Posterior:
 
         Raises ValueError for what is no list of places, each once.
         """
-        places = tuple(places) if isinstance(places, Iterable) else (places,)
-        known = self.known.get(places)
+        try:
+            known = self.known.get(places)
+        except TypeError:  # a list or an array, which cannot be looked up
+            known = None
         if known is None:
-            self.validate_places(places)
+            places = self.validated_places(places)
             sizes = tuple([self.sizes[place] for place in places])
             if sizes not in self.priors:
                 self.priors[sizes] = self.prior(sizes)
@@ -214,13 +224,18 @@ class Posterior:
             self.known[places] = known = known + self.evidence(rest)
         return known
 
-    def validate_places(self, places: Sequence[int]) -> None:
-        """Raise ValueError unless these are places of antecedents, each once."""
-        if len(set(places)) < len(places) or not self.every.issuperset(places):
+    def validated_places(self, places: Iterable[int]) -> tuple[int, ...]:
+        """A list as a tuple.
+
+        Raises ValueError unless these are places of antecedents, each once.
+        """
+        made = tuple(map(whole_number, places)) if isinstance(places, Iterable) else (None,)
+        if len(set(made)) < len(made) or not self.every.issuperset(made):
             raise ValueError(
                 f"{places!r} is no list: places from 0 to {len(self.every) - 1} are wanted, each"
                 " once, in a tuple such as (3, 0)."
             )
+        return made  # type: ignore[return-value]  # None is no place
 
     def evidence(self, rows: int) -> float:
         """`rule_list.evidence` of the rows in a set, from a table of factorials: a walk asks for it
@@ -242,8 +257,16 @@ class Posterior:
 
         The log of p(m), and for each rule of p(size | sizes still to be had), both Poisson, and of
         1 / (antecedents of that size still to be had).
+
+        Raises ValueError for sizes that no list of these antecedents has.
         """
         unused = collections.Counter(self.sizes)
+        made = tuple(map(whole_number, sizes)) if isinstance(sizes, Iterable) else (None,)
+        if not collections.Counter(made) <= unused:
+            raise ValueError(
+                f"No list has rules of sizes {sizes!r}. The antecedents' own are wanted, in a tuple"
+                f" such as {tuple(self.sizes[:2])}."
+            )
         poisson = {size: self.width**size / math.factorial(size) for size in unused}
         log_p = len(sizes) * math.log(self.length) - math.lgamma(len(sizes) + 1)
         for size in sizes:
@@ -264,7 +287,7 @@ class Posterior:
         for place, rule in enumerate(self.antecedents):
             known.setdefault(conditions.english(rule), []).append(place)
         for words in antecedents:
-            if words not in known:
+            if not isinstance(words, str) or words not in known:
                 raise unknown("antecedent", words, known)
             if len(known[words]) > 1:
                 raise ValueError(
@@ -275,7 +298,7 @@ class Posterior:
 
     def list(self, places: Sequence[int]) -> RuleList:
         """The rule list in words and counts."""
-        self.validate_places(places)
+        places = self.validated_places(places)
         counts = []
         rest = self.everyone
         for holds in [*(self.holds[place] for place in places), self.everyone]:
@@ -313,10 +336,11 @@ def metropolis(
     seed: for the moves.
     """
     validate_count(steps=steps)
+    validate_seed(seed)
     rng = np.random.default_rng(seed)
     n_antecedents = len(posterior.antecedents)
     log_n = math.log(n_antecedents)
-    now = tuple(init)
+    now = posterior.validated_places(init)
     score = posterior(now)
     for first in range(0, steps, 10_000):
         count = min(10_000, steps - first)
@@ -392,8 +416,11 @@ def point(posterior: Posterior, visits: Mapping[tuple[int, ...], int]) -> tuple[
     visits: lists and how often each was sampled.
     Raises ValueError for no lists.
     """
-    if not visits:
-        raise ValueError("Lists that were visited are wanted; none came.")
+    if not isinstance(visits, Mapping) or not visits:
+        raise ValueError(
+            "Lists that were visited are wanted, each with how often, as {(3, 0): 17};"
+            f" {str(visits)[:60] if visits else 'none'} came."
+        )
 
     def width(places):
         return sum(posterior.sizes[place] for place in places) / len(places) if places else 0.0
@@ -415,9 +442,12 @@ def most_probable(posterior: Posterior, lists: Iterable[tuple[int, ...]]) -> tup
     rules in another order, the first in the order of their places.
 
     lists: one or more.
-    Raises ValueError for none.
+    Raises ValueError for none, and for what is no lists.
     """
-    heights = {places: posterior(places) for places in lists}
+    if not isinstance(lists, Iterable):
+        raise ValueError(f"Lists to choose from are wanted; {str(lists)[:60]} came.")
+    found = [(posterior(places), places) for places in lists]
+    heights = {tuple(places): height for height, places in found}
     if not heights:
         raise ValueError("Lists to choose from are wanted; none came.")
     top = max(heights.values())

@@ -6,6 +6,7 @@ LIME, model explanations and rule lists speak of both.
 import itertools
 import math
 import numbers
+import sys
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from decimal import Decimal
@@ -55,13 +56,20 @@ class Condition:
     def holds(self, frame: pd.DataFrame) -> np.ndarray:
         """For each row, whether it is true: (rows,) of bool; nothing is true of a missing value.
 
-        Raises ValueError for what is no frame, for a column that it lacks, and for one that holds
-            something else, words where this asks for numbers for instance.
+        Raises ValueError for what is no frame, for a column that it lacks, for one that holds
+            something else, words where this asks for numbers for instance, and where this asks for
+            a list.
         """
         if not isinstance(frame, pd.DataFrame) or not frame.columns.is_unique:
             validate_columns(frame)
         if self.column not in frame.columns:
             raise unknown("column", self.column, frame.columns)
+        for asked in (self.value, self.low, self.high):
+            if is_list_like(asked):
+                raise ValueError(
+                    f"A condition on column {self.column!r} asks for {str(asked)[:60]}; one number"
+                    " or one word is wanted."
+                )
         column = unwrapped(frame[self.column])
         met = np.ones(len(column), dtype=bool)
         try:
@@ -139,15 +147,16 @@ def validated_rule(rule: Iterable[Condition]) -> Rule:
     return made
 
 
-def validated_rules(rules: Iterable[Rule]) -> list[Rule]:
-    """Rules in a list, one at least.
+def validated_rules(rules: Iterable[Rule], *, at_least: int = 1) -> list[Rule]:
+    """Rules in a list.
 
-    Raises ValueError for none, and for what is no rules.
+    at_least: 1, or 0 where there may be none.
+    Raises ValueError for fewer, and for what is no rules.
     """
     if not isinstance(rules, Iterable):
         raise ValueError(f"A list of rules is wanted; {str(rules)[:60]!r} came.")
     made = [validated_rule(rule) for rule in rules]
-    if not made:
+    if len(made) < at_least:
         raise ValueError("At least one rule is wanted; none came. rules.mine finds some.")
     return made
 
@@ -379,9 +388,9 @@ def validate_columns(frame: object) -> None:
         raise ValueError(f"Two columns are called {frame.columns[twice][0]!r}. Rename one.")
 
 
-def validate_frame(frame: object) -> None:
-    """Raise ValueError unless this is a frame with rows, with a name of its own for each column,
-    with nothing missing, and with one number, date or word in each place.
+def validate_filled(frame: object) -> None:
+    """Raise ValueError unless this is a frame with rows and columns, and a name of its own for each
+    column.
     """
     validate_columns(frame)
     assert isinstance(frame, pd.DataFrame)  # or it would have been refused
@@ -390,6 +399,14 @@ def validate_frame(frame: object) -> None:
             f"The frame has {frame.shape[0]} rows and {frame.shape[1]} columns; at least one of"
             " each is wanted."
         )
+
+
+def validate_frame(frame: object) -> None:
+    """Raise ValueError unless this is a frame with rows, with a name of its own for each column,
+    with nothing missing, and with one number, date or word in each place.
+    """
+    validate_filled(frame)
+    assert isinstance(frame, pd.DataFrame)  # or it would have been refused
     missing = frame.isna().sum()
     if missing.any():
         named = ", ".join(f"{name} ({count})" for name, count in missing[missing > 0].items())
@@ -398,6 +415,28 @@ def validate_frame(frame: object) -> None:
         )
     for name in frame.columns:
         validate_column(frame[name])
+
+
+def number_array(
+    values: ArrayLike, *, what: str, at_most: float = sys.float_info.max, whole: bool = False
+) -> np.ndarray:
+    """Real numbers from 0 to `at_most`, one or more, as an array, whatever holds them.
+
+    what: is wanted, for an error.
+    at_most: the most that any may be.
+    whole: whether they must be whole ones; these come back as int64.
+    Raises ValueError for anything else.
+    """
+    if hasattr(values, "detach"):  # a tensor, and no torch here
+        values = values.detach().tolist()
+    try:
+        held = np.asarray(values)
+    except ValueError:  # lists of different lengths
+        held = np.empty(0)
+    numbers = held.size and held.dtype.kind in ("biu" if whole else "biuf")
+    if not numbers or not 0 <= held.min() <= held.max() <= at_most:
+        raise ValueError(f"{what} is wanted; {str(values)[:60]} came.")
+    return held.astype(np.int64) if whole else held
 
 
 def label_array(labels: ArrayLike) -> np.ndarray:
@@ -556,7 +595,10 @@ def one_row(row: pd.DataFrame | pd.Series | Mapping, train: pd.DataFrame) -> pd.
 def brief(frame: pd.DataFrame) -> pd.DataFrame:
     """A short frame with the columns of another and each word of each: all that `like` compares
     with, and little to keep.
+
+    Raises ValueError for what `validate_filled` refuses.
     """
+    validate_filled(frame)
     held = {
         name: column.array[:1] if is_number(column) else column.drop_duplicates().array
         for name, column in frame.items()

@@ -90,12 +90,12 @@ def evidence(counts: Sequence[int]) -> float:
 
     counts: (K,), the rows of each class.
     Returns log (K − 1)! ∏ n_k! / (Σ n_k + K − 1)!
-    Raises ValueError for no classes, or counts below 0.
+    Raises ValueError for no classes, and for what is no counts.
     """
-    k = len(counts)
-    if not k or min(counts) < 0:
-        raise ValueError(f"A count of 0 or more for each class is wanted; {counts!r} came.")
-    return math.lgamma(k) + sum(math.lgamma(n + 1) for n in counts) - math.lgamma(sum(counts) + k)
+    what = "A count of 0 or more for each class"
+    held = conditions.number_array(counts, what=what, whole=True).ravel().tolist()
+    k = len(held)
+    return math.lgamma(k) + sum(math.lgamma(n + 1) for n in held) - math.lgamma(sum(held) + k)
 
 
 def first_that_holds(met: Sequence[np.ndarray], n_rows: int) -> np.ndarray:
@@ -125,7 +125,7 @@ def fit_list(rules: Sequence[Rule], frame: pd.DataFrame, labels: ArrayLike) -> R
     """
     conditions.validate_columns(frame)
     classes, y = conditions.encode_labels(labels, n_rows=len(frame))
-    rules = [conditions.validated_rule(rule) for rule in rules]
+    rules = conditions.validated_rules(rules, at_least=0)
     met = [conditions.holds(rule, frame) for rule in rules]
     return counted_list(rules, met, classes, y)
 
