@@ -75,10 +75,34 @@ def test_runs_may_come_in_anything_that_holds_numbers(kind):
         compare(Row(TOY, "0.0474", (0, 1)))
 
 
-@pytest.mark.parametrize("ours", [[], None, "x", ["0.1"], {0.1}, [[0.1]], [0.1, None], object()])
+@pytest.mark.parametrize(
+    "ours",
+    [
+        *([], None, "x", ["0.1"], {0.1}, [[0.1]], [0.1, None], object()),
+        *(1j, [0.1, 1j], torch.tensor([1j]), [[0.1], [0.1, 0.2]], np.array(["2020"], "M8[Y]")),
+    ],
+)
 def test_what_is_no_number_is_refused(ours):
     with pytest.raises(ValueError, match=f"{TOY}: ours is .*; a number, or one from each run"):
         compare(Row(TOY, ours, (0, 1)))
+
+
+@pytest.mark.parametrize("band", [None, 5, (0,), (0, 1, 2), ("0", "9"), "09", (5, 3), (np.nan, 9)])
+def test_what_is_no_band_is_refused(band):
+    with pytest.raises(ValueError, match=f"{TOY}: its band is .*; two numbers are wanted"):
+        compare(Row(TOY, 0.0474, band))
+
+
+def test_what_is_no_row_is_refused():
+    with pytest.raises(ValueError, match="Rows are wanted.*a list came"):
+        compare([Row(TOY, 0.0474, (0, 1))])
+    with pytest.raises(ValueError, match="no paper's number called"):
+        compare(Row([TOY], 0.0474, (0, 1)))
+
+
+def test_a_run_that_is_no_number_fails_as_one_outside_its_band():
+    with pytest.raises(AssertionError, match="ours is nan, outside its band 0 to 1"):
+        compare(Row(TOY, [0.0474, float("nan")], (0, 1), why="a bug"))
 
 
 def test_a_number_just_outside_its_band_is_shown_with_its_digits():

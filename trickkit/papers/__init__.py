@@ -8,13 +8,14 @@ import functools
 import json
 import pathlib
 import statistics
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
 from trickkit import data
-from trickkit.common import unknown
+from trickkit.common import finite_number, unknown
 from trickkit.contract import Numbers
 
 MIME = "application/vnd.trickkit.papers+json"
@@ -93,15 +94,22 @@ def compare(*rows: Row) -> Comparison:
     """The paper's numbers beside ours, for the end of a lesson.
 
     rows: in the order of the table.
-    Raises AssertionError if one of ours left its band, ValueError for an unknown id, for words
-        where ours is to be a number, or for a difference with no reason.
+    Raises AssertionError if one of ours left its band, ValueError for what is no row, for an
+        unknown id, for words where ours is to be a number, for a band that is none, or for a
+        difference with no reason.
     """
     out = []
     astray = []
     for row in rows:
-        if row.id not in reported():
+        if not isinstance(row, Row):
+            raise ValueError(
+                "Rows are wanted, one after another: compare(Row(…), Row(…)), or compare(*rows); a"
+                f" {type(row).__name__} came."
+            )
+        if not isinstance(row.id, str) or row.id not in reported():
             raise unknown("paper's number", row.id, reported())
         runs = _runs(row)
+        low, high = _band(row)
         paper = reported()[row.id]
         ours = statistics.fmean(runs)
         said = verdict(paper["value"], ours)
@@ -109,11 +117,11 @@ def compare(*rows: Row) -> Comparison:
             raise ValueError(
                 f"{row.id}: ours is {ours:.4g}, the paper's {paper['value']}. Say why they differ."
             )
-        if not row.band[0] <= ours <= row.band[1]:
+        if not low <= ours <= high:
             astray.append(
-                f"{row.id}: ours is {ours:.10g}, outside its band {row.band[0]:.10g} to"
-                f" {row.band[1]:.10g}"
+                f"{row.id}: ours is {ours:.10g}, outside its band {low:.10g} to {high:.10g}"
             )
+            continue
         if paper["value"]:
             form = f".{len(paper['value'].partition('.')[2])}f"
         else:
@@ -138,17 +146,28 @@ def compare(*rows: Row) -> Comparison:
 def _runs(row: Row) -> list[float]:
     ours = row.ours
     if isinstance(ours, torch.Tensor):
-        ours = ours.detach().cpu().double().numpy()
-    values = np.asarray(ours)
+        ours = ours.detach().cpu()
+        ours = (ours if ours.is_complex() else ours.double()).numpy()
     try:
-        texts = values.dtype.kind in "US" or None in values.ravel()
-        if texts or values.ndim > 1 or not values.size:
+        values = np.asarray(ours)
+        real = values.dtype.kind in "biufO" and None not in values.ravel()
+        if not real or values.ndim > 1 or not values.size:
             raise TypeError("no numbers, or no list of them")
         return values.astype(float).ravel().tolist()
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"{row.id}: ours is {str(row.ours)[:60]!r}; a number, or one from each run, is wanted."
         ) from error
+
+
+def _band(row: Row) -> tuple[float, float]:
+    ends = [finite_number(end) for end in row.band] if isinstance(row.band, Iterable) else []
+    low, high = ends if len(ends) == 2 else (None, None)
+    if low is None or high is None or low > high:
+        raise ValueError(
+            f"{row.id}: its band is {str(row.band)[:60]}; two numbers are wanted, (low, high)."
+        )
+    return low, high
 
 
 def gather(*, folder: pathlib.Path = data.ROOT / "notebooks") -> str:
