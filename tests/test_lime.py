@@ -924,6 +924,12 @@ def test_a_disguise_hears_boxes_as_lime_does(table):
             lime.disguised(train, box, other)(train)
 
 
+@pytest.mark.parametrize("samples", [0, 1, True, "a", 2.5, np.array(300), torch.tensor(300)])
+def test_samples_that_are_no_count_are_refused(samples):
+    with pytest.raises(ValueError, match="samples is"):
+        lime.explain_text(says_so("yes"), "yes or no", samples=samples)
+
+
 @pytest.mark.parametrize("k", [-1, 0, True, None, "a", 1.5])
 def test_the_top_wants_a_count(k):
     told = lime.explain_text(says_so("yes"), "yes or no", samples=64)

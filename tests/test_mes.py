@@ -611,6 +611,9 @@ def test_red_shoes_explain_a_box_that_never_looks_at_them():
     table = mes.red_shoes(500, np.random.default_rng(1))
     case = table[lender(table)].iloc[[0]]
     e = mes.explain_alarm(lender, case, mes.red_shoes, table, max_conditions=1)
+    for share in (-0.1, 1.1, math.nan, "a"):
+        with pytest.raises(ValueError, match=f"share is {share!r}"):
+            e.interval(share)
     assert str(e).startswith("shoes is red") and e.gap == 0 and "scores higher, with" in str(e)
 
 

@@ -110,6 +110,28 @@ def test_few_words_have_their_true_weights_and_the_others_none(d):
     assert line == pytest.approx(0.9, abs=0.04)
 
 
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda box, bags: ribeiro2016.explain_document(box, bags[[0]], samples=1), "samples is 1"),
+        (lambda box, bags: ribeiro2016.stories(box, bags.toarray(), samples=0), "n is 0"),
+        (lambda box, bags: ribeiro2016.greedy(box, bags[[0]], k="a"), "k is 'a'"),
+        (lambda box, bags: ribeiro2016.parzen(bags, np.ones(2), bags[[0]], width=0), "width is 0"),
+        (lambda box, bags: ribeiro2016.trusts(box, bags, bags, runs=0), "runs is 0"),
+        (lambda box, bags: ribeiro2016.trusts(box, bags, bags, share=2), "share is 2"),
+        (lambda box, bags: ribeiro2016.trusts(box, bags, bags, seed=None), "seed is None"),
+        (lambda box, bags: ribeiro2016.recalls(box, bags, bags, [], seed=-1), "seed is -1"),
+        (lambda box, bags: ribeiro2016.bags(["a b"] * 2, [0, 1], glue=1, seed="a"), "seed is 'a'"),
+        (lambda box, bags: ribeiro2016.common_words(["a b"], skip=-1), "skip is -1"),
+        (lambda box, bags: ribeiro2016.pair(np.ones((9, 2)), [0] * 9, seed=0, pool=0), "pool is 0"),
+        (lambda box, bags: ribeiro2016.pair(np.ones((9, 2)), [0] * 9, seed=-1), "seed is -1"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(ask, said):
+    with pytest.raises(ValueError, match=said):
+        ask(straight(np.array([0.1, 0.2])), csr_array(np.ones((2, 2))))
+
+
 def test_a_box_that_works_in_place_spoils_nothing():
     bag = bag_of(30, 8, 0)
     before = bag.toarray()

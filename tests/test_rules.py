@@ -361,6 +361,8 @@ def test_places_are_antecedents_each_once():
     [
         (lambda: rules.evidence([]), "A count of 0 or more"),
         (lambda: rules.evidence([1, -1]), "A count of 0 or more"),
+        (lambda: rules.holds((), None), "a NoneType came"),
+        (lambda: rules.fit_list([], *small_world()).predict_proba(3), "a int came"),
         (lambda: rules.evidence(None), "A count of 0 or more for each class is wanted; None came"),
         (lambda: rules.evidence([1, 0.5]), "A count of 0 or more"),
         (lambda: rules.evidence(["a"]), "A count of 0 or more"),

@@ -278,6 +278,7 @@ def explain(
             f"samples is {samples!r}; 2 or more are wanted, or None to go on until the top weights"
             " stand."
         )
+    validate_count(max_samples=max_samples, samples=max_samples if samples is None else samples)
     if len(set(names)) < len(names):
         twice = next(name for i, name in enumerate(names) if name in names[:i])
         raise ValueError(f"Two features are called {twice!r}. Names of their own are wanted.")

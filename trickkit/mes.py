@@ -23,7 +23,13 @@ import torch
 from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 from torch.nn import functional as F
 
-from trickkit.common import finite_number, validate_count, validate_seed, whole_number
+from trickkit.common import (
+    finite_number,
+    validate_count,
+    validate_number,
+    validate_seed,
+    whole_number,
+)
 from trickkit.contract import validate_images
 from trickkit.rules import conditions
 from trickkit.rules.conditions import Condition, Rule
@@ -531,6 +537,7 @@ class CertifiedRule:
 
     def interval(self, share: float) -> tuple[float, float]:
         """Where the truth may be, for one of the shares in caught or left: low, high."""
+        validate_number(share=share, at_least=0, at_most=1)
         variance = share * (1 - share) * self.n / (self.n - 1)
         wide = float(bernstein(variance, n=self.n, delta=self.each))
         return max(share - wide, 0.0), min(share + wide, 1.0)

@@ -21,7 +21,13 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_extraction.text import CountVectorizer
 
 from trickkit import data, lime
-from trickkit.common import top_by_magnitude, validate_count, validate_seed
+from trickkit.common import (
+    top_by_magnitude,
+    validate_count,
+    validate_number,
+    validate_positive,
+    validate_seed,
+)
 from trickkit.contract import expanded_labels, validate_images
 from trickkit.rules import conditions
 
@@ -125,6 +131,7 @@ def bags(
     sentences = np.asarray(texts, dtype=object)
     labels = zero_one(labels, n_rows=len(sentences))
     validate_count(glue=glue)
+    validate_seed(seed)
     groups = []
     classes = []
     for k in (0, 1):
@@ -136,7 +143,6 @@ def bags(
         raise ValueError(f"{glue} sentences of one class are wanted for a document; fewer came.")
     counter = CountVectorizer(binary=True, token_pattern=r"[a-z]\w+", **options)
     counted = counter.fit_transform(groups)
-    validate_seed(seed)
     order = np.random.default_rng(seed).permutation(len(groups))
     order = order[np.ravel(counted.sum(1))[order] > 0]
     return csr_array(counted.astype(float))[order], np.array(classes)[order]
@@ -232,6 +238,7 @@ def greedy(predict_proba: Predictor, row: csr_array, *, k: int = K) -> tuple[lis
     k: the most words to delete.
     Returns the places of the words deleted, and whether the answer flipped; it stops there.
     """
+    validate_count(k=k)
     ask = asking(predict_proba, row)
     z = np.ones((1, row.nnz))
     gone: list[int] = []
@@ -265,6 +272,7 @@ def parzen(
     width: of the kernel, in words.
     Returns p, and ∂p/∂x for each word of the row: (words of the row,).
     """
+    validate_positive(width=width)
     both = (bags @ row.T).toarray().ravel()
     k = np.exp(-(bags.sum(1) + row.sum() - 2 * both) / (2 * width**2))
     smooth = k @ said / k.sum()
@@ -387,6 +395,8 @@ def trusts(
     runs: how often words are chosen anew.
     seed: for the choice of words.
     """
+    validate_count(runs=runs)
+    validate_number(share=share, at_least=0, at_most=1)
     rows = documents(new)
     validate_seed(seed)
     rng = np.random.default_rng(seed)
@@ -429,6 +439,8 @@ def common_words(texts: Sequence[str], *, skip: int = 200, count: int = 200) -> 
     count: how many of the next to take.
     Returns (n, count) of 0 and 1.
     """
+    validate_count(skip=skip, at_least=0)
+    validate_count(count=count)
     held = CountVectorizer(binary=True).fit_transform(texts).tocsc()
     # of words as common as each other the alphabet takes the first; scikit-learn's own max_features
     # cuts by a sort that is another on another processor
@@ -470,6 +482,7 @@ def pair(
     Raises ValueError for labels other than 0 and 1, one a text, and for fewer texts than 2n + 1.
     """
     validate_seed(seed)
+    validate_count(n=n, pool=pool)
     rng = np.random.default_rng(seed)
     words = np.asarray(words)
     labels = zero_one(labels, n_rows=len(words))

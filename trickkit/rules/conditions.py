@@ -166,6 +166,7 @@ def holds(conditions: Sequence[Condition], frame: pd.DataFrame) -> np.ndarray:
 
     No condition at all is true of every row.
     """
+    validate_columns(frame)
     met = np.ones(len(frame), dtype=bool)
     for condition in validated_rule(conditions):
         met &= condition.holds(frame)

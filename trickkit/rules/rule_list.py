@@ -32,6 +32,7 @@ class RuleList:
 
     def decided_by(self, frame: pd.DataFrame) -> np.ndarray:
         """The line that decides each row: (rows,) from 0 to m."""
+        conditions.validate_columns(frame)
         return first_that_holds([conditions.holds(rule, frame) for rule in self.rules], len(frame))
 
     def chances(self) -> np.ndarray:
