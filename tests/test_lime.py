@@ -823,6 +823,8 @@ def test_what_cannot_be_picked_from_is_refused(weights, budget, said):
 
 
 def test_the_liar_wants_0_and_1_however_they_are_kept():
+    with pytest.raises(ValueError, match="a ndarray came"):
+        lime.liar(np.ones((2, 3)))
     bits = pd.DataFrame({"a": [0, 1], "b": [1, 1], "c": [1, 1]})
     for kind in (bool, float, object, "Int64", "boolean"):
         assert np.array_equal(lime.liar(bits.astype(kind)), lime.liar(bits))

@@ -360,6 +360,17 @@ def test_candidates_say_dates_and_close_cuts_apart():
             lambda: mes.explain_alarm(rings, BITS.iloc[[15]], bits, BITS, seed=-1),
             "seed is -1; a whole number of at least 0",
         ),
+        *(
+            (lambda world=world, n=n, rng=rng: world(n, rng), said)
+            for world in (
+                mes.Tree(BITS),
+                mes.independent(BITS),
+                mes.red_shoes,
+                mes.handwriting(torch.rand(2, 1, 8, 8)),
+                lambda n, rng: mes.balanced_sample(rings, bits, n=n, rng=rng),
+            )
+            for n, rng, said in ((-1, np.random.default_rng(0), "n is -1"), (3, 0, "rng is 0"))
+        ),
         (lambda: mes.blocks(torch.rand(1, 1, 4, 4), across=0), "across is 0"),
         (lambda: mes.Tree(BITS, bins=0), "bins is 0"),
         (lambda: mes.hard_labels("predict", BITS), "such as model.predict; a str came"),
@@ -474,6 +485,9 @@ def test_bernsteins_bound_is_the_theorems():
     # Maurer, Pontil 2009, theorem 4, with ln(2/0.05) = 3.6889
     by_hand = (2 * 0.25 * 3.6889 / 101) ** 0.5 + 7 * 3.6889 / 300
     assert mes.bernstein(0.25, n=101, delta=0.05) == pytest.approx(by_hand, rel=1e-4)
+    for kept in (list, np.array, torch.tensor):
+        several = mes.bernstein(kept([0.25, 0.25]), n=101, delta=0.05)
+        assert several == pytest.approx([by_hand] * 2, rel=1e-4)
 
 
 @pytest.mark.parametrize("n", [20, 200, 3000])

@@ -368,6 +368,8 @@ def test_places_are_antecedents_each_once():
         (lambda: rules.evidence(["a"]), "A count of 0 or more"),
         (lambda: rules.fit_list(3, *small_world()), "A list of rules is wanted; '3' came"),
         (lambda: rules.most_probable(len, 3), "Lists to choose from are wanted; 3 came"),
+        (lambda: rules.point(len, {(0,): "a"}), "A count of 0 or more for each list"),
+        (lambda: bayesian.from_prior(len, 3), "rng is 3; a generator is wanted"),
         (lambda: rules.point(len, 3), "Lists that were visited are wanted.* 3 came"),
         (lambda: rules.first_that_holds([[True]], 2), "2 rows are wanted"),
         (lambda: rules.most_probable(len, []), "none came"),

@@ -109,6 +109,12 @@ def validate_seed(seed: int) -> None:
     validate_count(seed=seed, at_least=0)
 
 
+def validate_rng(rng: np.random.Generator) -> None:
+    """Raise ValueError unless this is a generator of NumPy's random numbers."""
+    if not isinstance(rng, np.random.Generator):
+        raise ValueError(f"rng is {rng!r}; a generator is wanted: np.random.default_rng(0).")
+
+
 def progress_bar(iterable: Iterable, label: str, *, total: int | None = None) -> Iterable:
     """A progress bar that goes away when the work is done; none where TQDM_DISABLE is set.
 

@@ -837,6 +837,7 @@ def liar(frame: pd.DataFrame) -> np.ndarray:
     Returns (rows, 2), the probabilities of even and odd, 0 or 1.
     Raises ValueError for a frame that holds anything else.
     """
+    conditions.validate_columns(frame)
     if not frame.isin([0, 1]).all(axis=None):
         raise ValueError("A frame of 0 and 1 is wanted; it holds something else.")
     odd = frame.to_numpy().astype(int).sum(1) % 2

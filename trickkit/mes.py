@@ -27,6 +27,7 @@ from trickkit.common import (
     finite_number,
     validate_count,
     validate_number,
+    validate_rng,
     validate_seed,
     whole_number,
 )
@@ -40,6 +41,12 @@ BATCH = 2000  # inputs a black box is asked about at once, so that pictures do n
 
 
 # Where inputs come from.
+
+
+def validate_draw(n: int, rng: np.random.Generator) -> None:
+    """Raise ValueError unless a world can draw n rows with this rng."""
+    validate_count(n=n, at_least=0)
+    validate_rng(rng)
 
 
 def bin_indices(frame: pd.DataFrame, *, bins: int = 8) -> np.ndarray:
@@ -101,7 +108,7 @@ class Tree:
         self.links = [(train.columns[parent], train.columns[child]) for parent, child in self.order]
 
     def __call__(self, n: int, rng: np.random.Generator) -> pd.DataFrame:
-        validate_count(n=n, at_least=0)
+        validate_draw(n, rng)
         # for each column, the row of the table that lends its value
         rows = {0: rng.integers(len(self.train), size=n)}
         for parent, child in self.order:
@@ -135,9 +142,13 @@ def independent(train: pd.DataFrame) -> World:
     conditions.validate_frame(train)
     columns = [column.array.copy() for _, column in train.items()]
     names = train.columns
-    return lambda n, rng: conditions.framed(
-        (values.take(rng.integers(len(values), size=n)) for values in columns), names
-    )
+
+    def world(n: int, rng: np.random.Generator) -> pd.DataFrame:
+        validate_draw(n, rng)
+        lent = (values.take(rng.integers(len(values), size=n)) for values in columns)
+        return conditions.framed(lent, names)
+
+    return world
 
 
 def red_shoes(n: int, rng: np.random.Generator) -> pd.DataFrame:
@@ -148,6 +159,7 @@ def red_shoes(n: int, rng: np.random.Generator) -> pd.DataFrame:
     rings for high debt with a low income, and never looks at shoes, is explained by the shoes
     better than by its debt alone, or its income.
     """
+    validate_draw(n, rng)
     debt = rng.choice(["high", "low"], n)
     income = rng.choice(["high", "low"], n)
     shoes = np.where((debt == "high") & (income == "low"), "red", "black")
@@ -168,6 +180,7 @@ def handwriting(images: torch.Tensor) -> World:
     images = images.clone()  # the world stays as it is
 
     def world(n: int, rng: np.random.Generator) -> torch.Tensor:
+        validate_draw(n, rng)
         x = images[rng.integers(len(images), size=n)]
         turn = np.radians(rng.uniform(-15, 15, n))
         size = rng.uniform(0.9, 1.1, n)
@@ -284,11 +297,12 @@ def balanced_sample(
     n: how many of each kind.
     rng: for the world.
     read: rows -> DataFrame, where rows are no table themselves.
-    Raises ValueError for n below 1, for a world that is no function, for what
-        `conditions.validate_frame` and `hard_labels` refuse, and where one kind does not come, or
-        hardly.
+    Raises ValueError for n below 1, for an rng that is no generator, for a world that is no
+        function, for what `conditions.validate_frame` and `hard_labels` refuse, and where one kind
+        does not come, or hardly.
     """
     validate_count(n=n)
+    validate_rng(rng)
     if not callable(world):
         raise ValueError(
             f"A world is a function of n and rng; a {type(world).__name__} came. Of a table,"
@@ -461,7 +475,7 @@ def bernstein(variance: float | np.ndarray, *, n: int, delta: float) -> float | 
     """
     validate_chance(delta=delta)
     validate_count(n=n, at_least=2)
-    conditions.number_array(variance, what="A variance of 0 or more")
+    variance = conditions.number_array(variance, what="A variance of 0 or more")
     log = math.log(2 / delta)
     return np.sqrt(2 * variance * log / n) + 7 * log / (3 * (n - 1))
 

@@ -21,6 +21,7 @@ from trickkit.common import (
     unknown,
     validate_count,
     validate_positive,
+    validate_rng,
     validate_seed,
     whole_number,
 )
@@ -376,6 +377,7 @@ def metropolis(
 
 def from_prior(posterior: Posterior, rng: np.random.Generator) -> tuple[int, ...]:
     """A list to begin a walk with: a length drawn from the prior, antecedents drawn at random."""
+    validate_rng(rng)
     length = min(int(rng.poisson(posterior.length)), len(posterior.antecedents))
     return tuple(rng.permutation(len(posterior.antecedents))[:length].tolist())
 
@@ -421,6 +423,9 @@ def point(posterior: Posterior, visits: Mapping[tuple[int, ...], int]) -> tuple[
             "Lists that were visited are wanted, each with how often, as {(3, 0): 17};"
             f" {str(visits)[:60] if visits else 'none'} came."
         )
+
+    what = "A count of 0 or more for each list"
+    conditions.number_array(list(visits.values()), what=what, whole=True)
 
     def width(places):
         return sum(posterior.sizes[place] for place in places) / len(places) if places else 0.0
