@@ -1,11 +1,13 @@
+import copy
 import functools
+import io
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from trickkit import attacks, common, contract, defences, models
+from trickkit import attacks, common, contract, data, defences, dreams, features, models, style
 
 
 def test_labels_follow_one_contract():
@@ -276,14 +278,17 @@ class Kept:
 KEPT: dict = {}
 
 
+@functools.cache
+def remembered():
+    return Kept.net
+
+
 def ways_to_hold(net):
     """Callables that hold a network where it is not plain to see."""
     Kept.net = net
     KEPT["nested"] = {"net": [net]}
 
-    @functools.lru_cache
-    def held():
-        return net
+    remembered.cache_clear()
 
     def by_name(images, *, model=net):
         return model(images)
@@ -300,7 +305,7 @@ def ways_to_hold(net):
         "global dict": lambda images: KEPT["nested"]["net"][0](images),
         "class": lambda images: Kept.net(images),
         "slots": Slotted(net),
-        "cache": lambda images: held()(images),
+        "cache": lambda images: remembered()(images),
         "method": Asking().ask,
         "script": torch.jit.script(net),
     }
@@ -353,3 +358,95 @@ def test_logits_of_no_number_are_no_answer():
     ):
         with pytest.raises(ValueError, match="not finite"):
             call()
+
+
+BYTES = (255 * X).byte()
+ARRAY = X.numpy()
+STICKER = torch.rand(1, 3, 4, 4)
+NAN = float("nan")
+
+
+def laid(*, images=X, sticker=STICKER, **settings):
+    return attacks.paste(images, sticker, generator=torch.Generator(), **settings)
+
+
+REFUSED = {
+    "paste double": (lambda: laid(images=X.double()), "of torch.float64 is wanted"),
+    "paste double sticker": (lambda: laid(sticker=STICKER.double()), "of torch.float32 is wanted"),
+    "paste channels": (lambda: laid(sticker=STICKER[:, :1]), r"A sticker \(1, 3, S, S\)"),
+    "paste empty": (lambda: laid(sticker=STICKER[..., :0]), "A sticker"),
+    "paste array": (lambda: laid(images=ARRAY), "torch tensor"),
+    "paste sizes": (lambda: laid(sizes=0.3), "sizes is 0.3"),
+    "paste size": (lambda: laid(sizes=(0, 0.3)), "smallest is 0"),
+    "paste turn": (lambda: laid(turn=NAN), "turn is nan"),
+    "norms": (lambda: attacks.norms(X, p=NAN), "p is nan"),
+    "overshoot": (lambda: attacks.deepfool(NET, X, 0, overshoot=-1.0), "overshoot is -1.0"),
+    "averaged": (lambda: defences.averaged(NET, draws=2)(ARRAY), "torch tensor"),
+    "with_noise": (lambda: defences.with_noise(NET, sigma=0.1)(ARRAY), "torch tensor"),
+    "log_probabilities": (lambda: models.log_probabilities(NET, ARRAY), "torch tensor"),
+    "dithered": (lambda: defences.dithered(BYTES), "floats in"),
+    "dithered 255": (lambda: defences.dithered(255 * X), "Use images / 255"),
+    "clouded": (lambda: defences.clouded(BYTES), "floats in"),
+    "quantised": (lambda: defences.quantised(BYTES), "floats in"),
+    "shifted": (
+        lambda: defences.shifted(X[:, :1], max_shift=1.0, generator=torch.Generator()),
+        "max_shift is 1.0",
+    ),
+    "suspicious": (lambda: defences.suspicious({}), "borrowed, .* are missing"),
+    "enlarged bytes": (lambda: dreams.enlarged(BYTES[:1], by=0.1), "floats in"),
+    "enlarged one": (lambda: dreams.enlarged(X[0], by=0.1), "unsqueeze"),
+    "enlarged nan": (lambda: dreams.enlarged(X[:1], by=NAN), "by is nan"),
+    "shaken": (lambda: dreams.shaken(BYTES, generator=torch.Generator()), "floats in"),
+    "low_rank": (lambda: features.low_rank(torch.full((3, 3), NAN), k=1), "not finite"),
+    "energy": (lambda: features.energy(torch.rand(3, 3).half()), r"use weights.float\(\)"),
+    "dead": (lambda: features.dead(ARRAY), "Activations"),
+    "bulk_edges 4-D": (lambda: features.bulk_edges(X), "A matrix"),
+    "bulk_edges none": (lambda: features.bulk_edges(torch.rand(0, 3)), "A matrix"),
+    "bulk_edges nan": (lambda: features.bulk_edges(torch.full((3, 3), NAN)), "not finite"),
+    "span": (lambda: features.span(torch.ones(3, 3) / 9, share=NAN), "share is nan"),
+    "top_places": (lambda: features.top_places(X, "1"), "no unit '1'"),
+    "crop": (lambda: features.crop(X[:1], 1, 1, side=1.0), "side is 1.0"),
+    "toeplitz": (lambda: features.toeplitz(torch.rand(2, 2), 3.0, 3), "height is 3.0"),
+    "as_saved": (lambda: data.as_saved(ARRAY), "floats in"),
+    "convnet": (lambda: models.convnet("10"), "classes is '10'"),
+    "no classes": (lambda: models.convnet(0), "classes is 0"),
+    "linear_classifier": (lambda: models.linear_classifier(True), "classes is True"),
+    "maxout": (lambda: models.maxout(units=3.0), "units is 3.0"),
+    "sides": (
+        lambda: style.coarse_to_fine(NET, X[:1], X[:1], sides=32),
+        "sides wants one or more",
+    ),
+    "callback": (lambda: style.descend(X, torch.sum, callback=3), "callback is 3"),
+    "layers": (lambda: style.responses(NET, X, None), "layers is None"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_does_not_fit_is_refused_in_words(case):
+    call, says = REFUSED[case]
+    with pytest.raises(ValueError, match=says):
+        call()
+
+
+def test_a_closed_file_and_no_path():
+    file = io.BytesIO(b"photo")
+    file.close()
+    with pytest.raises(ValueError, match="The file is closed"):
+        data.photo(file)
+    with pytest.raises(FileNotFoundError, match="The path is empty"):
+        data.photo("")
+
+
+def test_half_an_images_bits_are_scaled():
+    half = X[:1].half()
+    scaled = data.scaled(half, side=8)
+    assert scaled.dtype == torch.half
+    assert torch.equal(scaled, data.scaled(half.float(), side=8).half())
+
+
+def test_weights_that_no_gradient_leads_through():
+    with torch.inference_mode():
+        net = nn.Sequential(nn.Flatten(), nn.Linear(X[0].numel(), 3))
+    with pytest.raises(ValueError, match=r"torch.inference_mode.*copy.deepcopy\(model\)"):
+        attacks.fgsm(net, X, 0, eps=0.1)
+    assert attacks.fgsm(copy.deepcopy(net), X, 0, eps=0.1).shape == X.shape

@@ -38,9 +38,11 @@ with_gradients = torch.inference_mode(False)
 def asked(model: Callable, images: torch.Tensor) -> Any:
     """What a model says to images. It is handed a copy, since it may work in place.
 
-    Raises ValueError where the images' type or size does not fit the model. An error of the model's
-        own goes through.
+    Raises ValueError where the images' type or size does not fit the model, and for weights that no
+        gradient leads through. An error of the model's own goes through.
     """
+    if not isinstance(images, torch.Tensor):
+        validate_batch(images)
     try:
         return model(images.clone())
     except (RuntimeError, AssertionError) as error:
@@ -51,6 +53,11 @@ def asked(model: Callable, images: torch.Tensor) -> Any:
         out_of_memory = isinstance(error, torch.OutOfMemoryError)
         if out_of_memory or not by_torch and wanted == images.dtype:
             raise
+        if "Inference tensors" in str(error):
+            raise ValueError(
+                "The model's weights were made in torch.inference_mode(), so no gradient leads"
+                " through them. Use copy.deepcopy(model) outside of it."
+            ) from error
         said = f"The model cannot read these images, {described(images)}: {error}."
         if wanted != images.dtype:
             change = "float()" if wanted == torch.float32 else f"to({wanted})"

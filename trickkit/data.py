@@ -209,6 +209,8 @@ def _pixels(count: int | None, what: str) -> int | None:
 
 def _named_content(source: object) -> tuple[str, bytes]:
     """What an error calls a file, and its bytes."""
+    if isinstance(source, io.BytesIO) and source.closed:
+        raise ValueError("The file is closed. Read the photo before closing it.")
     content = source.getvalue() if isinstance(source, io.BytesIO) else source
     if isinstance(content, bytes | bytearray | memoryview):
         named = "The file"
@@ -237,6 +239,8 @@ def _named_content(source: object) -> tuple[str, bytes]:
 def _checked_path(source: str | os.PathLike) -> pathlib.Path:
     """The path of a file; no folder, and nothing that would be waited for, such as a pipe."""
     shown = repr(os.fspath(source))[1:-1][:200]
+    if not shown:
+        raise FileNotFoundError("The path is empty. Give the path of a photo.")
     try:
         file = pathlib.Path(source).expanduser()
         mode = file.stat().st_mode
@@ -344,9 +348,12 @@ def scaled(image: torch.Tensor, *, side: int) -> torch.Tensor:
     validate_batch(image)
     validate_count(side=side)
     height, width = (max(1, round(side * n / max(image.shape[2:]))) for n in image.shape[2:])
-    return torch.nn.functional.interpolate(
-        image, (height, width), mode="bicubic", antialias=True
-    ).clamp(0, 1)
+    wide = image.to(torch.promote_types(image.dtype, torch.float32))  # halves it cannot average
+    return (
+        torch.nn.functional.interpolate(wide, (height, width), mode="bicubic", antialias=True)
+        .clamp(0, 1)
+        .to(image.dtype)
+    )
 
 
 def to_bytes(image: torch.Tensor) -> np.ndarray:
@@ -375,7 +382,11 @@ def as_saved(images: torch.Tensor) -> torch.Tensor:
     """What is left of images (N, C, H, W) once a file has kept them.
 
     Each pixel lies at the nearest of its 256 grey levels.
+
+    Raises ValueError for what is no tensor of floats.
     """
+    if not isinstance(images, torch.Tensor) or not images.is_floating_point():
+        raise ValueError(f"Images are wanted as floats in [0, 1]; {described(images)} came.")
     return (images.clamp(0, 1) * 255).round() / 255
 
 

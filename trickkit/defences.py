@@ -119,6 +119,8 @@ def shifted(images: torch.Tensor, *, max_shift: int, generator: torch.Generator)
 
     Black comes in at the rim.
     """
+    validate_batch(images, channels=1)
+    validate_count(max_shift=max_shift, at_least=0)
     height, width = images.shape[2:]
     down, right = torch.randint(2 * max_shift + 1, (2, len(images), 1), generator=generator)
     rows = down + torch.arange(height)
@@ -205,6 +207,7 @@ def quantised(images: torch.Tensor, *, levels: int = 4) -> torch.Tensor:
 
     Its gradient is 0 wherever it has one.
     """
+    validate_batch(images)
     validate_levels(levels)
     return (images * (levels - 1)).round() / (levels - 1)
 
@@ -214,6 +217,7 @@ def dithered(images: torch.Tensor, *, levels: int = 4) -> torch.Tensor:
 
     The nearer one is likelier, so that the mean is the pixel.
     """
+    validate_batch(images)
     validate_levels(levels)
     return (images * (levels - 1) + torch.rand_like(images)).floor().clamp(max=levels - 1) / (
         levels - 1
@@ -314,6 +318,9 @@ SIGNS = (
 )
 
 
+ASKED = {"gradient zero", "one step", "many steps", "noise", "queries", "borrowed", "no limit"}
+
+
 def symptoms(
     model: Model, images: torch.Tensor, labels: int | torch.Tensor, *, eps: float, stand_in: Model
 ) -> dict[str, float]:
@@ -359,6 +366,10 @@ def suspicious(found: dict[str, float], *, tolerance: float = 0.02) -> list[bool
     tolerance: a share of the images; less than that is no sign.
     """
     validate_number(tolerance=tolerance, at_least=0)
+    if missing := ASKED - found.keys():
+        raise ValueError(
+            f"found wants what symptoms returns; {', '.join(sorted(missing))} are missing."
+        )
     many = found["many steps"] - tolerance
     return [
         found["gradient zero"] > tolerance,
@@ -381,9 +392,14 @@ def with_noise(model: Model, *, sigma: float, seed: int = 0) -> Model:
     """
     validate_sigma(sigma)
     generator = seeded(seed)
-    return lambda images: asked(
-        model, images + sigma * torch.randn(images.shape, generator=generator).to(images)
-    )
+
+    def noisy(images):
+        validate_batch(images)
+        return asked(
+            model, images + sigma * torch.randn(images.shape, generator=generator).to(images)
+        )
+
+    return noisy
 
 
 @torch.no_grad()

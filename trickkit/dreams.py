@@ -26,6 +26,7 @@ from trickkit.contract import (
     device,
     gradient_of,
     seeded,
+    validate_batch,
     validate_eval,
     validate_picture,
     with_gradients,
@@ -320,6 +321,8 @@ def dream(
 
 def enlarged(picture: torch.Tensor, *, by: float) -> torch.Tensor:
     """The middle of a picture (1, C, H, W), 1 - by of each side, at the picture's own size."""
+    validate_batch(picture)
+    validate_number(by=by)
     theta = (1 - by) * torch.eye(2, 3).to(picture)[None]
     grid = F.affine_grid(theta, list(picture.shape), align_corners=False)
     return F.grid_sample(picture, grid, align_corners=False)
@@ -475,13 +478,13 @@ def shaken(
     zoom, shift: shares of the side.
     Returns (N, C, H, W).
     """
+    validate_batch(picture)
+    validate_number(turn=turn, zoom=zoom, shift=shift)
     angle, size, down, right = (torch.rand(4, generator=generator) * 2 - 1).tolist()
     angle = math.radians(turn * angle)
     size = 1 + zoom * size
     cos = size * math.cos(angle)
     sin = size * math.sin(angle)
-    theta = torch.tensor(
-        [[cos, -sin, 2 * shift * right], [sin, cos, 2 * shift * down]], device=picture.device
-    )
+    theta = torch.tensor([[cos, -sin, 2 * shift * right], [sin, cos, 2 * shift * down]]).to(picture)
     grid = F.affine_grid(theta.expand(len(picture), 2, 3), list(picture.shape), align_corners=False)
     return F.grid_sample(picture, grid, padding_mode="reflection", align_corners=False)

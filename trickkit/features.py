@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from torchvision.utils import make_grid
 
 from trickkit import activations
-from trickkit.common import validate_count
+from trickkit.common import validate_count, validate_number, whole_number
 from trickkit.contract import (
     described,
     gradient_of,
@@ -84,6 +84,7 @@ def toeplitz(kernel: torch.Tensor, height: int, width: int) -> torch.Tensor:
     Returns (height - k + 1) · (width - l + 1) rows and height · width columns.
     Raises ValueError for a kernel larger than the image.
     """
+    validate_count(height=height, width=width)
     if kernel.dim() != 2 or kernel.shape[0] > height or kernel.shape[1] > width:
         raise ValueError(
             f"A kernel (k, l) no larger than the image is wanted; kernel {tuple(kernel.shape)} and"
@@ -91,6 +92,18 @@ def toeplitz(kernel: torch.Tensor, height: int, width: int) -> torch.Tensor:
         )
     ones = torch.eye(height * width).to(kernel).view(-1, 1, height, width)
     return F.conv2d(ones, kernel[None, None]).flatten(1).T
+
+
+def _validate_matrix(weights: torch.Tensor) -> None:
+    """Raise ValueError unless weights are a matrix that has singular values."""
+    if not isinstance(weights, torch.Tensor) or weights.dim() != 2 or not weights.any():
+        raise ValueError(
+            f"A matrix (m, n) that is not 0 everywhere is wanted; {described(weights)} came."
+        )
+    if weights.dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"The matrix is {weights.dtype}; use weights.float().")
+    if not weights.isfinite().all():
+        raise ValueError("The matrix holds numbers that are not finite.")
 
 
 def energy(weights: torch.Tensor) -> torch.Tensor:
@@ -104,10 +117,7 @@ def energy(weights: torch.Tensor) -> torch.Tensor:
     Returns (min(m, n),), rising to 1.
     Raises ValueError for what is no matrix, or is 0 everywhere.
     """
-    if weights.dim() != 2 or not weights.any():
-        raise ValueError(
-            f"A matrix (m, n) that is not 0 everywhere is wanted; {described(weights)} came."
-        )
+    _validate_matrix(weights)
     squares = torch.linalg.svdvals(weights).square()
     return squares.cumsum(0) / squares.sum()
 
@@ -120,6 +130,7 @@ def low_rank(weights: torch.Tensor, *, k: int) -> torch.Tensor:
     Returns (m, n).
     """
     validate_count(k=k)
+    _validate_matrix(weights)
     u, s, v = torch.linalg.svd(weights, full_matrices=False)
     return u[:, :k] * s[:k] @ v[:k]
 
@@ -135,6 +146,7 @@ def bulk_edges(weights: torch.Tensor) -> tuple[float, float]:
     weights: (m, n).
     Returns the two.
     """
+    _validate_matrix(weights)
     m, n = weights.shape
     sigma = weights.square().mean().sqrt().item()
     return sigma * abs(math.sqrt(m) - math.sqrt(n)), sigma * (math.sqrt(m) + math.sqrt(n))
@@ -176,7 +188,8 @@ def dead(activations: torch.Tensor) -> torch.Tensor:
     activations: (N, C, …), after the ReLU.
     Raises ValueError where there are none.
     """
-    if activations.dim() < 2 or not activations.numel():
+    found = isinstance(activations, torch.Tensor) and activations.dim() > 1
+    if not found or not activations.numel():
         raise ValueError(f"Activations (N, C, …) are wanted; {described(activations)} came.")
     return activations.transpose(0, 1).flatten(1).amax(1) <= 0
 
@@ -223,6 +236,7 @@ def span(seen: torch.Tensor, *, share: float = 1.0) -> int:
     share: 0 to 1; 1 is all that is not 0.
     Raises ValueError for what is no square map, or is 0 everywhere.
     """
+    validate_number(share=share, at_least=0, at_most=1)
     if seen.dim() != 2 or len(seen) != seen.shape[1] or not seen.any():
         raise ValueError(
             f"A square map is wanted, (S, S), somewhere above 0; its shape is {tuple(seen.shape)}"
@@ -256,8 +270,8 @@ def top_places(activations: torch.Tensor, unit: int, *, k: int = 5) -> list[tupl
         raise ValueError(
             f"Activations (N, C, H, W) are wanted; their shape is {tuple(activations.shape)}."
         )
-    if not 0 <= unit < activations.shape[1]:
-        raise ValueError(f"There is no unit {unit}: there are {activations.shape[1]}, from 0.")
+    if whole_number(unit) is None or not 0 <= unit < activations.shape[1]:
+        raise ValueError(f"There is no unit {unit!r}: there are {activations.shape[1]}, from 0.")
     highest, places = activations[:, unit].flatten(1).max(1)
     best = highest.topk(min(int(k), len(activations))).indices.tolist()
     return [(i, *divmod(places[i].item(), activations.shape[-1])) for i in best]
@@ -273,6 +287,7 @@ def crop(
     side: the square's, in pixels; at most the image's shorter one.
     Returns the square, its top and its left pixel.
     """
+    validate_count(side=side)
     height, width = image.shape[-2:]
     side = min(side, height, width)
     top, left = (

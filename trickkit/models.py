@@ -272,6 +272,7 @@ def vgg_features(name: str = "vgg16") -> nn.Sequential:
 
 def linear_classifier(classes: int = 10, *, pixels: int = 28 * 28) -> nn.Sequential:
     """A linear classifier: a template of `pixels` weights and a bias a class, all zero at first."""
+    validate_count(classes=classes, pixels=pixels)
     layer = nn.Linear(pixels, classes)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
@@ -283,6 +284,7 @@ def convnet(classes: int = 10, *, seed: int = 0) -> nn.Sequential:
 
     Same seed, same weights.
     """
+    validate_count(classes=classes)
     with drawn_from(seed):
         return nn.Sequential(
             OrderedDict(
@@ -314,6 +316,7 @@ class Maxout(nn.Module):
     """
 
     def __init__(self, inputs: int, units: int, *, pieces: int):
+        validate_count(inputs=inputs, units=units, pieces=pieces)
         super().__init__()
         self.pieces = pieces
         self.linear = nn.Linear(inputs, units * pieces)
@@ -331,6 +334,7 @@ def maxout(
 
     Same seed, same weights.
     """
+    validate_count(classes=classes)
     with drawn_from(seed):
         return nn.Sequential(
             OrderedDict(

@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from trickkit import activations, data, models
-from trickkit.common import validate_count
+from trickkit.common import validate_count, validate_flag
 from trickkit.contract import (
     asked,
     gradient_of,
@@ -92,6 +92,9 @@ def responses(
         pooling can halve.
     """
     validate_batch(images, channels=3)
+    validate_flag(quick=quick)
+    if not isinstance(layers, list | tuple):
+        raise ValueError(f"layers is {layers!r}; a list of layers' names is wanted: STYLE_LAYERS.")
     if not hasattr(net, "conv1_1"):
         raise ValueError(
             "A network whose layers are called conv1_1, relu1_1 … is wanted, as style.vgg()"
@@ -210,6 +213,8 @@ def descend(
     """
     validate_images(init)
     validate_count(max_evals=max_evals)
+    if callback is not None and not callable(callback):
+        raise ValueError(f"callback is {callback!r}; a function of a picture is wanted, or None.")
     shape = init.shape
 
     def picture(pixels):
@@ -311,9 +316,9 @@ def coarse_to_fine(
     """
     validate_picture(photo)
     validate_picture(painting, what="painting")
-    if len(sides) == 0:
+    if np.ndim(sides) != 1 or len(sides) == 0:
         raise ValueError("No size is given: sides wants one or more, such as (128, 256).")
-    x = photo
+    x = photo.float()  # halves cannot be enlarged
     for side in sides:
         small = data.scaled(photo, side=side)
         x = F.interpolate(x, small.shape[2:], mode="bicubic", antialias=True).clamp(0, 1)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch.nn import functional as F
 
-from trickkit.common import unknown, validate_flag, validate_number
+from trickkit.common import unknown, validate_flag, validate_number, validate_positive
 from trickkit.contract import (
     Model,
     expanded_labels,
@@ -216,6 +216,7 @@ def random_in_ball(
 
 def norms(change: torch.Tensor, *, p: int = 2) -> torch.Tensor:
     """The ℓₚ length of each change (N, C, H, W), as (N, 1, 1, 1)."""
+    validate_positive(p=p)
     return change.flatten(1).norm(p=p, dim=1).view(-1, 1, 1, 1)
 
 

@@ -6,14 +6,16 @@ import torch
 from torch.nn import functional as F
 
 from trickkit.attacks.gradient import norms
-from trickkit.common import progress_bar, validate_count, validate_positive
+from trickkit.common import progress_bar, validate_count, validate_number, validate_positive
 from trickkit.contract import (
     Model,
+    described,
     expanded_labels,
     gradient_of,
     logits_of,
     seeded,
     validate_attack,
+    validate_batch,
     validated_labels,
     validated_start,
     with_gradients,
@@ -126,7 +128,19 @@ def paste(
     generator: throws the dice.
     sizes: its diameter, smallest and largest, as a share of the image's side.
     turn: degrees it may be turned either way.
+    Raises ValueError for images, a sticker or sizes that do not fit.
     """
+    validate_batch(images)
+    fits = isinstance(sticker, torch.Tensor) and sticker.dtype == images.dtype and sticker.numel()
+    if not fits or sticker.shape[:2] != (1, images.shape[1]) or sticker.dim() != 4:
+        raise ValueError(
+            f"A sticker (1, {images.shape[1]}, S, S) of {images.dtype} is wanted, as the images"
+            f" are; {described(sticker)} came."
+        )
+    if not isinstance(sizes, tuple | list) or len(sizes) != 2:
+        raise ValueError(f"sizes is {sizes!r}; two are wanted, smallest and largest: (0.3, 0.5).")
+    validate_positive(smallest=sizes[0], largest=sizes[1])
+    validate_number(turn=turn)
     n = len(images)
     size, angle, across, down = torch.rand(4, n, generator=generator).to(images)
     size = sizes[0] + size * (sizes[1] - sizes[0])
