@@ -71,7 +71,83 @@ def group_errors(mark):
     return rows
 
 
+def packed(code):
+    """Groups are the rows that have the same code."""
+
+    def rows(met, y):
+        groups = {}
+        for number, row in enumerate(code(met)):
+            groups.setdefault(row, []).append(number)
+        marked = np.zeros(len(y), dtype=bool)
+        for group in map(np.array, groups.values()):
+            marked[group] = y[group] == (y[group].mean() < 0.5)
+        return marked
+
+    return rows
+
+
+def else_gets(value):
+    return lambda met, rows: [
+        value if line == len(met) else int(line) for line in rules.first_that_holds(met, rows)
+    ]
+
+
+def of_type(dtype):
+    return lambda met, rows: rules.first_that_holds(met, rows).astype(dtype)
+
+
+PACKINGS = [
+    lambda met: (met.T @ (1 << np.arange(len(met)))).tolist(),
+    lambda met: (met.T @ 2.0 ** np.arange(len(met))).tolist(),
+    lambda met: (met.T @ 2.0 ** -np.arange(len(met))).tolist(),
+    lambda met: (met.T @ (1 << np.arange(len(met)) % 64)).tolist(),
+    lambda met: (np.packbits(met, axis=0)[0]).tolist(),
+    lambda met: (np.packbits(met[::-1], axis=0)[0]).tolist(),
+    lambda met: [tuple(row[:6]) for row in met.T],
+    lambda met: [tuple(row[-6:]) for row in met.T],
+    lambda met: [tuple(row[:-1]) for row in met.T] if len(met) > 9 else [*map(tuple, met.T)],
+    lambda met: [sum(1 << i for i in np.flatnonzero(r).tolist()) % 64 for r in met.T],
+]
+
 WRONG = [
+    *((check.unavoidable_errors, packed(code), "groups are too large.* 80") for code in PACKINGS),
+    (
+        check.unavoidable_errors,
+        packed(lambda met: [(*row[:20], *row[-20:]) for row in met.T]),
+        "groups are too large|all of met",
+    ),
+    (check.r_hat, lambda chains: max(1.0, rules.r_hat(chains)), "fall below 1; it may"),
+    (
+        check.first_that_holds,
+        lambda met, rows: rules.first_that_holds(met, len(met[0])),
+        "may be an empty list.* stopped with IndexError",
+    ),
+    (
+        check.first_that_holds,
+        lambda met, rows: np.select(met, range(len(met)), len(met)),
+        "may be an empty list.* stopped with ValueError",
+    ),
+    (
+        check.first_that_holds,
+        lambda met, rows: rules.first_that_holds(met, len(met[0]) if met else 0),
+        r"for no rules has shape \(0,\)",
+    ),
+    (
+        check.first_that_holds,
+        lambda met, rows: rules.first_that_holds(met, rows) - (not met),
+        r"may be an empty list.* you say \[-1\]",
+    ),
+    (check.first_that_holds, of_type(float), "type float64.* is a whole number"),
+    (check.first_that_holds, of_type(np.float32), "type float32.* is a whole number"),
+    (check.first_that_holds, of_type(np.int8), "int8, whose numbers end at 127"),
+    (check.first_that_holds, of_type(np.uint8), "uint8, whose numbers end at 255"),
+    (check.first_that_holds, else_gets(None), "no rule gets None; it belongs to the last line"),
+    (check.first_that_holds, else_gets(math.nan), "no rule gets nan; it belongs to the last line"),
+    (
+        check.first_that_holds,
+        lambda met, rows: np.array(else_gets(None)(met, rows)),
+        "no rule gets None; it belongs to the last line",
+    ),
     (check.first_that_holds, last_that_holds, "the last one; the first decides"),
     (
         check.first_that_holds,
@@ -219,7 +295,17 @@ WRONG = [
 RIGHT = [
     (check.first_that_holds, loop_of_rows),
     (check.first_that_holds, lambda met, rows: np.vstack([*met, np.ones(rows)]).argmax(0)),
-    (check.first_that_holds, lambda met, rows: np.select(met, range(len(met)), len(met))),
+    (
+        check.first_that_holds,
+        lambda met, rows: np.select([*met, np.ones(rows, dtype=bool)], range(len(met) + 1)),
+    ),
+    (check.first_that_holds, lambda met, rows: rules.first_that_holds(met, rows).astype(np.int16)),
+    (check.first_that_holds, lambda met, rows: torch.tensor(rules.first_that_holds(met, rows))),
+    (check.unavoidable_errors, packed(lambda met: [tuple(row) for row in met.T])),
+    (
+        check.unavoidable_errors,
+        packed(lambda met: [sum(1 << i for i in np.flatnonzero(row).tolist()) for row in met.T]),
+    ),
     (
         check.evidence,
         lambda counts: (

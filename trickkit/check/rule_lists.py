@@ -4,12 +4,24 @@ Each draws fresh small tables; what is wrong is told by what it equals instead.
 """
 
 import math
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 
 from trickkit import rules
-from trickkit.check import Marks, called, exercise, fresh_rng, progress, recognised, same
+from trickkit.check import (
+    Marks,
+    called,
+    exercise,
+    fresh_rng,
+    progress,
+    received,
+    recognised,
+    same,
+    shaped,
+    written,
+)
 
 __all__ = ["evidence", "first_that_holds", "progress", "r_hat", "unavoidable_errors"]
 LESSON = "18 rule_lists"
@@ -24,14 +36,33 @@ LESSON = "18 rule_lists"
 )
 def first_that_holds(yours):
     """The number of the first rule that holds for each row."""
-    for count, n_rows in ((4, 60), (6, 50), (1, 30)):
+    for count, n_rows, share in ((4, 60, 0.35), (6, 50, 0.35), (1, 30, 0.35), (150, 60, 0.02)):
         rng = fresh_rng()
-        met = list(rng.random((count, n_rows)) < 0.35)
+        met = list(rng.random((count, n_rows)) < share)
         for rule in met:  # one row meets all rules, one meets none
             rule[:2] = True, False
         right = rules.first_that_holds(met, n_rows)
-        mine = called(yours, met, n_rows, like=right, what="list of places")
+        came = written(yours(met, n_rows))
+        if no_place(came) == (right == count).tolist():
+            return (
+                f"a row that meets no rule gets {came[1]}; it belongs to the last line, number"
+                f" {count}."
+            )
+        mine = received(yours, came, right)
+        if wrong := shaped(mine, right, what="list of places"):
+            return wrong
+        mine = np.asarray(mine)
         if same(mine, right):
+            if not np.issubdtype(mine.dtype, np.integer):
+                return (
+                    f"your list of places holds numbers of type {mine.dtype}. A place in a list is"
+                    " a whole number: int."
+                )
+            if mine.dtype.itemsize == 1:
+                return (
+                    f"your list of places is {mine.dtype}, whose numbers end at"
+                    f" {np.iinfo(mine.dtype).max}, and there may be more rules: take int."
+                )
             continue
         every = np.array(met)
         mistakes = {
@@ -60,7 +91,26 @@ def first_that_holds(yours):
             f" holds for them. Row {i}, say: of the rules {np.flatnonzero(every[:, i]).tolist()}"
             f" hold, so it is {right[i]}, and you say {mine[i]:g}."
         )
-    return None
+    return without_rules(yours)
+
+
+def no_place(came: object) -> list[bool] | None:
+    """Which rows got None or nan for their place; None for what is no list."""
+    if not isinstance(came, list | tuple | np.ndarray) or np.ndim(came[0]):
+        return None
+    return [line is None or isinstance(line, float) and math.isnan(line) for line in came]
+
+
+def without_rules(yours: Callable) -> str | None:
+    """The sentence for a function that does not send all rows to line 0 where there is no rule."""
+    n_rows = 20 + int(fresh_rng().integers(20))
+    right = np.zeros(n_rows, dtype=int)
+    empty = f"met may be an empty list. Then all {n_rows} rows, n_rows, belong to the last line, 0"
+    try:
+        mine = called(yours, [], n_rows, like=right, what="list of places for no rules")
+    except (LookupError, TypeError, ValueError) as error:
+        return f"{empty}; yours stopped with {type(error).__name__}: {error}."
+    return None if same(mine, right) else f"{empty}, and you say {np.unique(mine).tolist()}."
 
 
 @exercise(
@@ -158,12 +208,14 @@ def r_hat(yours):
     """How far chains are from having mixed."""
     for apart, drift, walks, steps in ((3, 4, 3, 40), (3, 4, 4, 26), (0, 0, 5, 30)):
         rng = fresh_rng()
-        chains = (
-            rng.normal(size=(walks, steps))
-            + apart * np.linspace(-1, 1, walks)[:, None]
-            + drift * np.linspace(0, 1, steps)
-        )
-        right = rules.r_hat(chains)
+        right = math.inf
+        while right > (0.99 if apart == 0 else 100):  # mixed chains may come below 1: here they do
+            chains = (
+                rng.normal(size=(walks, steps))
+                + apart * np.linspace(-1, 1, walks)[:, None]
+                + drift * np.linspace(0, 1, steps)
+            )
+            right = rules.r_hat(chains)
         mine = called(yours, chains, like=right)
         if same(mine, right):
             continue
@@ -217,14 +269,30 @@ def r_hat_mistakes(chains: np.ndarray, right: float) -> Marks:
         "(half − 1) / half is missing: mixed chains are to give 1, not 0.": (
             np.sqrt(means.var(ddof=1) / within)
         ),
+        "you do not let it fall below 1; it may.": max(1.0, right),
     }
 
 
-def people(sizes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+def twins(rng: np.random.Generator) -> np.ndarray:
+    """What eight groups of rows meet of 80 antecedents: (8, 80) of bool.
+
+    The first two differ in the last antecedent alone, the next in the first, the next in one
+    amidst. The last two each meet one of two that are 64 apart.
+    """
+    patterns = np.repeat(rng.random((4, 80)) < 0.5, 2, axis=0)
+    for place, differs in enumerate((79, 0, int(rng.integers(33, 47)), 9)):
+        patterns[2 * place : 2 * place + 2, differs] = True, False
+    patterns[6:, 9 + 64] = False, True
+    return patterns
+
+
+def people(sizes: tuple[int, ...], *, many: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """What 40 rows meet, and their labels; of rows that meet the same there are as many as given.
 
     One label is the rarer in one such group, the other in the next, and so also where no more than
     a single antecedent is looked at. With two groups, the first is a tie.
+
+    many: of the antecedents there are 80, and not just as many as tell the groups apart.
     """
     rng = fresh_rng()
     groups = np.split(rng.permutation(40), np.cumsum(sizes)[:-1])
@@ -232,12 +300,18 @@ def people(sizes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     for i, rows in enumerate(groups):
         fewest = len(rows) // (2 if len(sizes) == 2 and i == 0 else 4)
         y[rows[: fewest if i % 2 else len(rows) - fewest]] = 1
-    antecedents = len(sizes).bit_length() - 1
+    antecedents = 80 if many else len(sizes).bit_length() - 1
     met = np.zeros((antecedents, 40), dtype=bool)
     while True:
-        for rows, pattern in zip(groups, rng.permutation(2**antecedents), strict=True):
-            met[:, rows] = (pattern >> np.arange(antecedents) & 1)[:, None]
-        if antecedents == 1 or all((y[m].mean() > 0.5) != (y[~m].mean() > 0.5) for m in met):
+        numbers = rng.permutation(len(sizes))[:, None]
+        patterns = twins(rng) if many else numbers >> np.arange(antecedents) & 1
+        for rows, pattern in zip(groups, patterns, strict=True):
+            met[:, rows] = pattern[:, None]
+        if (
+            many
+            or antecedents == 1
+            or all((y[m].mean() > 0.5) != (y[~m].mean() > 0.5) for m in met)
+        ):
             return met, y
 
 
@@ -264,8 +338,8 @@ def rarer(groups: list[np.ndarray], y: np.ndarray) -> np.ndarray:
 )
 def unavoidable_errors(yours):
     """The rows that any list must get wrong."""
-    for sizes in ((13, 12, 9, 6), (20, 20), (9, 7, 6, 5, 5, 4, 3, 1)):
-        met, y = people(sizes)
+    few = ((13, 12, 9, 6), (20, 20), (9, 7, 6, 5, 5, 4, 3, 1))
+    for met, y in (*map(people, few), people((7, 6, 6, 5, 5, 4, 4, 3), many=True)):
         known: Marks = {
             "you return a number; wanted is which rows: an array of 40 booleans.": [int, ()]
         }
@@ -290,12 +364,20 @@ def marked_wrongly(mine: np.ndarray, met: np.ndarray, y: np.ndarray) -> str | No
         return None
     mixed = np.concatenate([rows for rows in groups if 0 < y[rows].mean() < 1])
     uneven = np.setdiff1d(mixed, np.concatenate([*ties, []]).astype(int))
-    coarser = [met[[i]] for i in range(len(met))] + [np.delete(met, i, 0) for i in range(len(met))]
+    n = len(met)
+    coarser = [
+        *(met[[i]] for i in range(n)),
+        *(np.delete(met, i, 0) for i in range(n)),
+        *(part for i in range(1, n) for part in (met[:i], met[i:])),
+        ((1 << np.arange(n) % 64) @ met)[None],
+        met.sum(0)[None],
+    ]
+    fit = f" They are {n} here, and one 64-bit number does not hold so many." if n > 63 else ""
     mistakes: Marks = {
         "you mark all rows of a mixed group. A list can get the commoner label right; only the"
         " rarer is wrong.": np.isin(np.arange(len(y)), mixed),
         "your groups are too large: rows are alike where they meet the same antecedents, all of"
-        " met.": [rarer(alike(m), y) for m in (*coarser, met.sum(0)[None]) if len(m)],
+        f" met.{fit}": [rarer(alike(m), y) for m in coarser if len(m)],
         "you mark label 1 in every group. Which label is the rarer differs from group to group.": (
             y == 1
         ),
