@@ -364,6 +364,7 @@ def suspicious(found: dict[str, float], *, tolerance: float = 0.02) -> list[bool
 
     found: what `symptoms` returned.
     tolerance: a share of the images; less than that is no sign.
+    Raises ValueError for answers that are missing, and a tolerance below 0.
     """
     validate_number(tolerance=tolerance, at_least=0)
     if missing := ASKED - found.keys():

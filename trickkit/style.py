@@ -210,6 +210,7 @@ def descend(
     max_evals: how often loss and gradient are computed at most, about: a step is finished.
     callback: sees the picture after each step, and may raise StopIteration to end there.
     Returns (1, 3, H, W) in [0, 1].
+    Raises ValueError for an init that is no images, no evaluations, and a callback that is none.
     """
     validate_images(init)
     validate_count(max_evals=max_evals)
