@@ -45,6 +45,16 @@ def one_step_wrong(draws):
     return attack
 
 
+def in_one_batch(model, defence, images, labels, eps, draws=16, steps=20):
+    opened = defences.straight_through(defence)
+
+    def steady(x):
+        said = model(opened(x.repeat(draws, 1, 1, 1))).log_softmax(1)
+        return said.view(draws, len(x), -1).logsumexp(0)
+
+    return attacks.pgd(steady, images, labels, eps=eps, steps=steps, early_stop=False)
+
+
 def silent_without_a_majority(*args):
     label, radius = check.certificate.by_place(*args)
     return (label, radius) if label >= 0 else None
@@ -116,6 +126,14 @@ WRONG = [
     (check.withstood, lambda *a: rights(*a)[-1], "only the last"),
     (check.withstood, lambda *a: rights(*a).float().mean(0) > 0.5, "majority wins"),
     (check.withstood, lambda *a: rights(*a)[1:].all(0), "hold by your answer"),
+    (
+        check.withstood,
+        lambda *a: min(rights(*a), key=lambda b: b.sum()),
+        "the worst attack, not the worst case image by image",
+    ),
+    (check.withstood, lambda *a: max(rights(*a), key=lambda b: b.sum()), "that fools fewest"),
+    (check.withstood, lambda *a: rights(*a).all(0).float(), "float32, .* True and False"),
+    (check.withstood, lambda *a: rights(*a).double().prod(0), "float64, .* True and False"),
     (check.straight_through, lambda d: d, "gradient is zero"),
     (check.straight_through, lambda d: lambda x: x, "as they came"),
     (check.straight_through, lambda d: lambda x: d(x).detach(), "no gradient gets through"),
@@ -153,7 +171,18 @@ WRONG = [
         "never called the defence",
     ),
     (check.break_defence, break_wrong(early_stop=False), "mostly noise"),
-    (check.break_defence, one_step_wrong(16), "mostly noise"),
+    (check.break_defence, one_step_wrong(16), "as in one step"),
+    (
+        check.break_defence,
+        break_wrong(draws=16, steps=2, step_size=0.1, early_stop=False),
+        "16 draws a step, and 2 steps",
+    ),
+    (check.break_defence, lambda *a: in_one_batch(*a, steps=2), "16 draws a step, and 2 steps"),
+    (
+        check.break_defence,
+        lambda *a: in_one_batch(*a, draws=1),
+        "One draw's gradient is mostly noise",
+    ),
     (check.break_defence, one_step_wrong(200), "as in one step"),
     (check.break_defence, break_wrong(draws=16), "One lucky draw is no success|no early stop"),
     (
@@ -212,8 +241,34 @@ WRONG = [
     (
         check.certificate,
         lambda s, c, sigma, a: defences.certificate(s, s, sigma=sigma, alpha=a),
-        "you abstain where",
+        "you bound with selection; count with counts",
     ),
+    (
+        check.certificate,
+        lambda s, c, sigma, a: defences.certificate(s, s + c, sigma=sigma, alpha=a),
+        "you bound with selection and counts together",
+    ),
+    (
+        check.certificate,
+        lambda s, c, sigma, a: defences.certificate(s + c, c, sigma=sigma, alpha=a),
+        "chose the class by selection and counts together",
+    ),
+    (
+        check.certificate,
+        certify_wrong(lambda k, n, a: lower(k, 1000, a)),
+        r"you take 1,000 for the number of draws.* ask counts\.sum",
+    ),
+    (
+        check.certificate,
+        certify_wrong(lambda k, n, a: lower(k, 100, a)),
+        r"ask counts\.sum\(\)",
+    ),
+    (
+        check.certificate,
+        certify_wrong(lambda k, n, a: lower(k, 100_000, a)),
+        r"counts\[label\] hits out of counts\.sum\(\)",
+    ),
+    (check.certificate, certify_wrong(lambda k, n, a: lower(k, n, a / 2)), "is 1 - alpha / 2"),
     (
         check.withstood,
         lambda m, a, y: torch.stack([m(x).argmax(1) == m(a[0]).argmax(1) for x in a]).all(0),
@@ -252,6 +307,7 @@ WRONG = [
 RIGHT = [
     (check.withstood, lambda *a: rights(*a).numpy().all(0)),
     (check.withstood, lambda *a: rights(*a).long().prod(0).tolist()),
+    (check.break_defence, in_one_batch),
     (check.straight_through, lambda d: lambda x: x - x.detach() + d(x).detach()),
     (check.straight_through, lambda d: lambda x: Straight.apply(x, d)),
     (check.certificate, lambda *a: np.array(check.certificate.by_place(*a))),
@@ -261,9 +317,9 @@ RIGHT = [
 
 @pytest.mark.parametrize(("exercise", "function"), RIGHT)
 def test_another_right_way_is_right(exercise, function):
-    accepted(exercise, function)
+    accepted(exercise, function, times=5 if exercise is check.break_defence else 40)
 
 
 @pytest.mark.parametrize(("exercise", "function", "says"), WRONG)
 def test_each_way_of_being_wrong_has_its_sentence(exercise, function, says):
-    refused(exercise, function, says)
+    refused(exercise, function, says, times=2 if exercise is check.break_defence else 5)

@@ -40,7 +40,7 @@ def test_each_exercise_has_wrong_answers_in_its_lessons_file(lesson):
 
 @pytest.mark.parametrize("exercise", EXERCISES)
 def test_the_answer_is_right_every_time(exercise):
-    accepted(exercise, exercise.answer, times=30)
+    accepted(exercise, exercise.answer, times=12 if exercise.name == "break_defence" else 30)
 
 
 @pytest.mark.parametrize("exercise", EXERCISES)
