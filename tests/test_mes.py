@@ -4,6 +4,7 @@ stated rate."""
 import itertools
 import math
 import tracemalloc
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -334,6 +335,8 @@ def test_candidates_say_dates_and_close_cuts_apart():
         (lambda: mes.bernstein(0.1, n=5, delta=2), "delta is 2"),
         (lambda: mes.regret_bounds(np.ones((2, 1)), 0, delta=0.1), "n is 1"),
         (lambda: mes.bernstein(-1.0, n=10, delta=0.1), "A variance of 0 or more .* -1.0 came"),
+        (lambda: mes.bernstein(math.inf, n=10, delta=0.1), "A variance .* inf came"),
+        (lambda: mes.bernstein(np.float32(np.inf), n=10, delta=0.1), "A variance .* inf came"),
         (lambda: mes.bernstein(math.nan, n=10, delta=0.1), "A variance .* nan came"),
         (lambda: mes.bernstein(np.array([0.1, -0.1]), n=10, delta=0.1), "A variance"),
         (lambda: mes.bernstein(1j, n=10, delta=0.1), "A variance"),
@@ -485,8 +488,9 @@ def test_bernsteins_bound_is_the_theorems():
     # Maurer, Pontil 2009, theorem 4, with ln(2/0.05) = 3.6889
     by_hand = (2 * 0.25 * 3.6889 / 101) ** 0.5 + 7 * 3.6889 / 300
     assert mes.bernstein(0.25, n=101, delta=0.05) == pytest.approx(by_hand, rel=1e-4)
-    for kept in (list, np.array, torch.tensor):
-        several = mes.bernstein(kept([0.25, 0.25]), n=101, delta=0.05)
+    for kept in (list, np.array, torch.tensor, np.float32, np.float16):
+        with warnings.catch_warnings(action="error"):
+            several = mes.bernstein(kept([0.25, 0.25]), n=101, delta=0.05)
         assert several == pytest.approx([by_hand] * 2, rel=1e-4)
 
 

@@ -6,7 +6,6 @@ LIME, model explanations and rule lists speak of both.
 import itertools
 import math
 import numbers
-import sys
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from decimal import Decimal
@@ -419,9 +418,9 @@ def validate_frame(frame: object) -> None:
 
 
 def number_array(
-    values: ArrayLike, *, what: str, at_most: float = sys.float_info.max, whole: bool = False
+    values: ArrayLike, *, what: str, at_most: float = math.inf, whole: bool = False
 ) -> np.ndarray:
-    """Real numbers from 0 to `at_most`, one or more, as an array, whatever holds them.
+    """Finite real numbers from 0 to `at_most`, one or more, as an array, whatever holds them.
 
     what: is wanted, for an error.
     at_most: the most that any may be.
@@ -435,7 +434,7 @@ def number_array(
     except ValueError:  # lists of different lengths
         held = np.empty(0)
     numbers = held.size and held.dtype.kind in ("biu" if whole else "biuf")
-    if not numbers or not 0 <= held.min() <= held.max() <= at_most:
+    if not numbers or not 0 <= held.min() <= held.max() <= at_most or held.max() == math.inf:
         raise ValueError(f"{what} is wanted; {str(values)[:60]} came.")
     return held.astype(np.int64) if whole else held
 
