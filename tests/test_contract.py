@@ -106,6 +106,12 @@ def test_train_mode_that_changes_nothing_is_no_harm():
     assert attacks.fgsm(calm, X, 0, eps=0.1).shape == X.shape
 
 
+def test_train_mode_of_a_network_that_is_not_used_is_no_harm():
+    nets = {"used": NET, "other": Moody().train()}
+    assert attacks.fgsm(lambda images: nets["used"](images), X, 0, eps=0.1).shape == X.shape
+    assert not nn.modules.module._global_forward_pre_hooks
+
+
 def test_a_function_that_calls_itself_is_no_riddle():
     def model(images, again=True):
         return model(images, False) if again else NET(images)

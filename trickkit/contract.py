@@ -10,7 +10,7 @@ import contextlib
 import functools
 import inspect
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeGuard, TypeVar
 
 import numpy as np
@@ -38,31 +38,52 @@ with_gradients = torch.inference_mode(False)
 def asked(model: Callable, images: torch.Tensor) -> Any:
     """What a model says to images. It is handed a copy, since it may work in place.
 
-    Raises ValueError where the images' type or size does not fit the model, and for weights that no
-        gradient leads through. An error of the model's own goes through.
+    Raises ValueError where the images' type or size does not fit the model, for weights that no
+        gradient leads through, and for a function that uses a module in train mode (a module
+        itself may be in it: its owner is training). An error of the model's own goes through.
     """
     if not isinstance(images, torch.Tensor):
         validate_batch(images)
-    try:
-        return model(images.clone())
-    except (RuntimeError, AssertionError) as error:
-        weights = (p.dtype for m in modules_of(model) for p in m.parameters(recurse=False))
-        wanted = next((dtype for dtype in weights if dtype.is_floating_point), images.dtype)
-        *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-        by_torch = frame.f_globals["__name__"].partition(".")[0] in ("torch", "torchvision", "timm")
-        out_of_memory = isinstance(error, torch.OutOfMemoryError)
-        if out_of_memory or not by_torch and wanted == images.dtype:
-            raise
-        if "Inference tensors" in str(error):
-            raise ValueError(
-                "The model's weights were made in torch.inference_mode(), so no gradient leads"
-                " through them. Use copy.deepcopy(model) outside of it."
-            ) from error
-        said = f"The model cannot read these images, {described(images)}: {error}."
-        if wanted != images.dtype:
-            change = "float()" if wanted == torch.float32 else f"to({wanted})"
-            said += f" Its weights are {wanted}: use images.{change}."
-        raise ValueError(said) from error
+    parts = modules_of(model)
+
+    def look(part: nn.Module, _: object) -> None:
+        parts.append(part)
+        refuse_training([part])
+
+    with contextlib.ExitStack() as stack:
+        if not parts:  # what a function holds is seen as soon as it is used
+            stack.callback(nn.modules.module.register_module_forward_pre_hook(look).remove)
+        try:
+            return model(images.clone())
+        except (RuntimeError, AssertionError) as error:
+            said = cannot_read(error, images, parts)
+            if said is None:
+                raise
+            raise ValueError(said) from error
+
+
+def cannot_read(error: Exception, images: torch.Tensor, parts: Iterable[nn.Module]) -> str | None:
+    """What is wrong with images that a model could not read, or None for an error of its own.
+
+    parts: the modules that the model is made of.
+    """
+    weights = (p.dtype for m in parts for p in m.parameters(recurse=False))
+    wanted = next((dtype for dtype in weights if dtype.is_floating_point), images.dtype)
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    by_torch = frame.f_globals["__name__"].partition(".")[0] in ("torch", "torchvision", "timm")
+    out_of_memory = isinstance(error, torch.OutOfMemoryError)
+    if out_of_memory or not by_torch and wanted == images.dtype:
+        return None
+    if "Inference tensors" in str(error):
+        return (
+            "The model's weights were made in torch.inference_mode(), so no gradient leads"
+            " through them. Use copy.deepcopy(model) outside of it."
+        )
+    said = f"The model cannot read these images, {described(images)}: {error}."
+    if wanted != images.dtype:
+        change = "float()" if wanted == torch.float32 else f"to({wanted})"
+        said += f" Its weights are {wanted}: use images.{change}."
+    return said
 
 
 def gradient_of(
@@ -389,75 +410,29 @@ def validate_picture(image: torch.Tensor, *, what: str = "photo") -> None:
 def validate_eval(model: object) -> None:
     """Raise ValueError for what is no model, or is in train mode where that makes a difference.
 
-    It does where a layer of the model, or of one that it visibly holds, looks at its mode.
+    It does where a layer of the model looks at its mode. What another callable holds is seen once
+    it is `asked`.
     """
     if not callable(model):
         raise ValueError(
             f"A model is wanted, a function from images to logits; {described(model)} came."
         )
-    if any(m.training and minds_training(m) for m in modules_of(model)):
+    refuse_training(modules_of(model))
+
+
+def modules_of(model: object) -> list[nn.Module]:
+    """The parts of a module, or of that whose method a model is; none of anything else."""
+    module = getattr(model, "__self__", model)
+    return [*module.modules()] if isinstance(module, nn.Module) else []
+
+
+def refuse_training(parts: Iterable[nn.Module]) -> None:
+    """Raise ValueError if one of these modules is in train mode and answers otherwise there."""
+    if any(part.training and minds_training(part) for part in parts):
         raise ValueError(
             "The model is in train mode: dropout and batch norm would answer differently every"
             " time. Call model.eval() first."
         )
-
-
-def modules_of(model: object, *, depth: int = 4) -> Iterator[nn.Module]:
-    """The torch modules that a model is made of, and those that another callable visibly holds.
-
-    depth: how far down to look, from one holder to the next.
-    """
-    seen: dict[int, object] = {}  # the things too, or another might get the number of one gone
-    nearest: list[object] = [model]
-    for _ in range(depth + 1):
-        fresh = {id(thing): thing for thing in nearest if id(thing) not in seen}
-        seen |= fresh
-        nearest = []
-        for thing in fresh.values():
-            if isinstance(thing, nn.Module):
-                yield from thing.modules()
-            else:
-                nearest += _held_by(thing)
-
-
-def _held_by(holder: object) -> list[object]:
-    """What a thing visibly holds.
-
-    A function in its closure, its defaults and its module, an object in its attributes and its
-    class, a partial in its arguments.
-    """
-    if isinstance(holder, functools.partial):
-        return [holder.func, *holder.args, *holder.keywords.values()]
-    if inspect.ismethod(holder):
-        return [holder.__self__, holder.__func__]
-    if inspect.isfunction(holder):
-        seen = inspect.getclosurevars(holder)
-        kept = [*(holder.__defaults__ or ()), *(holder.__kwdefaults__ or {}).values()]
-        near = [
-            thing
-            for thing in seen.globals.values()
-            if isinstance(thing, nn.Module | Mapping | list | tuple)
-            or getattr(thing, "__module__", None) == holder.__module__
-        ]
-        return [*seen.nonlocals.values(), *kept, *near]
-    if isinstance(holder, Mapping):
-        return [*holder.values()]
-    if isinstance(holder, list | tuple):
-        return [*holder]
-    if isinstance(holder, torch.Tensor | np.ndarray | str | bytes | int | float):
-        return []
-    if isinstance(holder, type):
-        return [*vars(holder).values()]
-    kinds = type(holder).__mro__[:-1]
-    slots = {
-        name: None for kind in kinds for name in np.atleast_1d(vars(kind).get("__slots__", []))
-    }
-    of_kind = [thing for kind in kinds for thing in vars(kind).values()]
-    return [
-        *getattr(holder, "__dict__", {}).values(),
-        *(getattr(holder, name, None) for name in slots),
-        *(thing for thing in of_kind if isinstance(thing, nn.Module) or inspect.isfunction(thing)),
-    ]
 
 
 def minds_training(module: nn.Module) -> bool:
