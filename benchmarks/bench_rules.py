@@ -59,7 +59,9 @@ def ours(frame, labels, seed, *, chains=CHAINS):
 
 
 def antecedents_of(frame):
-    return rules.mine(frame, np.zeros(len(frame)))  # one class: support over all rows
+    y = np.zeros(len(frame), dtype=int)  # one class: support over all rows
+    facts = rules.bayesian.frequent_conditions(frame, y, support=0.1, bins=4)
+    return rules.bayesian.frequent_rules(facts, y, support=0.1, max_conditions=2)
 
 
 def imodels(frame, labels, seed):
