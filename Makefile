@@ -7,8 +7,7 @@ ARGS ?=
 # The tests read and write nothing of one's own: no IPython start-up files, no home folder at all.
 OWN := IPYTHONDIR="$(CURDIR)/.venv/ipython" MPLCONFIGDIR="$(CURDIR)/.venv/matplotlib"
 PYTEST := $(OWN) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --nbval -n 2
-# What takes long comes first, so that no worker waits for another at the end.
-TESTED := $(if $(LESSON),$(wildcard notebooks/$(LESSON)*.ipynb),notebooks tests/test_studio_page.py tests)
+TESTED := $(if $(LESSON),$(wildcard notebooks/$(LESSON)*.ipynb),notebooks tests)
 # A lesson's own tests stand in files that are called as the lesson is, but for its number.
 THEME = $(patsubst $(LESSON)_%,%,$(basename $(notdir $(TESTED))))
 OWN_TESTS = $(if $(LESSON),$(wildcard tests/test_$(THEME).py tests/check/test_$(THEME).py) \

@@ -17,6 +17,11 @@ def pytest_collectstart(collector):
         collector.skip_compare += ("text/html", "image/gif")
 
 
+def pytest_collection_modifyitems(items):
+    """What takes longest comes first, so that no worker waits for another at the end."""
+    items.sort(key=lambda item: "test_studio_page" not in item.nodeid)
+
+
 LEFT, STARTED, FAILED = {}, {}, {}
 
 

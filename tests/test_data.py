@@ -256,7 +256,7 @@ def test_grey_of_many_depths_comes_out_right(levels):
 
 
 @pytest.mark.parametrize(
-    "levels", [LINE - 1, LINE * np.nan, LINE * np.inf, (LINE * 70_000).astype(np.int32), LINE * 1e6]
+    "levels", [LINE - 1, LINE * np.nan, LINE + np.inf, (LINE * 70_000).astype(np.int32), LINE * 1e6]
 )
 def test_levels_that_are_no_greys_are_refused(levels):
     with pytest.raises(ValueError, match="holds grey levels from .* Save it as an 8-bit PNG"):
