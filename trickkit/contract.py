@@ -44,19 +44,20 @@ def asked(model: Callable, images: torch.Tensor) -> Any:
     """
     if not isinstance(images, torch.Tensor):
         validate_batch(images)
-    parts = modules_of(model)
+    used: list[nn.Module] = []
 
     def look(part: nn.Module, _: object) -> None:
-        parts.append(part)
+        used.append(part)
         refuse_training([part])
 
+    whole = module_of(model)
     with contextlib.ExitStack() as stack:
-        if not parts:  # what a function holds is seen as soon as it is used
+        if whole is None:  # what a function holds is seen as soon as it is used
             stack.callback(nn.modules.module.register_module_forward_pre_hook(look).remove)
         try:
             return model(images.clone())
         except (RuntimeError, AssertionError) as error:
-            said = cannot_read(error, images, parts)
+            said = cannot_read(error, images, used if whole is None else whole.modules())
             if said is None:
                 raise
             raise ValueError(said) from error
@@ -417,13 +418,15 @@ def validate_eval(model: object) -> None:
         raise ValueError(
             f"A model is wanted, a function from images to logits; {described(model)} came."
         )
-    refuse_training(modules_of(model))
+    whole = module_of(model)
+    if whole is not None:
+        refuse_training(whole.modules())
 
 
-def modules_of(model: object) -> list[nn.Module]:
-    """The parts of a module, or of that whose method a model is; none of anything else."""
+def module_of(model: object) -> nn.Module | None:
+    """The module that a model is, or whose method it is; None for any other function."""
     module = getattr(model, "__self__", model)
-    return [*module.modules()] if isinstance(module, nn.Module) else []
+    return module if isinstance(module, nn.Module) else None
 
 
 def refuse_training(parts: Iterable[nn.Module]) -> None:

@@ -386,6 +386,14 @@ def roll_dice() -> None:
     random.seed(DICE.getrandbits(63))
 
 
+def endless(did: str) -> Wrong:
+    """What ends a check whose learner's function does not come back.
+
+    did: what it has done until now, as "run 500,000 lines".
+    """
+    return Wrong(f"your function has {did} and has not come back: is there a loop that never ends?")
+
+
 def counted(value: Any, name: str, stack: contextlib.ExitStack) -> Any:
     """A model or a function that ends the check once it is called too often; else as it came.
 
@@ -395,10 +403,7 @@ def counted(value: Any, name: str, stack: contextlib.ExitStack) -> Any:
 
     def count(*_):
         if next(calls) > CALLS:
-            raise Wrong(
-                f"your function has called {name} {CALLS:,} times and has not come back: is there a"
-                " loop that never ends?"
-            )
+            raise endless(f"called {name} {CALLS:,} times")
 
     if isinstance(value, torch.nn.Module):
         stack.callback(value.register_forward_pre_hook(count).remove)
@@ -427,10 +432,7 @@ def lines_counted() -> Iterator[None]:
 
     def line(*_):
         if next(lines) > LINES:
-            raise Wrong(
-                f"your function has run {LINES:,} lines and has not come back: is there a loop"
-                " that never ends?"
-            )
+            raise endless(f"run {LINES:,} lines")
         return line
 
     def call(frame, *_):
