@@ -1,6 +1,11 @@
+import copy
+import pathlib
+
+import numpy as np
 import pytest
 import torch
 import torchvision
+from safetensors.torch import load_file
 from torch import nn
 
 from trickkit import activations, data, models, training
@@ -222,3 +227,44 @@ def test_a_centre_wants_a_distance_to_be_measured_by():
         models.rbf(torch.rand(2, 1, 2, 2), torch.tensor([0, 1]), classes=2)
     with pytest.raises(ValueError, match="seed is 'a'"):
         models.convnet(seed="a")
+
+
+REFERENCE = pathlib.Path(__file__).parent / "reference" / "pretrained.npz"
+
+
+@pytest.fixture(scope="module")
+def dinov2():
+    return models.dinov2(size=224)
+
+
+def test_dinov2_says_what_the_original_says(dinov2):
+    """Feature and attention by the original file under onnxruntime: reference/pretrained.py."""
+    theirs = np.load(REFERENCE)
+    image = data.picture("panda", size=224)
+    [looks] = activations.read(dinov2, image, "network.blocks.11.attn.attn_drop")
+    assert np.abs(dinov2(image)[0].cpu().numpy() - theirs["feature"]).max() < 0.03  # of 6.3
+    assert np.abs(looks[0, :, 0].cpu().numpy() - theirs["looks"]).max() < 5e-4  # of 0.13
+
+
+def test_dinov2_read_is_timms_plain_forward(dinov2):
+    """Attention that can be read changes nothing of what comes out."""
+    plain = copy.deepcopy(dinov2)
+    for block in plain.network.blocks:
+        assert not block.attn.fused_attn
+        block.attn.fused_attn = True
+    images = torch.rand(2, 3, 224, 224)
+    torch.testing.assert_close(dinov2(images), plain(images), atol=1e-4, rtol=1e-4)
+
+
+def test_dinov2_at_the_size_it_learnt_at_keeps_its_positions():
+    learnt = load_file(data.shipped("weights/dinov2_vits14.safetensors"))["pos_embed"].float()
+    torch.testing.assert_close(models.dinov2(size=518).network.pos_embed.cpu(), learnt)
+
+
+def test_dinov2_refuses_other_sizes(dinov2):
+    with pytest.raises(ValueError, match="multiple of 14 is wanted, such as 224"):
+        models.dinov2(size=225)
+    with pytest.raises(ValueError, match="224 × 224 pixels; these have 28 × 28"):
+        dinov2(torch.rand(1, 3, 28, 28))
+    with pytest.raises(ValueError, match="3 channels"):
+        dinov2(torch.rand(1, 1, 224, 224))

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from trickkit.common import unknown
-from trickkit.contract import asked, described, validate_batch, validate_eval
+from trickkit.contract import asked, described, is_tokens, validate_batch, validate_eval
 
 
 def validate_module(model: object) -> None:
@@ -74,18 +74,21 @@ class _AllRead(Exception):
 
 
 def read(model: nn.Module, images: torch.Tensor, *names: str) -> list[torch.Tensor]:
-    """What the named layers put out while the model looks at images: a tensor a name.
+    """What the named layers put out while the model looks at images, or reads sentences: a tensor a
+    name.
 
     The model is left as it was. With autograd on, the outputs are part of its graph. Of the forward
     pass, nothing after the last of them is computed; a layer that works more than once is read the
     first time. Maps come as (N, channels, h, w), also from a layer that puts its channels last
     (`channels_second`).
 
+    images: (N, C, H, W); for a `models.minilm`, tokens (N, T).
     names: dotted, as `layers` lists them; "" is the model itself.
     Raises ValueError for an unknown name, with the nearest that exist, for a layer that took no
         part, for one that puts out anything but one tensor, and for a model in train mode.
     """
-    validate_batch(images)
+    if not is_tokens(images):
+        validate_batch(images)
     validate_eval(model)
     modules = {name: submodule(model, name) for name in names}
     if not modules:
@@ -131,9 +134,9 @@ def channels_second(out: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
     have them, the channels are taken to be second already, as everywhere in torch.
 
     out: what a layer put out, of any shape.
-    images: what it looked at, (N, C, H, W).
+    images: what it looked at, (N, C, H, W), or the tokens that it read.
     """
-    if out.dim() != 4:
+    if out.dim() != 4 or images.dim() != 4:
         return out
     height, width = images.shape[2:]
     # for images that are not square, up to a pixel that was lost in halving

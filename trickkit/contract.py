@@ -384,6 +384,11 @@ def validate_batch(images: torch.Tensor, *, channels: int | None = None) -> None
         )
 
 
+def is_tokens(inputs: object) -> TypeGuard[torch.Tensor]:
+    """Whether these can be sentences instead of images: the numbers of tokens, (N, T) int64."""
+    return isinstance(inputs, torch.Tensor) and inputs.dtype == torch.int64 and inputs.dim() == 2
+
+
 def validate_images(images: torch.Tensor) -> None:
     """Raise ValueError unless images are a float batch (N, C, H, W) with every pixel in [0, 1]."""
     validate_batch(images)

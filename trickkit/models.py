@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors.torch import load_file
 from torch import nn
+from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from trickkit import data
+from trickkit import bert, data
 from trickkit.activations import validate_module
 from trickkit.common import unknown, validate_count, whole_number
 from trickkit.contract import (
@@ -210,6 +211,114 @@ def imagenet(name: str = "efficientnet_lite0") -> Classifier:
             module.inplace = False  # type: ignore[assignment]  # torch's stub knows no such flag
     model = model.eval().requires_grad_(False)
     return model.to(device()).to(memory_format=torch.channels_last)
+
+
+class VisionTransformer(nn.Sequential):
+    """A pretrained transformer that looks at square photographs, patch by patch.
+
+    Dosovitskiy et al. 2020, arXiv:2010.11929.
+
+    `activations.read(net, images, "network.blocks.0")` has what a layer puts out, (N, T, width): a
+    token for all, [CLS], and then one a patch; "network.blocks.0.attn.attn_drop" has where each
+    token looks, (N, heads, T, T): the row looks, the column is looked at.
+
+    network: timm's, without a head.
+    size: the side of the images, in pixels.
+    forward: images (N, 3, size, size) in [0, 1] -> what the network says of each, (N, width).
+    Raises ValueError for images of another size.
+    """
+
+    normalize: Normalize
+
+    def __init__(self, network: nn.Module, *, size: int):
+        mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's
+        super().__init__(OrderedDict(normalize=Normalize(mean, std), network=network))
+        self.size = size
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        validate_batch(images, channels=3)
+        if images.shape[2:] != (self.size, self.size):
+            raise ValueError(
+                f"This network was made for photos of {self.size} × {self.size} pixels; these have"
+                f" {images.shape[2]} × {images.shape[3]}. Load the photo at that size, or make the"
+                " network for another: models.dinov2(size=…)."
+            )
+        return super().forward(images.to(self.normalize.mean.device))
+
+
+def dinov2(*, size: int = 336) -> VisionTransformer:
+    """A vision transformer that learnt from 142 million photos without a label: DINOv2 ViT-S/14.
+
+    Oquab et al. 2023, arXiv:2304.07193.
+
+    12 layers, 6 heads, patches of 14 pixels. It names nothing: its answer is a feature (N, 384),
+    that of the [CLS] token. Frozen, in eval mode, on `device()`.
+
+    size: the side of the photos it is to look at, in pixels: a multiple of 14.
+    Raises ValueError for another size, FileNotFoundError or ValueError where the weights that came
+        with the course are missing or damaged.
+    """
+    import timm
+
+    validate_count(size=size)
+    if size % 14:
+        raise ValueError(
+            f"size is {size}; this network cuts a photo into patches of 14 pixels, so a multiple of"
+            f" 14 is wanted, such as {max(round(size / 14), 1) * 14}."
+        )
+    weights = {
+        name: w.float()
+        for name, w in load_file(data.shipped("weights/dinov2_vits14.safetensors")).items()
+    }
+    # It learnt on 37 × 37 patches. Between their positions it reads plain bicubic ones; timm's own,
+    # made smoother for smaller photos, are not what it was trained with.
+    place = weights["pos_embed"]
+    grid = place[:, 1:].transpose(1, 2).unflatten(2, (37, 37))
+    grid = F.interpolate(grid, size=(size // 14,) * 2, mode="bicubic", align_corners=False)
+    weights["pos_embed"] = torch.cat([place[:, :1], grid.flatten(2).transpose(1, 2)], 1)
+    network = timm.create_model("vit_small_patch14_dinov2", img_size=size)
+    network.load_state_dict(weights)
+    for part in network.modules():
+        if hasattr(part, "fused_attn"):
+            part.fused_attn = False  # type: ignore[assignment]  # in one step nothing can be read
+    return VisionTransformer(network, size=size).eval().requires_grad_(False).to(device())
+
+
+def minilm() -> bert.Bert:
+    """A BERT that reads English and was trained to put sentences of one meaning close together:
+    all-MiniLM-L6-v2.
+
+    Wang et al. 2020, arXiv:2002.10957; Reimers, Gurevych 2019, arXiv:1908.10084.
+
+    6 layers, 12 heads, 384 numbers a token; `net(net.tokenizer(texts))` reads sentences. Frozen, in
+    eval mode, on `device()`.
+
+    Raises FileNotFoundError or ValueError where the files that came with the course are missing or
+        damaged.
+    """
+    model = bert.Bert(bert.Tokenizer(data.shipped("weights/minilm_l6_vocab.txt")))
+    file = load_file(data.shipped("weights/minilm_l6.safetensors"))
+    model.load_state_dict({short_name(name): w.float() for name, w in file.items()})
+    return model.eval().requires_grad_(False).to(device())
+
+
+def short_name(name: str) -> str:
+    """A weight's name in `bert.Bert`, from its name in the original file."""
+    for theirs, ours in (
+        ("embeddings.word_embeddings", "words"),
+        ("embeddings.position_embeddings", "places"),
+        ("embeddings.token_type_embeddings", "kinds"),
+        ("embeddings.LayerNorm", "norm"),
+        ("encoder.layer", "layers"),
+        ("attention.self", "attention"),
+        ("attention.output.dense", "attention.out"),
+        ("attention.output.LayerNorm", "norm1"),
+        ("intermediate.dense", "up"),
+        ("output.dense", "down"),
+        ("output.LayerNorm", "norm2"),
+    ):
+        name = name.replace(theirs, ours)
+    return name
 
 
 def load_weights(model: Network, file: str, *, prefix: str = "") -> Network:
