@@ -10,11 +10,13 @@ import pathlib
 import time
 from collections.abc import Callable, Iterator
 
+import anywidget
 import ipywidgets as w
 import torch
+import traitlets
 from IPython.display import HTML, display
 
-from trickkit import activations, attacks, data, dreams, features, models, plots
+from trickkit import activations, attacks, attention, data, dreams, features, models, plots
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PLAIN = "Live panel: run this cell in JupyterLab to move its controls."
@@ -371,6 +373,120 @@ class Microscope:
             self.says.say("working …")
             self.make()
             self.says.say("")
+        self.handle.update(self.draw())
+
+
+class Pointer(anywidget.AnyWidget):
+    """A photo, any patch of which is chosen by a click or with the arrow keys.
+
+    `value` is the patch, (row, column) from the upper left, counted from 0.
+
+    photo: (1, 3, S, S) in [0, 1].
+    label: what it is, for a screen reader.
+    patches: along a side.
+    value: the first one chosen.
+    """
+
+    _esm = pathlib.Path(__file__).with_name("pointer.js")
+    source = traitlets.Unicode().tag(sync=True)
+    label = traitlets.Unicode().tag(sync=True)
+    patches = traitlets.Int().tag(sync=True)
+    value = traitlets.Tuple(traitlets.Int(), traitlets.Int()).tag(sync=True)
+
+    def __init__(self, photo: torch.Tensor, label: str, *, patches: int, value: tuple[int, int]):
+        super().__init__(patches=patches, value=value)
+        self.show(photo, label)
+
+    def show(self, photo: torch.Tensor, label: str) -> None:
+        """Show another photo; the patch stays where it is.
+
+        photo, label: as for the first.
+        """
+        self.source = f"data:image/png;base64,{base64.b64encode(data.png(photo)).decode()}"
+        self.label = label
+
+
+class Gaze:
+    """See where a vision transformer looks: from the patch that is clicked, or from [CLS], in any
+    layer and head.
+
+    A photo is looked at once; the rest is looked up.
+
+    model: a `models.VisionTransformer`.
+    picture, layer, head: the first, as for `data.picture`, and counted from 0.
+    patch: the first, (row, column).
+    """
+
+    def __init__(
+        self,
+        model: models.VisionTransformer,
+        *,
+        picture: str,
+        layer: int,
+        head: int,
+        patch: tuple[int, int],
+    ):
+        self.model = model
+        self.photo = choice(data.picture_names(), "photo", value=picture)
+        self.look()
+        layers, heads = self.attention.shape[:2]
+        self.layer = slider(list(range(layers)), "layer", index=layer)
+        self.head = slider(list(range(heads)), "head", index=head)
+        self.asks = w.ToggleButtons(
+            options=["the patch in the box", "[CLS]"], description="who looks", value="[CLS]"
+        )
+        self.pointer = Pointer(self.image, picture, patches=self.side, value=patch)
+        self.credit = w.HTML(html.escape(data.attribution(picture)))
+        show_controls(self.photo, self.layer, self.head, self.asks, self.pointer, self.credit)
+        self.handle = display(self.draw(), display_id=True)
+        self.photo.observe(lambda _: self.changed(), "value")
+        self.pointer.observe(lambda _: self.clicked(), "value")
+        for control in (self.layer, self.head, self.asks):
+            control.observe(lambda _: self.follow(), "value")
+
+    def look(self) -> None:
+        """Have the network look at the chosen photo: `attention` is (layers, heads, T, T)."""
+        self.image = data.picture(self.photo.value, size=self.model.size)
+        with torch.no_grad():
+            self.attention = attention.heads(self.model, self.image)[0].half().cpu()
+        self.side = round((self.attention.shape[-1] - 1) ** 0.5)
+
+    def changed(self) -> None:
+        """Look at another photo, and show it."""
+        self.look()
+        self.pointer.show(self.image, self.photo.value)
+        self.credit.value = html.escape(data.attribution(self.photo.value))
+        self.follow()
+
+    def clicked(self) -> None:
+        """Show where the patch that was clicked looks."""
+        if self.asks.value == "[CLS]":
+            self.asks.value = "the patch in the box"  # which shows it
+        else:
+            self.follow()
+
+    def draw(self) -> plots.Picture:
+        """Where the token that is asked looks, and, as one head is not all, the mean of all."""
+        row, column = self.pointer.value
+        from_patch = self.asks.value != "[CLS]"
+        token = 1 + row * self.side + column if from_patch else 0
+        looks = self.attention[self.layer.value, :, token].float()
+        who = f"patch {row + 1}, {column + 1}" if from_patch else "[CLS]"
+        step = 1 / self.side
+        return plots.lit(
+            self.image,
+            [m[1:].view(self.side, self.side) for m in (looks[self.head.value], looks.mean(0))],
+            [
+                f"head {self.head.value}, {looks[self.head.value, 0]:.0%} of it on [CLS]",
+                f"all {len(looks)} heads, {looks[:, 0].mean():.0%} of it on [CLS]",
+            ],
+            f"{self.photo.value}: where {who} looks in layer {self.layer.value}",
+            size=3.4,
+            box=(column * step, row * step, step, step) if from_patch else None,
+        )
+
+    def follow(self) -> None:
+        """Show what is chosen."""
         self.handle.update(self.draw())
 
 

@@ -1,0 +1,160 @@
+"""Attention: where a network looks, and whether that explains what it says."""
+
+import functools
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from trickkit import activations
+from trickkit.common import validate_number
+from trickkit.contract import asked, validate_batch
+
+# what the layers of attention are called in the course's transformers: timm's, and bert's
+WEIGHTS = ("attn.attn_drop", "attention.weights")
+
+
+def weight_layers(model: nn.Module) -> list[str]:
+    """The names of the layers of a transformer that put out where each token looks, in order.
+
+    Raises ValueError for a model that has none.
+    """
+    names = [name for name in activations.layers(model) if name.endswith(WEIGHTS)]
+    if not names:
+        raise ValueError(
+            f"This {type(model).__name__} has no layer of attention that the course can read."
+            " models.dinov2() and models.minilm() have."
+        )
+    return names
+
+
+def heads(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Where each token looks in each head of each layer.
+
+    images: (N, C, H, W); for a `models.minilm`, tokens (N, T).
+    Returns (N, layers, heads, T, T): the row looks, the column is looked at; each row sums to 1.
+    Raises ValueError for a model without attention, and for images or tokens that do not fit.
+    """
+    return torch.stack(activations.read(model, images, *weight_layers(model)), 1)
+
+
+def rollout(attention: torch.Tensor) -> torch.Tensor:
+    """Attention followed through all layers, back to the patches or words at the bottom.
+
+    Abnar, Zuidema 2020, arXiv:2005.00928, §3: in each layer half of a token is what it was, and
+    half is what the mean head brings; layer upon layer multiplies.
+
+    attention: (N, layers, heads, T, T), from the bottom up, as `heads` reads it.
+    Returns (N, T, T): how much of each token of the top, a row, comes from each at the bottom. Rows
+        sum to 1.
+    Raises ValueError for another shape.
+    """
+    if attention.dim() != 5 or attention.shape[-1] != attention.shape[-2]:
+        raise ValueError(
+            "Attention is wanted as (N, layers, heads, T, T), as attention.heads reads it; its shape"
+            f" is {tuple(attention.shape)}."
+        )
+    itself = torch.eye(attention.shape[-1], dtype=attention.dtype, device=attention.device)
+    layers = (attention.mean(2) + itself) / 2
+    layers = layers / layers.sum(-1, keepdim=True)
+    return functools.reduce(lambda below, layer: layer @ below, layers.unbind(1))
+
+
+def look(model: nn.Module, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Where a vision transformer looks, and what it says of it.
+
+    images: (N, 3, S, S).
+    Returns where [CLS] looks in the last layer, the mean of all heads, (N, rows, columns), which
+        with its look at itself sums to 1; and the feature (N, width). Gradients lead through both.
+    Raises ValueError for a model without attention, and for images that do not fit.
+    """
+    validate_batch(images)
+    looks, says = activations.read(model, images, weight_layers(model)[-1], "")
+    patches = looks[:, :, 0, 1:].mean(1)
+    side = round(patches.shape[1] ** 0.5)
+    return patches.unflatten(1, (side, side)), says
+
+
+def feature(
+    model: nn.Module, images: torch.Tensor, *, keep: torch.Tensor | None = None
+) -> torch.Tensor:
+    """What a vision transformer says of images of which it gets to see some patches only.
+
+    The others are taken out of the sequence, not painted grey; those that stay keep their places,
+    and [CLS] stays.
+
+    images: (N, 3, H, W).
+    keep: which patches stay, (N, patches) bool, row by row; as many in each image. None for all.
+    Returns (N, width).
+    Raises ValueError for patches that do not fit the images.
+    """
+    validate_batch(images)
+    if keep is None:
+        return asked(model, images)
+
+    def take(_: nn.Module, __: tuple, tokens: torch.Tensor) -> torch.Tensor:
+        patches = tokens[:, 1:]
+        if (
+            keep.shape != patches.shape[:2]
+            or keep.dtype != torch.bool
+            or len(keep.sum(1).unique()) != 1
+        ):
+            raise ValueError(
+                f"Which patches stay is wanted as bool {tuple(patches.shape[:2])}, as many of each"
+                f" image; {keep.dtype} {tuple(keep.shape)} came."
+            )
+        chosen = patches[keep.to(patches.device)].unflatten(0, (len(patches), -1))
+        return torch.cat([tokens[:, :1], chosen], 1)
+
+    with activations.hooked(model, [activations.submodule(model, "network.patch_drop")], take):
+        return asked(model, images)
+
+
+def drop_and_keep(
+    model: nn.Module, images: torch.Tensor, relevance: torch.Tensor, *, share: float = 0.25
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Whether the patches that a map calls relevant are necessary, and whether they are enough.
+
+    images: (N, 3, H, W).
+    relevance: a number a patch, (N, patches), or (N, rows, columns); the larger, the more it says.
+    share: of the patches, the most relevant, that are dropped and kept, between 0 and 1.
+    Returns two cosines (N,) with the feature of the whole image: without those patches (the lower,
+        the more they were needed), and of those patches alone (the higher, the more they suffice).
+    Raises ValueError for a map that does not fit, or a share of no patches or of all.
+    """
+    relevance = relevance.flatten(1)
+    validate_number(share=share, at_least=0)
+    count = round(share * relevance.shape[1])
+    if not 0 < count < relevance.shape[1]:
+        raise ValueError(
+            f"share is {share}: {count} of {relevance.shape[1]} patches. Some are to go and some to"
+            " stay."
+        )
+    top = relevance.argsort(dim=1, descending=True, stable=True)[:, :count]
+    relevant = torch.zeros_like(relevance, dtype=torch.bool).scatter(1, top, True)
+    whole = feature(model, images)
+    dropped = F.cosine_similarity(feature(model, images, keep=~relevant), whole)
+    kept = F.cosine_similarity(feature(model, images, keep=relevant), whole)
+    return dropped, kept
+
+
+def patch_colours(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """The three directions in which the patches of images differ most, as red, green and blue.
+
+    Oquab et al. 2023, arXiv:2304.07193, §7.4: one principal component analysis for all the images,
+    so that one colour means one thing in all of them. There the background is cut out first.
+
+    images: (N, 3, S, S).
+    Returns (N, 3, rows, columns) in [0, 1]: of each component the middle 98 %.
+    Raises ValueError for images that do not fit.
+    """
+    [tokens] = activations.read(model, images, "network.norm")
+    patches = tokens[:, 1:].flatten(0, 1)
+    centred = patches - patches.mean(0)
+    directions = torch.linalg.svd(centred, full_matrices=False).Vh[:3]
+    scores = centred @ directions.T
+    scores = scores * (scores**3).sum(0).sign()  # a component's sign is arbitrary
+    low, high = scores.quantile(scores.new_tensor([0.01, 0.99]), dim=0)
+    colours = ((scores - low) / (high - low)).clamp(0, 1).view(len(images), -1, 3).mT
+    side = round(colours.shape[2] ** 0.5)
+    return colours.unflatten(2, (side, side))
