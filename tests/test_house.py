@@ -23,7 +23,8 @@ SHARED = {
     "FILE": "where a trained model's weights lie in data/",
     "HELD_OUT": "what a model that the course trained never saw",
     "softmax": "the same function, of NumPy's arrays by hand and of torch's",
-    "train": "the same act on another kind of model: classifiers, a reader of text, a painter",
+    "train": "the same act on another kind of model: classifiers, readers of text, translators, a"
+    " painter",
     "untrained": "the same model before its training",
 }
 
@@ -211,6 +212,16 @@ def test_what_wants_no_torch(name):
 ASKED_DIRECTLY = {
     "trickkit.contract.asked": "the door itself",
     "trickkit.characters.train": "a reader of text, not of images, and it learns",
+    **dict.fromkeys(
+        [
+            *("trickkit.alignment.train", "trickkit.alignment.translate"),
+            *(
+                f"trickkit.papers.jain2019.{n}"
+                for n in ("train", "read_sentences", "leave_one_out")
+            ),
+        ],
+        "reads codes of text, not images",
+    ),
     "trickkit.characters.bits_per_character": "a reader of text; its codes are made there",
 }
 

@@ -91,6 +91,16 @@ PICTURES = {  # by the name of what drew them
     "coloured_text": plots.coloured_text(
         "if x:\n    return x + y if y else x", torch.randn(34), "one cell"
     ),
+    "alignment_matrix": plots.alignment_matrix(
+        torch.tensor([[0.9, 0.1, 0.0, 0.0], [0.2, 0.1, 0.7, 0.0]]),
+        "a b",
+        "ba",
+        "it looks at b first",
+        right=torch.eye(4, dtype=torch.bool)[:2],
+    ),
+    "attended": plots.attended(
+        ["to", "be"], {"one": torch.tensor([0.98, 0.02, 0.0]), "two": torch.ones(2) / 2}, "a $5 one"
+    ),
     "microscope": plots.microscope(
         torch.rand(1, 3, 64, 64),
         torch.tensor([[-1.5, 0.0], [0.5, 3.0]]),
@@ -130,6 +140,8 @@ def test_numbers_are_said():
     assert "attack by defence. a: c 25%, d 100%; b: c 50%, d 0%." in said["matrix"]
     assert "2 lines of text" in said["coloured_text"]
     assert "from -1.5 to 3." in said["microscope"]
+    assert "of each row: b at 'a' 90%, a at 'b' 70%." in said["alignment_matrix"]
+    assert "one: most on to 98%, be 2%; two: most on to 50%, be 50%." in said["attended"]
     assert "Weights: sex is male +0.30, age > 42 -0.20." in said["weights"]
     assert (
         "x (5 × 784) @ W (784 × 50) = a (5 × 50); x (5 × 784) @ g (5 × 50) does not fit, 784"

@@ -1,6 +1,13 @@
-"""Attention: where a network looks, and whether that explains what it says."""
+"""Attention: a query looks at everything at once, and takes home a weighted mean.
+
+Scaled dot products (Vaswani et al. 2017) and the older additive attention (Bahdanau, Cho, Bengio
+2014), both with the weights they used; a loss that teaches attention to hide what a model reads
+(Pruthi et al. 2020); and where transformers look, followed through their layers (Abnar, Zuidema
+2020) and put to the test.
+"""
 
 import functools
+import math
 
 import torch
 from torch import nn
@@ -8,10 +15,137 @@ from torch.nn import functional as F
 
 from trickkit import activations
 from trickkit.common import validate_number
-from trickkit.contract import asked, validate_batch
+from trickkit.contract import asked, described, validate_batch, validate_logits
 
 # what the layers of attention are called in the course's transformers: timm's, and bert's
 WEIGHTS = ("attn.attn_drop", "attention.weights")
+
+
+def attention(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, *, mask: torch.Tensor | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """softmax(q kᵀ / √d) v, and the softmax itself: how much each query looks at each key.
+
+    Vaswani et al. 2017, arXiv:1706.03762, eq. 1.
+
+    q: queries (…, Q, d), what is looked for.
+    k: keys (…, K, d), what there is to be found.
+    v: values (…, K, e), what is taken home from there.
+    mask: True where a query may look, (…, Q, K) or what stretches to it; None for everywhere.
+    Returns the mixtures (…, Q, e), and the weights (…, Q, K), which sum to 1 over the keys.
+    Raises ValueError for shapes that do not fit, a mask that does not hold booleans, and a query
+        that may look nowhere.
+    """
+    if not q.shape[-1] == k.shape[-1] or not k.shape[-2] == v.shape[-2]:
+        raise ValueError(
+            "Queries and keys of one length, and a value for each key, are wanted; the shapes of"
+            f" q, k and v are {tuple(q.shape)}, {tuple(k.shape)} and {tuple(v.shape)}."
+        )
+    scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
+    weights = masked_softmax(scores, mask)
+    return weights @ v, weights
+
+
+def masked_softmax(scores: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """The softmax over the last axis, with exactly 0 where the mask is False.
+
+    scores: (…, K).
+    mask: booleans that stretch to the scores' shape; None for True everywhere.
+    Raises ValueError for a mask of another type or shape, and for a row that is False throughout.
+    """
+    if mask is None:
+        return scores.softmax(-1)
+    if not isinstance(mask, torch.Tensor) or mask.dtype != torch.bool:
+        raise ValueError(
+            "The mask should be a tensor of booleans, True where a query may look;"
+            f" {described(mask)} came."
+        )
+    try:
+        mask = mask.expand_as(scores)
+    except RuntimeError:
+        raise ValueError(
+            f"The mask's shape is {tuple(mask.shape)}; {tuple(scores.shape)}, a row for each query"
+            " and a column for each key, is wanted."
+        ) from None
+    if not mask.any(-1).all():
+        raise ValueError(
+            "The mask leaves a query nowhere to look. Each needs at least one True in its row."
+        )
+    # e to the power of minus infinity is 0
+    return scores.masked_fill(~mask, -math.inf).softmax(-1)
+
+
+class AdditiveAttention(nn.Module):
+    """e_j = vᵀ tanh(W s + U h_j), a = softmax(e), c = Σ_j a_j h_j.
+
+    Bahdanau, Cho, Bengio 2014, arXiv:1409.0473, eq. 5 and 6 and appendix A.1.2. Without s it is the
+    attention of classifiers: what matters is asked of each word alone.
+
+    memory: the length of h_j.
+    hidden: that of the tanh.
+    state: that of s; 0 for none.
+    forward: h (N, T, memory), mask (N, T), True where there is something to look at, s (N, state)
+        or None, and U h if it is known from a step before -> c (N, memory), and a (N, T).
+    """
+
+    def __init__(self, memory: int, hidden: int, *, state: int = 0):
+        super().__init__()
+        self.U = nn.Linear(memory, hidden)
+        self.W = nn.Linear(state, hidden, bias=False) if state else None
+        self.v = nn.Linear(hidden, 1, bias=False)
+
+    def forward(
+        self,
+        h: torch.Tensor,
+        mask: torch.Tensor,
+        s: torch.Tensor | None = None,
+        Uh: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        Uh = self.U(h) if Uh is None else Uh
+        inside = Uh if self.W is None else self.W(s)[:, None] + Uh
+        a = masked_softmax(self.v(inside.tanh())[..., 0], mask)
+        return mixture(a, h), a
+
+
+def mixture(a: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
+    """c = Σ_j a_j h_j.
+
+    a: weights (N, T).
+    h: (N, T, d).
+    Returns (N, d).
+    """
+    return torch.einsum("nt,ntd->nd", a, h)
+
+
+def deceiving_loss(
+    logits: torch.Tensor,
+    weights: torch.Tensor,
+    forbidden: torch.Tensor,
+    labels: torch.Tensor,
+    *,
+    lam: float,
+) -> torch.Tensor:
+    """The cross-entropy − λ · log(1 − the attention on forbidden words), a mean over texts.
+
+    Pruthi et al. 2020, arXiv:1909.07913, section 3.
+
+    logits: (N, K).
+    weights: each text's attention (N, T), which sums to 1.
+    forbidden: True for a word that is to get none, (N, T). A text without any costs nothing.
+    labels: (N,).
+    lam: λ, what hiding is worth; at 0 the model is trained as ever.
+    Raises ValueError for logits, weights or forbidden words of shapes that do not fit.
+    """
+    validate_logits(logits, count=len(labels))
+    validate_number(lam=lam, at_least=0)
+    if not weights.shape == forbidden.shape or len(weights) != len(labels):
+        raise ValueError(
+            f"Weights and forbidden words are wanted as (N, T), a row for each of {len(labels)}"
+            f" labels; their shapes are {tuple(weights.shape)} and {tuple(forbidden.shape)}."
+        )
+    # 1 − the forbidden mass, as a sum: no rounding below 0; and where all is forbidden, no log of 0
+    allowed = (weights * ~forbidden).sum(1).clamp_min(1e-6)
+    return F.cross_entropy(logits, labels) - lam * allowed.log().mean()
 
 
 def weight_layers(model: nn.Module) -> list[str]:
@@ -51,8 +185,8 @@ def rollout(attention: torch.Tensor) -> torch.Tensor:
     """
     if attention.dim() != 5 or attention.shape[-1] != attention.shape[-2]:
         raise ValueError(
-            "Attention is wanted as (N, layers, heads, T, T), as attention.heads reads it; its shape"
-            f" is {tuple(attention.shape)}."
+            "Attention is wanted as (N, layers, heads, T, T), as attention.heads reads it; its"
+            f" shape is {tuple(attention.shape)}."
         )
     itself = torch.eye(attention.shape[-1], dtype=attention.dtype, device=attention.device)
     layers = (attention.mean(2) + itself) / 2

@@ -136,7 +136,13 @@ RETURNS_NO_ARRAY = {  # a function, an objective, a sentence, a choice, a table 
     "pick",
     "unavoidable_errors",
 }
-NEEDS_GRADIENT = {"worst_case_loss", "adversarial_loss", "gram", "style_loss"}  # not in NumPy
+NEEDS_GRADIENT = {
+    "worst_case_loss",
+    "adversarial_loss",
+    "gram",
+    "style_loss",
+    "deceive",
+}  # not in NumPy
 BOOLEANS = {"withstood", "top_pixels"}
 
 

@@ -9,8 +9,9 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from trickkit import attacks, characters, data, defences, fast_style, models, training
+from trickkit import alignment, attacks, characters, data, defences, fast_style, models, training
 from trickkit.common import progress_bar
+from trickkit.papers import jain2019
 
 STICKER = "stickers/toaster.png"
 
@@ -73,6 +74,36 @@ def train_painter() -> None:
     keep(fast_style.FILE, save(halves(model)))
 
 
+def train_translators() -> None:
+    """The translators of lesson 09, of dates and of strings to reverse: five minutes."""
+    dates = alignment.dates(20_000, seed=-1)
+    texts = alignment.strings(20_000, shortest=4, longest=16, seed=-1)
+    tasks = {
+        "dates": (dates.texts, dates.answers, 1),
+        "reversal": (texts, [text[::-1] for text in texts], 2),
+    }
+    weights: dict[str, torch.Tensor] = {}
+    with training.one_thread():
+        for task, seeds in alignment.STORED.items():
+            for seed in seeds:
+                for attend in (True, False):
+                    model = alignment.untrained_translator(attend=attend, seed=seed)
+                    pairs = tasks[task]
+                    alignment.train(model, *pairs[:2], epochs=pairs[2], seed=seed)
+                    weights |= halves(model, prefix=f"{task}.{attend}.{seed}.")
+    keep(alignment.FILE, save(weights))
+
+
+def train_sentence_readers() -> None:
+    """The readers of sentences of lesson 09, honest and not: six minutes."""
+    weights: dict[str, torch.Tensor] = {}
+    with training.one_thread():
+        for seed in jain2019.SEEDS:
+            for kind, model in jain2019.train_all(seed=seed).items():
+                weights |= halves(model, prefix=f"{kind}.{seed}.")
+    keep(jain2019.FILE, save(weights))
+
+
 def halves(model: nn.Module, *, prefix: str = "") -> dict[str, torch.Tensor]:
     """A model's weights in half as many bits, by their names, for `models.load_weights`."""
     return {prefix + k: v.half().cpu().contiguous() for k, v in model.state_dict().items()}
@@ -96,3 +127,5 @@ if __name__ == "__main__":
     make_sticker()
     train_reader()
     train_painter()
+    train_translators()
+    train_sentence_readers()

@@ -1,6 +1,6 @@
 """Figures of one lesson each, quick enough to follow a slider."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -9,6 +9,7 @@ from matplotlib.patches import Rectangle
 from trickkit import data
 from trickkit.plots.images import magnified
 from trickkit.plots.picture import (
+    BLUE,
     COLOURS,
     DPI,
     ORANGE,
@@ -244,6 +245,121 @@ def coloured_text(text: str, values: torch.Tensor, title: str, *, alt: str = "")
         alt
         or f"{title}. {len(lines)} lines of text, each character on a colour from blue to orange.",
     )
+
+
+def alignment_matrix(
+    weights: torch.Tensor,
+    source: str,
+    output: str,
+    title: str,
+    *,
+    right: torch.Tensor | None = None,
+) -> Picture:
+    """What a translator looked at as it wrote: a row for each character that it wrote, dark where
+    attention lay.
+
+    weights: (len(output), len(source)) or with more columns, 0 to 1.
+    source: the text that was read, across.
+    output: the text that was written, down.
+    right: True where the right place is, of the weights' shape; it is framed.
+    """
+    shares = as_pixels(weights)[:, : len(source)]
+    cell = 0.24  # inches a character
+    left, top, pad = 0.5, 0.75, 0.15
+    width = max(len(source) * cell + left + pad, 0.085 * len(title) + 2 * pad)
+    height = len(output) * cell + top + pad
+    figure = panel_figure(width, height, title, size=11, y=1 - 0.1 / height, va="top")
+    ax = figure.add_axes(
+        (
+            left / width,
+            pad / height,
+            len(source) * cell / width,
+            len(output) * cell / height,
+        )
+    )
+    ax.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    # a space is seen as such
+    ax.set(xticks=range(len(source)), yticks=range(len(output)))
+    ax.set_xticklabels(source.replace(" ", "·"), family="DejaVu Sans Mono", parse_math=False)
+    ax.set_yticklabels(output, family="DejaVu Sans Mono", parse_math=False)
+    ax.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
+    if right is not None:
+        for row, column in right[:, : len(source)].nonzero().tolist():
+            for dy, dx in ((0, -1), (0, 1), (-1, 0), (1, 0)):
+                beside = (row + dy, column + dx)
+                inside = 0 <= beside[0] < len(output) and 0 <= beside[1] < len(source)
+                if inside and right[beside]:
+                    continue
+                xs = [column + dx / 2] * 2 if dx else [column - 0.5, column + 0.5]
+                ys = [row + dy / 2] * 2 if dy else [row - 0.5, row + 0.5]
+                ax.plot(xs, ys, color=ORANGE, linewidth=2, clip_on=False)
+    peaks = ", ".join(
+        f"{c} at {source[j]!r} {shares[i, j]:.0%}"
+        for i, (c, j) in enumerate(zip(output, shares.argmax(1), strict=True))
+    )
+    return Picture(
+        figure,
+        f"{title}. {source!r} across, {output!r} down; the darkest square of each row: {peaks}.",
+    )
+
+
+def attended(
+    words: Sequence[str], weights: Mapping[str, torch.Tensor], title: str, *, least: float = 0.05
+) -> Picture:
+    """A sentence, once for each model, on the attention that it gives to each word: the deeper the
+    orange and the taller the bar below, the more, and what is not little is told as a percentage.
+
+    words: of the sentence.
+    weights: a model's name -> a share for each word, (len(words),), or more.
+    least: shares below it are not told.
+    """
+    across = 78  # characters a line
+    places = []  # (line, column) of each word
+    line = column = 0
+    for word in words:
+        room = max(len(word), 3)
+        if column and column + room > across:
+            line, column = line + 1, 0
+        places.append((line, column))
+        column += room + 1
+    block = (line + 1) * 2.4 + 1.2  # lines of type for each model
+    size = 8 / 0.602 * 72 / DPI  # as in coloured_text
+    unit = size * 1.35 / 72  # inches a line of type
+    pad = 0.15
+    width = across * 8 / DPI + 2 * pad
+    height = block * len(weights) * unit + 0.45 + pad
+    figure = panel_figure(width, height, title, size=11, y=1 - 0.1 / height, va="top")
+    ax = figure.add_axes(
+        (pad / width, pad / height, 1 - 2 * pad / width, block * len(weights) * unit / height)
+    )
+    ax.set(xlim=(0, across), ylim=(block * len(weights), 0))
+    ax.axis("off")
+    said = []
+    largest = max(float(as_pixels(row).max()) for row in weights.values())
+    for k, (name, row) in enumerate(weights.items()):
+        shares = as_pixels(row).reshape(-1)[: len(words)]
+        top = k * block
+        ax.text(0, top + 0.5, name, fontsize=10, fontweight="bold", va="center", parse_math=False)
+        for word, share, (line, column) in zip(words, shares, places, strict=True):
+            y = top + 1.1 + 2.4 * line
+            strength = float(share / max(largest, 1e-12))
+            room = max(len(word), 3)
+            ax.add_patch(Rectangle((column, y), room, 1, color=ORANGE, alpha=0.75 * strength, lw=0))
+            ax.add_patch(Rectangle((column, y + 1.02), room, 0.3 * strength, color=BLUE, lw=0))
+            ax.text(
+                column,
+                y + 0.5,
+                word,
+                family="DejaVu Sans Mono",
+                fontsize=size,
+                va="center",
+                parse_math=False,
+            )
+            if share >= least:
+                ax.text(column, y + 1.75, f"{share:.0%}", fontsize=8, va="center")
+        most = sorted(zip(words, shares, strict=True), key=lambda pair: -pair[1])[:3]
+        said.append(f"{name}: most on " + ", ".join(f"{w} {s:.0%}" for w, s in most))
+    return Picture(figure, f"{title}. The sentence: {' '.join(words)}. {'; '.join(said)}.")
 
 
 def microscope(
