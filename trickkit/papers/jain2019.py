@@ -80,10 +80,16 @@ class Sentences:
         return torch.isin(self.ids, torch.tensor(numbers))
 
     def without(self, words: Sequence[str]) -> "Sentences":
-        """The same with these words cut out; a sentence that held no others becomes `UNKNOWN`."""
-        kept = (self.ids > 0) & ~self.hold(words)
-        pairs = zip(self.ids, kept, strict=True)
-        rows = [row[keep] if keep.any() else row.new_ones(1) for row, keep in pairs]
+        """The same with these words cut out."""
+        return self.keep(~self.hold(words))
+
+    def keep(self, kept: torch.Tensor) -> "Sentences":
+        """The same with some words only; a sentence that would be empty becomes `UNKNOWN`.
+
+        kept: True for a word that stays, (n, T).
+        """
+        pairs = zip(self.ids, kept & (self.ids > 0), strict=True)
+        rows = [row[stay] if stay.any() else row.new_ones(1) for row, stay in pairs]
         ids = nn.utils.rnn.pad_sequence(rows, batch_first=True)
         return Sentences(ids, self.labels, self.vocabulary)
 
