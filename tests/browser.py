@@ -131,6 +131,22 @@ def copy_of(lesson: str, folder: pathlib.Path) -> None:
     (folder / lesson).write_text(json.dumps(book), encoding="utf-8")
 
 
+def one_cell(source: str, folder: pathlib.Path) -> str:
+    """A notebook of one cell, for the browser to run: its name in the folder."""
+    cell = {
+        "cell_type": "code",
+        "id": "panel",
+        "source": source,
+        "metadata": {},
+        "outputs": [],
+        "execution_count": None,
+    }
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    book = {"cells": [cell], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
+    (folder / "panel.ipynb").write_text(json.dumps(book), encoding="utf-8")
+    return "panel.ipynb"
+
+
 def run_all(page: Page, address: str) -> None:
     """Open a lesson and run all its cells; returns when the last has run."""
     page.goto(address, wait_until="domcontentloaded")

@@ -1,11 +1,10 @@
 """Lesson 14's panel in a real JupyterLab: it grows while it works, hears the stop button, and
 answers a file that is none."""
 
-import json
 import re
 
 import pytest
-from browser import chromium, jupyterlab, require_chromium, run_all
+from browser import chromium, jupyterlab, one_cell, require_chromium, run_all
 from playwright.sync_api import expect
 
 CELL = """from trickkit import models, widgets
@@ -17,20 +16,9 @@ mine = widgets.DreamPanel(models.imagenet(), layers, picture="cat", layer=layers
 def page(tmp_path_factory):
     require_chromium()
     folder = tmp_path_factory.mktemp("lab")
-    cell = {
-        "cell_type": "code",
-        "id": "panel",
-        "source": CELL,
-        "metadata": {},
-        "outputs": [],
-        "execution_count": None,
-    }
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    (folder / "panel.ipynb").write_text(
-        json.dumps({"cells": [cell], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5})
-    )
+    name = one_cell(CELL, folder)
     with jupyterlab(folder) as address, chromium() as page:
-        run_all(page, address.format("panel.ipynb"))
+        run_all(page, address.format(name))
         yield page
 
 
