@@ -22,6 +22,7 @@ SHARED = {
     "BATCH": "pictures at a time, as many as suit each method",
     "FILE": "where a trained model's weights lie in data/",
     "HELD_OUT": "what a model that the course trained never saw",
+    "mutual_information": "the same quantity: of columns in nats, and of rows of codes in bits",
     "softmax": "the same function, of NumPy's arrays by hand and of torch's",
     "train": "the same act on another kind of model: classifiers, readers of text, translators, a"
     " painter",

@@ -110,6 +110,19 @@ PICTURES = {  # by the name of what drew them
         corner=(3, 4),
         side=20,
     ),
+    "icosahedra": plots.icosahedra(torch.eye(12)[:2], ["a\nb", "c"], "lights"),
+    "cubes": plots.cubes({"a": torch.rand(9, 3)}, np.arange(9) % 2, "dots"),
+    "planes": plots.planes(
+        {"a": (np.ones((3, 2, 6)), np.ones((3, 2, 6))), "b": (np.eye(6)[:3, None],) * 2},
+        [0, 1, 50],
+        "paths",
+    ),
+    "layers_in_plane": plots.layers_in_plane(
+        {"a": (np.ones((3, 6)), np.ones((3, 6))), "b": (np.eye(6)[:3],) * 2}, "dots", note="a note"
+    ),
+    "bands": plots.bands(
+        [0, 1, 10], {"up": torch.rand(3, 5)}, "spread", xlabel="x", ylabel="y", log=True
+    ),
 }
 
 

@@ -135,6 +135,7 @@ RETURNS_NO_ARRAY = {  # a function, an objective, a sentence, a choice, a table 
     "first_that_holds",
     "pick",
     "unavoidable_errors",
+    "impostor",
 }
 NEEDS_GRADIENT = {
     "worst_case_loss",

@@ -9,7 +9,17 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from trickkit import alignment, attacks, characters, data, defences, fast_style, models, training
+from trickkit import (
+    alignment,
+    attacks,
+    characters,
+    data,
+    defences,
+    fast_style,
+    information,
+    models,
+    training,
+)
 from trickkit.common import progress_bar
 from trickkit.papers import jain2019
 
@@ -105,6 +115,18 @@ def train_sentence_readers() -> None:
     keep(jain2019.FILE, save(weights))
 
 
+def train_planes() -> None:
+    """The networks of lesson 10, those of `information.EXPERIMENTS`: twenty minutes."""
+    kept: dict[str, torch.Tensor] = {}
+    with training.one_thread():
+        for name, experiment in progress_bar(information.EXPERIMENTS.items(), "experiments"):
+            networks = information.train(experiment)
+            right = information.unseen_accuracy(networks)[-1].mean()
+            print(f"{name:<16} reads {right:.1%} of unseen patterns", flush=True)
+            kept |= {f"{name}.weights": networks.flat, f"{name}.seen": networks.seen}
+    keep(information.FILE, save(kept))
+
+
 def halves(model: nn.Module, *, prefix: str = "") -> dict[str, torch.Tensor]:
     """A model's weights in half as many bits, by their names, for `models.load_weights`."""
     return {prefix + k: v.half().cpu().contiguous() for k, v in model.state_dict().items()}
@@ -130,3 +152,4 @@ if __name__ == "__main__":
     train_painter()
     train_translators()
     train_sentence_readers()
+    train_planes()

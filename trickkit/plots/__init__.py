@@ -7,6 +7,7 @@ the figure says its own numbers. Figures for panels are quick enough to follow a
 
 from trickkit.plots.charts import curves, histograms, intervals, matrix, region, ticks, weights
 from trickkit.plots.images import Film, film, lit, magnified, maps, pictures, signed
+from trickkit.plots.information import bands, cubes, icosahedra, layers_in_plane, planes
 from trickkit.plots.panels import (
     alignment_matrix,
     attacked,
