@@ -159,3 +159,16 @@ def test_dinov2_looks_at_the_animal():
             (centres > box.left) & (centres < box.right)
         )
         assert look[inside].sum() / look.sum() > inside.float().mean() + 0.1
+
+
+def test_the_patches_inside_a_box_are_those_whose_middle_is():
+    boxes = torch.tensor([[0, 0, 8, 8], [3, 1, 8, 5], [0, 0, 0, 0]])
+    inside = attention.patches_inside(boxes, side=4, size=8)
+    for box, found in zip(boxes.tolist(), inside, strict=True):
+        left, top, right, bottom = box
+        for row in range(4):
+            for column in range(4):
+                y, x = 2 * row + 1, 2 * column + 1
+                assert found[row, column] == (left < x < right and top < y < bottom)
+    with pytest.raises(ValueError, match=r"\(N, 4\).*shape is \(4,\)"):
+        attention.patches_inside(torch.zeros(4), side=4, size=8)

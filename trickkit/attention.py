@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from trickkit import activations
-from trickkit.common import validate_number
+from trickkit.common import validate_count, validate_number
 from trickkit.contract import asked, described, validate_batch, validate_logits
 
 # what the layers of attention are called in the course's transformers: timm's, and bert's
@@ -207,6 +207,29 @@ def look(model: nn.Module, images: torch.Tensor) -> tuple[torch.Tensor, torch.Te
     patches = looks[:, :, 0, 1:].mean(1)
     side = round(patches.shape[1] ** 0.5)
     return patches.unflatten(1, (side, side)), says
+
+
+def patches_inside(bboxes: torch.Tensor, *, side: int, size: int) -> torch.Tensor:
+    """Which patches have their middle inside a box.
+
+    bboxes: (N, 4), left, top, right, bottom, in pixels.
+    side: patches along a side of the photo.
+    size: that side, in pixels.
+    Returns booleans (N, side, side).
+    Raises ValueError for boxes of another shape.
+    """
+    validate_count(side=side, size=size)
+    bboxes = torch.as_tensor(bboxes)
+    if bboxes.dim() != 2 or bboxes.shape[1] != 4:
+        raise ValueError(
+            "Boxes are wanted as (N, 4), left, top, right and bottom of each; the shape is"
+            f" {tuple(bboxes.shape)}."
+        )
+    middle = (torch.arange(side) + 0.5) * size / side
+    left, top, right, bottom = (edge[:, None] for edge in bboxes.unbind(1))
+    rows = (middle > top) & (middle < bottom)
+    columns = (middle > left) & (middle < right)
+    return rows[:, :, None] & columns[:, None]
 
 
 def feature(
