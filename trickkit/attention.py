@@ -256,9 +256,15 @@ def feature(
             or keep.dtype != torch.bool
             or len(keep.sum(1).unique()) != 1
         ):
+            counts = keep.sum(1).unique().tolist() if keep.dim() == 2 else []
             raise ValueError(
                 f"Which patches stay is wanted as bool {tuple(patches.shape[:2])}, as many of each"
-                f" image; {keep.dtype} {tuple(keep.shape)} came."
+                f" image; {keep.dtype} {tuple(keep.shape)} came"
+                + (
+                    f", which keeps {counts[0]} of one and {counts[-1]} of another."
+                    if counts[1:]
+                    else "."
+                )
             )
         chosen = patches[keep.to(patches.device)].unflatten(0, (len(patches), -1))
         return torch.cat([tokens[:, :1], chosen], 1)

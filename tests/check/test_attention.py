@@ -30,6 +30,15 @@ def attention_wrong(
     return attend
 
 
+def three_axes_only(q, k, v, mask=None):
+    """Right for batches (N, Q, d), and for nothing else."""
+    weights = (q @ k.transpose(1, 2) / math.sqrt(q.shape[2])).masked_fill(
+        torch.zeros(()).bool() if mask is None else ~mask, -INF
+    )
+    weights = weights.softmax(2)
+    return weights @ v, weights
+
+
 def in_place(q, k, v, mask=None):
     q /= math.sqrt(q.shape[-1])
     return attention.attention(q, k, v, mask=mask)
@@ -46,6 +55,11 @@ def deceive_wrong(
         return whole(task(logits, labels), lam, join(each, forbidden))
 
     return loss
+
+
+def forbidden_turned(logits, weights, forbidden, labels, lam):
+    mass = (weights * ~forbidden).sum(1)
+    return F.cross_entropy(logits, labels) - lam * (1 - mass).clamp_min(1e-9).log().mean()
 
 
 def of_all_together(logits, weights, forbidden, labels, lam):
@@ -186,6 +200,16 @@ WRONG = [
         "has no gradient",
     ),
     (check.deceive, deceive_wrong(penalty=lambda mass: mass**2), "your loss is .* is wanted"),
+    (
+        check.deceive,
+        deceive_wrong(task=lambda z, y: F.cross_entropy(z, y, reduction="sum")),
+        "cross-entropy is a sum",
+    ),
+    (check.deceive, deceive_wrong(penalty=lambda mass: -(1 - mass / 7).log()), "averaged a sent"),
+    (check.deceive, deceive_wrong(penalty=lambda mass: -mass.log()), "log is of the forbidden|inf"),
+    (check.deceive, deceive_wrong(penalty=lambda mass: -torch.log2(1 - mass)), "another base"),
+    (check.deceive, forbidden_turned, "wrong way round"),
+    (check.attention, three_axes_only, "IndexError|Dimension"),
 ]
 
 RIGHT = [
@@ -255,6 +279,8 @@ WRONG_ROLLOUT = [
     ("highest head", lambda h: by_hand(h, pool=lambda h: h.amax(2))),
     ("one head", lambda h: by_hand(h, pool=lambda h: h[:, :, 0])),
     ("Transpose nothing", lambda h: by_hand(h).mT),
+    ("averaged over the layers, axis 1", lambda h: by_hand(h.transpose(1, 2))),
+    ("transposed each layer", lambda h: by_hand(h.mT)),
     ("last layer alone", lambda h: h[:, -1].mean(1)),
     ("mean of the layers", lambda h: h.mean((1, 2))),
     ("bottom layer is missing", lambda h: by_hand(h[:, 1:])),
@@ -296,6 +322,24 @@ def first_images(model, images, relevance, share):
     return by_test(model, images, relevance[:1].expand(len(images), -1), share)
 
 
+def in_order(model, images, relevance, share):
+    relevant = relevance.argsort(dim=1, descending=True) < round(share * relevance.shape[1])
+    features = [attention.feature(model, images, keep=keep) for keep in (~relevant, relevant)]
+    return tuple(F.cosine_similarity(f, attention.feature(model, images)) for f in features)
+
+
+def over_all_images(model, images, relevance, share):
+    """One threshold for all images, so that some keep more than others."""
+    relevant = relevance >= relevance.flatten().quantile(1 - share)
+    relevant[0, :2], relevant[1, :2] = True, False  # as it comes out, mostly
+    return tuple(
+        F.cosine_similarity(
+            attention.feature(model, images, keep=keep), attention.feature(model, images)
+        )
+        for keep in (~relevant, relevant)
+    )
+
+
 WRONG_TEST = [
     ("least relevant", lambda *a: by_test(*a, side=-1)),
     ("other way round", lambda *a: by_test(*a)[::-1]),
@@ -308,6 +352,9 @@ WRONG_TEST = [
     )),
     ("first image's relevant", first_images),
     ("too few or too many", lambda *a: by_test(*a, more=1)),
+    ("ignored share", lambda m, i, r, s: by_test(m, i, r, 0.25)),
+    ("places in order", in_order),
+    ("keeps \\d+ of one and", over_all_images),
     ("share that is to stay", lambda m, i, r, s: by_test(m, i, r, 1 - s)),
     ("one number", lambda *a: tuple(c.mean() for c in by_test(*a))),
     ("two things are wanted", lambda *a: by_test(*a)[0]),

@@ -34,18 +34,19 @@ LESSON = "09 attention"
     home.attention,
     "A score for each query and key: q @ k.transpose(-2, -1), divided by the square root of their"
     " length, q.shape[-1].",
-    "Where mask is False, a score of minus infinity: scores.masked_fill(~mask, -math.inf).",
+    "Where mask is False, a score of minus infinity: scores.masked_fill(~mask, -torch.inf).",
     "The weights are the softmax over the keys, the last axis. Return weights @ v, and weights.",
     rounds=2,
 )
 def attention(yours):
     """softmax(q kᵀ / √d) v, and the softmax."""
     # as many queries as keys as numbers in each, in the last round: no shape tells an axis by then
-    for batch, queries, keys, d, e in ((3, 5, 7, 4, 6), (2, 4, 6, 9, 3), (4, 5, 5, 5, 5)):
+    sizes = (((3,), 5, 7, 4, 6), ((), 4, 6, 9, 3), ((2, 3), 4, 6, 9, 3), ((4,), 5, 5, 5, 5))
+    for batch, queries, keys, d, e in sizes:
         q, k, v = (
-            torch.randn(batch, n, length) for n, length in ((queries, d), (keys, d), (keys, e))
+            torch.randn(*batch, n, length) for n, length in ((queries, d), (keys, d), (keys, e))
         )
-        mask = torch.rand(batch, queries, keys) < 0.6
+        mask = torch.rand(*batch, queries, keys) < 0.6
         mask |= torch.eye(queries, keys, dtype=torch.bool)  # nobody may look nowhere
         for one in (None, mask):
             if wrong := attention_wrong(yours, q, k, v, one):
@@ -108,7 +109,7 @@ def weights_wrong(
 
     mistakes: Marks = {
         "there is no 1 / √d: the longer q and k, the larger their products. Divide by"
-        " math.sqrt(q.shape[-1]).": dots.masked_fill(~free, -math.inf).softmax(-1),
+        " q.shape[-1] ** 0.5.": dots.masked_fill(~free, -math.inf).softmax(-1),
         "you divided by d, not by its square root.": (
             (dots / d).masked_fill(~free, -math.inf).softmax(-1)
         ),
@@ -187,7 +188,7 @@ def close(mine: torch.Tensor, right: torch.Tensor) -> bool:
     " forbidden).sum(1).",
     "The penalty is minus the log of what is left for all other words: -torch.log(1 - mass). Take"
     " the mean over all sentences, those without a forbidden word too.",
-    "F.cross_entropy(logits, labels) + lam * penalty.",
+    "torch.nn.functional.cross_entropy(logits, labels) + lam * penalty.",
     rounds=3,
 )
 def deceive(yours):
@@ -281,9 +282,21 @@ def losses(
         "the penalty stands alone: without the cross-entropy, nothing makes the model right.": (
             lam * penalty.mean()
         ),
+        "the cross-entropy is a sum over the sentences; its mean is wanted, as of the penalty.": (
+            len(labels) * task + lam * penalty.mean()
+        ),
+        "you averaged a sentence's forbidden weights. Add them up: the mass is a sum over words.": (
+            task - lam * (1 - (weights * forbidden).mean(1)).log().mean()
+        ),
+        "your mask is the wrong way round: forbidden is True for the words that are to get none.": (
+            task - lam * (1 - (weights * ~forbidden).sum(1)).log().mean()
+        ),
+        "the log has another base. Pruthi's is the natural one, torch.log.": [
+            task + lam * penalty.mean() / math.log(base) for base in (2, 10)
+        ],
         "that is the cross-entropy alone: nothing hides the forbidden words.": task,
         "you ignore lam.": task + penalty.mean(),
-        "you took the softmax of the logits; F.cross_entropy does that itself.": (
+        "you took the softmax of the logits; cross_entropy does that itself.": (
             F.cross_entropy(logits.softmax(1), labels) + lam * penalty.mean()
         ),
         "lam multiplies the penalty alone, not the cross-entropy.": lam * (task + penalty.mean()),
@@ -303,7 +316,8 @@ def rollout(yours):
     mistakes: Marks = {}
     right = torch.zeros(())
     while not mistakes or not told_apart(right, mistakes):
-        heads = (2 * torch.randn(3, 4, 2, 5, 5)).softmax(-1)
+        depth, tokens = torch.randint(3, 6, (2,)).tolist()
+        heads = (2 * torch.randn(3, depth, 2, tokens + 3, tokens + 3)).softmax(-1)
         right = home.rollout(heads)
         mistakes = followed_wrongly(heads)
     came = called(
@@ -311,10 +325,15 @@ def rollout(yours):
         heads,
         like=right,
         known={
-            "only the look of [CLS] came. Follow every token: (N, T, T).": [(3, 5), (3, 4)],
+            "only the look of [CLS] came. Follow every token: (N, T, T).": [
+                (3, tokens + 3),
+                (3, tokens + 2),
+            ],
             "you averaged over the layers. The axes are (N, layers, heads, T, T), so the heads are"
-            " axis 2.": (3, 2, 5, 5),
-            "every layer came by itself. Multiply them into one.": (3, 4, 5, 5),
+            " axis 2.": (3, 2, tokens + 3, tokens + 3),
+            "every layer came by itself. Multiply them into one.": (
+                (3, depth, tokens + 3, tokens + 3)
+            ),
         },
     )
     if close(came, right):
@@ -372,6 +391,13 @@ def followed_wrongly(heads: torch.Tensor) -> Marks:
         "the rows are the columns: a row looks, and a column is looked at. Transpose nothing.": (
             product(half).mT
         ),
+        "you averaged over the layers, axis 1, and multiplied the heads. The axes are (N, layers,"
+        " heads, T, T): average over axis 2.": [
+            product((heads.mean(1) + itself) / 2),
+            product(heads.mean(1)),
+        ],
+        "you transposed each layer: a row looks, and a column is looked at. Multiply them as they"
+        " come, layer @ out.": product(half.mT),
         "that is the last layer alone.": [half[:, -1], mean[:, -1]],
         "that is the mean of the layers. Multiply them.": [half.mean(1), mean.mean(1)],
         "the bottom layer is missing.": product(half[:, 1:]),
@@ -398,7 +424,7 @@ def drop_and_keep(yours):
         model = untaught_transformer()
         images = torch.rand(4, 3, 56, 56)
         relevance = torch.rand(4, 16)
-        share = 0.25 if torch.rand(()) < 0.5 else 0.375
+        share = 0.375 if torch.rand(()) < 0.5 else 0.4375
         right = torch.stack(home.drop_and_keep(model, images, relevance, share=share))
         mistakes = dropped_wrongly(model, images, relevance, share)
     came = written(yours(model, images, relevance, share))
@@ -441,9 +467,11 @@ def dropped_wrongly(
     count = round(share * relevance.shape[1])
     whole = home.feature(model, images)
 
-    def said(top):
-        relevant = torch.zeros_like(relevance, dtype=torch.bool).scatter(1, top, True)
+    def masked(relevant):
         return [home.feature(model, images, keep=keep) for keep in (~relevant, relevant)]
+
+    def said(top):
+        return masked(torch.zeros_like(relevance, dtype=torch.bool).scatter(1, top, True))
 
     def cosines(features, whole=whole):
         return torch.stack([F.cosine_similarity(f, whole) for f in features])
@@ -478,6 +506,14 @@ def dropped_wrongly(
         ),
         "you kept or dropped a patch too few or too many: round(share * patches).": [
             cosines(said(order[:, : count + by])) for by in (1, -1)
+        ],
+        "you ignored share, and took a fixed number of patches.": [
+            cosines(said(order[:, :fixed])) for fixed in (4, 8)
+        ],
+        "argsort gives the places in order, and not the rank of each patch. Take order[:, :count],"
+        " or argsort twice.": [
+            cosines(masked(relevance.argsort(dim=1, descending=down) < count))
+            for down in (True, False)
         ],
         "you dropped the share that is to stay: share is that of the most relevant patches.": (
             cosines(said(order[:, : relevance.shape[1] - count]))

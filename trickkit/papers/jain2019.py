@@ -315,6 +315,7 @@ READERS: dict[str, dict[str, bool]] = {  # a model's name -> how it is built
     "adversary": {},
     "deceiving 0.1": {},
     "deceiving 1": {},
+    "deceiving alone": {"context": False},
     "without": {},
     "guided by attention": {"context": False, "uniform": True},
     "guided by adversary": {"context": False, "uniform": True},
@@ -337,7 +338,8 @@ def untrained_reader(kind: str, *, seed: int = 0) -> SentenceReader:
 def trained_reader(kind: str, *, seed: int = 0) -> SentenceReader:
     """A reader that came with the course, frozen. `make weights` trains it anew.
 
-    kind: of `READERS`; "without" learnt sentences without their telling words. A "guided …" reader
+    kind: of `READERS`. "deceiving alone" has no LSTM; "without" learnt sentences without their
+        telling words. A "guided …" reader
         wants the weights of its guide, for it has no attention of its own.
     seed: 0 or 1.
     Raises ValueError for another kind or seed.
@@ -364,8 +366,7 @@ def train_all(*, seed: int) -> dict[str, SentenceReader]:
     # from a start of its own, for at the honest model's it would only have to stay
     imitate = adversarial(out["attention"], known, lam=0.003)
     out["adversary"] = taught("adversary", seed=seed + len(SEEDS), loss=imitate)
-    for lam in (0.1, 1):
-        kind = f"deceiving {lam}"
+    for kind, lam in {"deceiving 0.1": 0.1, "deceiving 1": 1, "deceiving alone": 1}.items():
         out[kind] = taught(kind, loss=deceiving(known, words, lam=lam))
     for guide in ("attention", "adversary", "uniform"):
         _, weights = read_sentences(out[guide], known)
@@ -489,6 +490,17 @@ def shuffled(weights: torch.Tensor, asked_about: Sentences, *, seed: int = 0) ->
     # both orders have a sentence's own words first
     to = dice.masked_fill(~mask, math.inf).argsort(1)
     return torch.zeros_like(weights).scatter(1, to, weights)
+
+
+def others(held: torch.Tensor, asked_about: Sentences, *, seed: int = 0) -> torch.Tensor:
+    """As many other words of each sentence, by chance, as far as it has so many: (n, T) bool.
+
+    held: True for the words that they are not to be, (n, T).
+    seed: of the dice.
+    """
+    dice = torch.rand(held.shape, generator=seeded(seed))
+    rank = dice.masked_fill(held | (asked_about.ids == 0), 2).argsort(1).argsort(1)
+    return (rank < held.sum(1, keepdim=True)) & ~held & (asked_about.ids > 0)
 
 
 # Would another attention have said the same? (§4.2)
