@@ -1,16 +1,24 @@
-"""What a network does inside, measured by us and in the usual way, in one process, in turns:
-python benchmarks/bench_inside.py [--tiny] [information]
+"""What the lessons on seeing inside compute, by us and in the usual way, in one process, in turns:
+python benchmarks/bench_inside.py [--tiny] [information] [surface]
 
 information: ten networks with 4,096 inputs, I(X; T) and I(T; Y) of every layer at several epochs.
 The usual way, that of the papers' own code, goes through networks, layers and values of the
 label, and counts rows with np.unique (theirs goes through all 4,096 inputs as well, to find that
 each tells one thing; that is left out); ours sorts all networks at once. The same bins.
+surface: a slice through the landscape of 54 layers. loss-landscape (Li et al.; scripts, and no
+package to install) sets the network's weights at each point and runs through a data loader, 128
+images at a time; its loop is written out here.
+
+One turn warms up, and the median of three counts.
 """
 
 import numpy as np
+import torch
 from side_by_side import chosen, costs, in_turns, sized, table
 
 from trickkit import information as plane
+from trickkit import landscapes
+from trickkit.papers import li2018
 
 
 def entropy(codes):
@@ -56,5 +64,45 @@ def information():
     table(f"Information of ten networks of six layers at {len(steps)} epochs", costs(timed))
 
 
-for part in chosen({"information": information}).values():
+def surface():
+    net = li2018.network("54 with skips")
+    land = li2018.landscape(net)
+    first, second = land.direction(seed=0), land.direction(seed=1)
+    points = sized(9, 3)
+    pairs = torch.utils.data.TensorDataset(land.images, land.labels)
+    loader = torch.utils.data.DataLoader(pairs, batch_size=128)
+    criterion = torch.nn.CrossEntropyLoss()
+    steps = torch.linspace(-1, 1, points).tolist()
+
+    @torch.no_grad()
+    def theirs():
+        weights = [p.clone() for p in net.parameters()]
+        ways = [list(land.parts(way).values()) for way in (first, second)]
+        values = torch.empty(points, points)
+        for i, b in enumerate(steps):
+            for j, a in enumerate(steps):
+                for p, w, d, e in zip(net.parameters(), weights, *ways, strict=True):
+                    p.data = w + (a * d + b * e)
+                total = 0.0
+                for images, labels in loader:
+                    total += criterion(net(images), labels).item() * len(images)
+                values[i, j] = total / len(pairs)
+        for p, w in zip(net.parameters(), weights, strict=True):
+            p.data = w
+        return values
+
+    def ours():
+        return torch.from_numpy(
+            landscapes.surface(land, land.start, first, second, points=points)
+        ).float()
+
+    timed = in_turns({"trickkit": ours, "loss-landscape's loop": theirs}, turns=sized(4, 1))
+    rows = costs(timed)
+    right = timed["trickkit"].result
+    for name, row in rows.items():
+        row["apart"] = f"{((timed[name].result - right).abs() / right).max():.2%}"
+    table(f"loss surface, {points} × {points}: {torch.get_num_threads()} threads", rows)
+
+
+for part in chosen({"information": information, "surface": surface}).values():
     part()

@@ -123,6 +123,29 @@ PICTURES = {  # by the name of what drew them
     "bands": plots.bands(
         [0, 1, 10], {"up": torch.rand(3, 5)}, "spread", xlabel="x", ylabel="y", log=True
     ),
+    "relief": plots.relief([np.ones((5, 5)), np.full((5, 5), 2.0)], ["a", "b"], "hills"),
+    "contours": plots.contours([1 + np.random.rand(5, 5)] * 3, ["a\nb", "c", "d"], "maps"),
+    "trails": plots.trails([np.random.rand(4, 2)] * 2, ["a", "b"], "ways"),
+    "rearranged": plots.rearranged(
+        torch.randn(4, 9, 9), torch.randn(4, 9, 9), "film", begin=np.arange(4)[::-1], alt="a b"
+    ),
+    "path_between": plots.path_between(
+        [0, 0.5, 1],
+        {"straight": ([1, 3, 1], [0.9, 0.5, 0.9]), "bent": ([1, 1, 1], [0.9, 0.9, 0.9])},
+        torch.randn(5, 9, 9),
+        chosen="straight",
+        t=0.25,
+        title="between",
+    ),
+    "flow": plots.flow(
+        [-1, 0, 1],
+        [np.arange(9).reshape(3, 3) % 2, np.zeros((3, 3), dtype=int)],
+        [(np.ones((3, 3)), np.ones((3, 3)))] * 2,
+        ["a", "b"],
+        ["one", "two"],
+        "planes",
+        path=np.zeros((2, 2)),
+    ),
 }
 
 
@@ -166,6 +189,7 @@ def test_numbers_are_said():
         "Chance to live: if 3rd: 40%, 30% to 50%, of 20; else: 90%, 80% to 100%."
         in said["intervals"]
     )
+    assert "Path straight, t = 0.25: loss 2.00, accuracy 0.70." in said["path_between"]
     flat = plots.neuron(
         np.array([[0.0, 1.0], [1.0, 0.0]]),
         np.array([0, 1]),

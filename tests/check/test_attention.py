@@ -206,10 +206,9 @@ WRONG = [
         "cross-entropy is a sum",
     ),
     (check.deceive, deceive_wrong(penalty=lambda mass: -(1 - mass / 7).log()), "averaged a sent"),
-    (check.deceive, deceive_wrong(penalty=lambda mass: -mass.log()), "log is of the forbidden|inf"),
     (check.deceive, deceive_wrong(penalty=lambda mass: -torch.log2(1 - mass)), "another base"),
     (check.deceive, forbidden_turned, "wrong way round"),
-    (check.attention, three_axes_only, "IndexError|Dimension"),
+    (check.attention, three_axes_only, "it stopped with"),
 ]
 
 RIGHT = [
@@ -354,7 +353,7 @@ WRONG_TEST = [
     ("too few or too many", lambda *a: by_test(*a, more=1)),
     ("ignored share", lambda m, i, r, s: by_test(m, i, r, 0.25)),
     ("places in order", in_order),
-    ("keeps \\d+ of one and", over_all_images),
+    ("it stopped with ValueError.*with \\d+ to \\d+ of an image", over_all_images),
     ("share that is to stay", lambda m, i, r, s: by_test(m, i, r, 1 - s)),
     ("one number", lambda *a: tuple(c.mean() for c in by_test(*a))),
     ("two things are wanted", lambda *a: by_test(*a)[0]),

@@ -21,7 +21,7 @@ from trickkit import (
     training,
 )
 from trickkit.common import progress_bar
-from trickkit.papers import jain2019
+from trickkit.papers import jain2019, li2018
 
 STICKER = "stickers/toaster.png"
 
@@ -127,6 +127,17 @@ def train_planes() -> None:
     keep(information.FILE, save(kept))
 
 
+def map_landscapes() -> None:
+    """The deep networks of lesson 11 and slices through their landscapes: ten minutes."""
+    kept: dict[str, torch.Tensor] = {}
+    with training.one_thread():
+        for name in progress_bar(li2018.NETWORKS, "landscapes"):
+            model = li2018.trained_network(name)
+            kept |= halves(model, prefix=f"{name}.")
+            kept[f"{name}.slices"] = torch.from_numpy(li2018.measured_slices(model)).float()
+    keep(li2018.FILE, save(kept))
+
+
 def halves(model: nn.Module, *, prefix: str = "") -> dict[str, torch.Tensor]:
     """A model's weights in half as many bits, by their names, for `models.load_weights`."""
     return {prefix + k: v.half().cpu().contiguous() for k, v in model.state_dict().items()}
@@ -153,3 +164,4 @@ if __name__ == "__main__":
     train_translators()
     train_sentence_readers()
     train_planes()
+    map_landscapes()

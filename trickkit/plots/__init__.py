@@ -19,3 +19,4 @@ from trickkit.plots.panels import (
     products,
 )
 from trickkit.plots.picture import Picture
+from trickkit.plots.terrain import contours, flow, path_between, rearranged, relief, trails

@@ -1,0 +1,216 @@
+"""Lesson 11's exercises, answered wrongly in each way that has a sentence of its own."""
+
+import pytest
+import torch
+
+from trickkit import connectivity, landscapes
+from trickkit.check import gradient_topologies as check
+
+from .answers import accepted, refused
+
+
+def lengths(t, p=2):
+    return t.flatten(1).norm(p, dim=1).view(-1, *[1] * (t.dim() - 1))
+
+
+def of_inputs(t):
+    return t.transpose(0, 1).flatten(1).norm(dim=1).view(1, -1, *[1] * (t.dim() - 2))
+
+
+def filters_only(make):
+    return lambda d, w: make(d, w) if w.dim() > 1 else torch.zeros_like(w)
+
+
+def losses(loss, one, other, shares):
+    return [float(loss(one + t * (other - one))) for t in shares.tolist()]
+
+
+def along(tell, shares=lambda points: torch.linspace(0, 1, points)):
+    return lambda loss, one, other, points: tell(losses(loss, one, other, shares(points)))
+
+
+def above_the_line(values):
+    n = len(values) - 1
+    return max(v - (1 - i / n) * values[0] - i / n * values[-1] for i, v in enumerate(values))
+
+
+def best(choose=min, twin=connectivity.rescale):
+    def made(sharpness, w1, b1, w2, factors):
+        key = [sharpness(connectivity.rescale(w1, b1, w2, f)) for f in factors]
+        return twin(w1, b1, w2, factors[key.index(choose(key))])
+
+    return made
+
+
+WRONG = [
+    (check.filter_normalise, filters_only(lambda d, w: d.clone()), "the random one, as it came"),
+    (
+        check.filter_normalise,
+        filters_only(lambda d, w: d * w.norm() / d.norm()),
+        "the whole layer has the weights' length",
+    ),
+    (check.filter_normalise, filters_only(lambda d, w: d / lengths(d)), "filters have length 1"),
+    (check.filter_normalise, filters_only(lambda d, w: d * lengths(w)), "did not divide by"),
+    (
+        check.filter_normalise,
+        filters_only(lambda d, w: d / lengths(w)),
+        "points? where they did|length",
+    ),
+    (
+        check.filter_normalise,
+        filters_only(lambda d, w: d * lengths(d) / lengths(w)),
+        "upside down",
+    ),
+    (
+        check.filter_normalise,
+        filters_only(lambda d, w: landscapes.filter_normalise(w, d)),
+        "it is the direction that is wanted",
+    ),
+    (
+        check.filter_normalise,
+        filters_only(lambda d, w: d * of_inputs(w) / of_inputs(d)),
+        "the length for each input",
+    ),
+    (
+        check.filter_normalise,
+        filters_only(lambda d, w: d * lengths(w, 1) / lengths(d, 1)),
+        "sums of absolute values",
+    ),
+    (
+        check.filter_normalise,
+        filters_only(lambda d, w: d * (lengths(w) / lengths(d)) ** 2),
+        "forgot the root",
+    ),
+    (
+        check.filter_normalise,
+        lambda d, w: landscapes.filter_normalise(d, w) if w.dim() > 1 else d * w.norm() / d.norm(),
+        "Yours moves them",
+    ),
+    (
+        check.filter_normalise,
+        lambda d, w: landscapes.filter_normalise(d, w) if w.dim() > 1 else w.clone(),
+        "Yours moves them",
+    ),
+    (check.barrier, along(max), "the highest loss itself"),
+    (check.barrier, along(lambda v: max(v) - v[0]), "the first network alone"),
+    (check.barrier, along(lambda v: max(v) - v[-1]), "the other network alone"),
+    (check.barrier, along(lambda v: max(v) - min(v)), "the lowest loss on the way"),
+    (check.barrier, along(lambda v: max(v) - v[0] - v[-1]), "subtracted both ends"),
+    (
+        check.barrier,
+        lambda f, a, b, n: float(f((a + b) / 2) - (f(a) + f(b)) / 2),
+        "the middle alone",
+    ),
+    (
+        check.barrier,
+        along(lambda v: sum(v) / len(v) - (v[0] + v[-1]) / 2),
+        "mean of the losses on the way",
+    ),
+    (check.barrier, along(above_the_line), "the straight line between the two losses"),
+    (check.barrier, along(lambda v: (v[0] + v[-1]) / 2 - max(v)), "sign is turned round"),
+    (
+        check.barrier,
+        along(lambda v: max(v) - (v[0] + v[-1]) / 2, shares=lambda n: torch.linspace(0, 1, n + 1)),
+        r"you tried \d+ places",
+    ),
+    (
+        check.barrier,
+        along(lambda v: max(v) - (v[0] + v[-1]) / 2, shares=lambda n: torch.arange(n) / n),
+        "does not arrive",
+    ),
+    (check.barrier, along(lambda v: 2 * max(v)), "above the mean of the ends"),
+    (check.barrier, lambda f, a, b, n: torch.zeros(3), "has shape"),
+    (check.permute, lambda w1, b1, w2, o: (w1, b1, w2), "came back as they were"),
+    (check.permute, lambda w1, b1, w2, o: (w1[o], b1, w2[:, o]), "takes its bias along"),
+    (check.permute, lambda w1, b1, w2, o: (w1[o], b1[o], w2), "but w2 is not"),
+    (check.permute, lambda w1, b1, w2, o: (w1[o], b1[o], w2[o]), "permuted the rows of w2"),
+    (check.permute, lambda w1, b1, w2, o: (w1[:, o], b1[o], w2[:, o]), "the columns of w1"),
+    (
+        check.permute,
+        lambda w1, b1, w2, o: (w1[o], b1[o], w2[:, o.argsort()]),
+        "in the inverse order",
+    ),
+    (
+        check.permute,
+        lambda w1, b1, w2, o: connectivity.permute(w1, b1, w2, o.argsort()),
+        "that is the inverse",
+    ),
+    (check.permute, lambda w1, b1, w2, o: (w1[o], -b1[o], w2[:, o]), "say something else now"),
+    (check.permute, lambda w1, b1, w2, o: (w1[o], b1[o]), "2 things came"),
+    (check.permute, lambda w1, b1, w2, o: (w1[o, :3], b1[o], w2[:, o]), "your w1 has shape"),
+    (check.flattest, best(max), "the sharpest twin"),
+    (
+        check.flattest,
+        best(twin=lambda w1, b1, w2, f: (w1 * f, b1, w2 / f)),
+        "b1 was not rescaled",
+    ),
+    (
+        check.flattest,
+        best(twin=lambda w1, b1, w2, f: (w1 * f, b1 * f, w2 * f)),
+        "w2 was multiplied",
+    ),
+    (check.flattest, best(twin=lambda w1, b1, w2, f: (w1 * f, b1 * f, w2)), "w2 is as it was"),
+    (
+        check.flattest,
+        best(twin=lambda w1, b1, w2, f: (w1 / f, b1 / f, w2 * f)),
+        "divided w1 and multiplied w2",
+    ),
+    (check.flattest, lambda s, w1, b1, w2, fs: (w1, b1, w2), "came back as it was"),
+    (
+        check.flattest,
+        lambda s, w1, b1, w2, fs: (0 * w1, 0 * b1, 0 * w2),
+        "is another function",
+    ),
+    (
+        check.flattest,
+        lambda s, w1, b1, w2, fs: connectivity.rescale(w1, b1, w2, sorted(fs)[1]),
+        "of the factors leads to|came back",
+    ),
+    (check.flattest, lambda s, w1, b1, w2, fs: min(fs), "a float came"),
+]
+
+RIGHT = [
+    (
+        check.filter_normalise,
+        lambda d, w: (
+            torch.stack([a * (b.norm() / a.norm()) for a, b in zip(d, w, strict=True)])
+            if w.dim() > 1
+            else 0 * w
+        ),
+    ),
+    (
+        check.filter_normalise,
+        filters_only(lambda d, w: (d.double() * lengths(w) / lengths(d)).numpy()),
+    ),
+    (check.barrier, along(lambda v: max(x - (v[0] + v[-1]) / 2 for x in v))),
+    (
+        check.barrier,
+        lambda f, a, b, n: (
+            torch.stack([f((1 - t) * a + t * b) for t in torch.linspace(0, 1, n)]).max()
+            - (f(a) + f(b)) / 2
+        ),
+    ),
+    (
+        check.permute,
+        lambda w1, b1, w2, o: [
+            w1.index_select(0, o),
+            b1.take(o),
+            w2 @ torch.eye(len(o))[o].T,
+        ],
+    ),
+    (check.flattest, lambda s, *a: connectivity.flattest(lambda w: float(s(w)), *a)),
+    (
+        check.flattest,
+        lambda s, w1, b1, w2, fs: min(([w1 * f, b1 * f, w2 / f] for f in fs), key=s),
+    ),
+]
+
+
+@pytest.mark.parametrize(("exercise", "function"), RIGHT)
+def test_another_right_way_is_right(exercise, function):
+    accepted(exercise, function)
+
+
+@pytest.mark.parametrize(("exercise", "function", "says"), WRONG)
+def test_each_way_of_being_wrong_has_its_sentence(exercise, function, says):
+    refused(exercise, function, says)

@@ -1,0 +1,317 @@
+"""The checks of lesson 11."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from trickkit import connectivity, landscapes
+from trickkit.check import (
+    Marks,
+    called,
+    exercise,
+    progress,
+    received,
+    recognised,
+    same,
+    shaped,
+    told_apart,
+    written,
+)
+
+__all__ = ["barrier", "filter_normalise", "flattest", "permute", "progress"]
+LESSON = "11 gradient_topologies"
+
+
+@exercise(
+    LESSON,
+    landscapes.filter_normalise,
+    "A filter is what makes one output: direction[i]. Its length is the root of its squares added"
+    " up, over all but the first dimension.",
+    "t.flatten(1).norm(dim=1) gives the length of each filter; .view(-1, *[1] * (t.dim() - 1))"
+    " stands it up again, so that each filter is multiplied by its own number.",
+    "A layer's biases, weight.dim() == 1, have no filters: return zeros.",
+    rounds=5,
+)
+def filter_normalise(yours):
+    """Each filter of a direction as long as the weights' own; 0 for biases."""
+    sizes = torch.rand(4, 1, 1, 1) * 3 + 0.5
+    for shape in ((4, 3, 2, 2), (4, 4, 4, 4), (4, 6)):
+        weight = torch.randn(shape) * sizes.view(-1, *[1] * (len(shape) - 1))
+        direction = torch.randn(shape)
+        right = landscapes.filter_normalise(direction, weight)
+        mine = called(yours, direction, weight, like=right, what="direction")
+        if not same(mine, right):
+            return recognised(mine, normalised_wrong(direction, weight)) or (
+                "filter 0 of yours has length"
+                f" {mine[0].norm():.3f}; that of the weights has {weight[0].norm():.3f}. The"
+                " direction's filters point where they did, each as long as the weights' own."
+            )
+    bias = torch.randn(4)
+    drawn = torch.randn(4)
+    mine = called(yours, drawn, bias, like=bias, what="direction of the biases")
+    if same(mine, torch.zeros(4)):
+        return None
+    return (
+        "right for filters; but where weight.dim() is 1, a layer's biases, the direction should be"
+        " 0. Yours moves them."
+    )
+
+
+def normalised_wrong(direction: torch.Tensor, weight: torch.Tensor) -> Marks:
+    """The sentence for a mistake -> the direction it gives."""
+
+    def lengths(t: torch.Tensor, p: float = 2) -> torch.Tensor:
+        return t.flatten(1).norm(p, dim=1).view(-1, *[1] * (t.dim() - 1))
+
+    def inputs(t: torch.Tensor) -> torch.Tensor:
+        return t.transpose(0, 1).flatten(1).norm(dim=1).view(1, -1, *[1] * (t.dim() - 2))
+
+    unit = direction / lengths(direction)
+    return {
+        "your direction is the random one, as it came.": direction,
+        "the whole layer has the weights' length; each filter should have its own. Take the norm"
+        " over all dimensions but the first.": direction * weight.norm() / direction.norm(),
+        "your filters have length 1. Each should be as long as the weights' own: times ‖w‖.": unit,
+        "you multiplied by ‖w‖ and did not divide by ‖d‖, so the lengths multiply.": (
+            direction * lengths(weight)
+        ),
+        "the lengths are upside down: times the weights' length, divided by the direction's.": (
+            unit * lengths(direction) ** 2 / lengths(weight)
+        ),
+        "those are the weights' filters with the direction's lengths; it is the direction that is"
+        " wanted.": weight * lengths(direction) / lengths(weight),
+        "you took the length for each input, dimension 1. A filter makes one output, and stands in"
+        " dimension 0.": direction * inputs(weight) / inputs(direction),
+        "your lengths are sums of absolute values. A length is the root of the squares added up.": (
+            direction * lengths(weight, 1) / lengths(direction, 1)
+        ),
+        "you forgot the root: those are squares of lengths.": (
+            direction * (lengths(weight) / lengths(direction)) ** 2
+        ),
+    }
+
+
+@exercise(
+    LESSON,
+    connectivity.barrier,
+    "The place at share t of the way is one + t * (other - one); torch.linspace(0, 1, points) gives"
+    " the shares.",
+    "The barrier is how far the highest loss on the way stands above the mean of the two ends:"
+    " max(…) - (first + last) / 2.",
+    rounds=5,
+)
+def barrier(yours):
+    """The highest loss on the straight path, above the mean of its ends."""
+    while True:
+        one, other = torch.randn(2, 5)
+        loss = hilly(one, other)
+        points = int(torch.randint(7, 12, ()))
+        right = connectivity.barrier(loss, one, other, points=points)
+        mistakes = barriers_wrong(loss, one, other, points)
+        if right > 0.2 and told_apart(right, mistakes):
+            break
+    mine = called(yours, loss, one, other, points, like=0.0, what="barrier")
+    if same(mine, right):
+        return None
+    return recognised(mine, mistakes) or (
+        f"yours is {float(mine):.3f}. On this path the highest loss stands {right:.3f} above the"
+        " mean of the ends."
+    )
+
+
+def hilly(one: torch.Tensor, other: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+    """A loss of points (d,) with a hill on one half of the way from one to other, and a dip on the
+    other half.
+    """
+    way = other - one
+    rise, place = (torch.rand(2) * 0.4 + 0.3).tolist()
+    hill = 0.2 + 0.2 * place
+    dip = 0.7 + 0.2 * place
+    if torch.rand(()) < 0.5:
+        hill, dip = 1 - hill, 1 - dip
+
+    def loss(point: torch.Tensor) -> torch.Tensor:
+        t = (point - one) @ way / (way @ way)
+        return 2 + rise * t + (-(((t - hill) / 0.2) ** 2)).exp() - (-(((t - dip) / 0.1) ** 2)).exp()
+
+    return loss
+
+
+def barriers_wrong(loss: Any, one: torch.Tensor, other: torch.Tensor, points: int) -> Marks:
+    """The sentence for a mistake -> the number it gives."""
+
+    def along(shares: np.ndarray) -> np.ndarray:
+        path = connectivity.straight(one, other)
+        return np.array([float(loss(path(t))) for t in shares.tolist()])
+
+    t = np.linspace(0, 1, points)
+    losses = along(t)
+    mean = (losses[0] + losses[-1]) / 2
+    finer = along(np.linspace(0, 1, points + 1))
+    short = along(np.arange(points) / points)
+    return {
+        "that is the highest loss itself. A barrier is measured from the ends: subtract their"
+        " mean.": losses.max(),
+        "you measured from the first network alone. Subtract the mean of both ends.": (
+            losses.max() - losses[0]
+        ),
+        "you measured from the other network alone. Subtract the mean of both ends.": (
+            losses.max() - losses[-1]
+        ),
+        "you subtracted the lowest loss on the way. Subtract the mean of the ends.": (
+            losses.max() - losses.min()
+        ),
+        "you subtracted both ends; their mean is half of that.": losses.max() - 2 * mean,
+        "that is the middle alone. The highest place may be elsewhere: try all of them.": [
+            float(loss((one + other) / 2)) - mean
+        ],
+        "that is the mean of the losses on the way; the highest is wanted.": losses.mean() - mean,
+        "you measured from the straight line between the two losses. Here the mean of the ends is"
+        " subtracted.": (losses - (1 - t) * losses[0] - t * losses[-1]).max(),
+        "the sign is turned round: highest loss less the mean of the ends.": mean - losses.max(),
+        f"you tried {points + 1} places. points counts them, the ends among them.": (
+            finer.max() - mean
+        ),
+        "your path does not arrive: the last share should be 1, as torch.linspace(0, 1, points) has"
+        " it.": short.max() - (short[0] + short[-1]) / 2,
+    }
+
+
+def three(yours: Any, came: object, right: tuple) -> list | str:
+    """What came as w1, b1, w2; or the sentence for something else."""
+    written(came)
+    if not isinstance(came, tuple | list) or len(came) != 3:
+        said = f"a {type(came).__name__}"
+        if isinstance(came, torch.Tensor | np.ndarray):
+            said = f"one that has shape {tuple(came.shape)}"
+        elif isinstance(came, tuple | list):
+            said = f"{len(came)} things"
+        return f"three tensors are wanted, return w1, b1, w2; {said} came."
+    got = received(yours, came, right)
+    for name, mine, best in zip(("w1", "b1", "w2"), got, right, strict=True):
+        if wrong := shaped(mine, best, what=name):
+            return wrong
+    return list(got)
+
+
+def says(x: torch.Tensor, w1: torch.Tensor, b1: torch.Tensor, w2: torch.Tensor) -> torch.Tensor:
+    """What two layers make of x."""
+    return (x @ w1.T + b1).relu() @ w2.T
+
+
+@exercise(
+    LESSON,
+    connectivity.permute,
+    "A unit is a row of w1, a number of b1 and a column of w2. All three move together.",
+    "w1[order] takes the rows in that order; w2[:, order] the columns.",
+    rounds=5,
+)
+def permute(yours):
+    """Two layers with the units between them in another order."""
+    n = 5
+    w1, w2 = torch.randn(2, n, n)  # square, so that no shape warns
+    b1 = torch.randn(n)
+    x = torch.randn(20, n)
+    order = torch.randperm(n)
+    while (order.argsort() == order).all():  # its own inverse
+        order = torch.randperm(n)
+    right = connectivity.permute(w1, b1, w2, order)
+    got = three(yours, yours(w1, b1, w2, order), right)
+    if isinstance(got, str):
+        return got
+    m1, mb, m2 = got
+    if all(map(same, got, right)):
+        return None
+    back = order.argsort()
+    kept = all(map(same, got, (w1, b1, w2)))
+    mistakes = {
+        "all three came back as they were.": kept,
+        "w1 is permuted, but b1 is not: each unit takes its bias along.": (
+            same(m1, right[0]) and same(mb, b1)
+        ),
+        "w1 is permuted, but w2 is not: what reads the units must know their new places, w2[:,"
+        " order].": same(m1, right[0]) and same(m2, w2),
+        "you permuted the rows of w2. Its columns belong to the hidden units: w2[:, order].": (
+            same(m2, w2[order])
+        ),
+        "you permuted the columns of w1. A hidden unit is a row of w1: w1[order].": (
+            same(m1, w1[:, order])
+        ),
+        "w2 is put in the inverse order. The same order serves all three.": (
+            same(m1, right[0]) and same(m2, w2[:, back])
+        ),
+        "that is the inverse: the first new unit should be unit order[0] of the old ones.": (
+            same(m1, w1[back])
+        ),
+    }
+    for sentence, made in mistakes.items():
+        if made:
+            return sentence
+    off = (says(x, *got) - says(x, w1, b1, w2)).abs().max()
+    return f"the two layers say something else now, by up to {off:.2f}. Which of the three is it?"
+
+
+@exercise(
+    LESSON,
+    connectivity.flattest,
+    "A twin: w1 * c, b1 * c, w2 / c. For c above 0, ReLU lets c through, and the last layer undoes"
+    " it.",
+    "Try each of the factors, ask sharpness((w1, b1, w2)) of each twin, and keep the one for which"
+    " it is lowest.",
+    rounds=3,
+)
+def flattest(yours):
+    """The rescaled twin with the lowest sharpness."""
+    w1, w2 = torch.randn(6, 4), torch.randn(3, 6)
+    b1 = torch.randn(6)
+    x = torch.randn(20, 4)
+    best = torch.rand(()).item() * 4 + 2  # where the valley is
+    if torch.rand(()) < 0.5:
+        best = 1 / best
+    near = w1.square().sum() * best**2 * w2.square().sum() / best**2
+
+    def sharpness(twin):
+        a, _, c = twin
+        # equal to w1's at the best factor, and rising to both sides
+        first = float(torch.as_tensor(a).square().sum() / (w1.square().sum() * best**2))
+        second = float(torch.as_tensor(c).square().sum() * best**2 / w2.square().sum())
+        return float(near) * (first + 1 / first + second + 1 / second)
+
+    factors = [0.1, 0.2, best, 1.0, 7.0, 15.0] if best > 1 else [8.0, best, 1.0, 0.05, 0.02]
+    right = connectivity.flattest(sharpness, w1, b1, w2, factors)
+    got = three(yours, yours(sharpness, w1, b1, w2, factors), right)
+    if isinstance(got, str):
+        return got
+    if all(map(same, got, right)):
+        return None
+    off = (says(x, *got) - says(x, w1, b1, w2)).abs().max()
+    scale = says(x, w1, b1, w2).abs().max()
+    m1, mb, m2 = got
+    if off > 1e-3 * scale:
+        told = {
+            "b1 was not rescaled, and the function changed. It is added to what w1 makes: times the"
+            " same factor.": same(mb, b1) and not same(m1, w1),
+            "w2 was multiplied by the factor as well. What w1 makes larger, w2 must take back:"
+            " divide.": any(same(m1, w1 * f) and same(m2, w2 * f) for f in factors),
+            "w2 is as it was, so the function changed: divide it by the factor.": same(m2, w2),
+        }
+        for sentence, made in told.items():
+            if made:
+                return sentence
+        return (
+            f"your twin is another function: its scores differ by up to {off:.2f}. Flat is easy if"
+            " you may change what the network does."
+        )
+    mine = sharpness(got)
+    if same(mine, max(sharpness(connectivity.rescale(w1, b1, w2, f)) for f in factors)):
+        return "that is the sharpest twin. The lowest sharpness is wanted."
+    if all(map(same, got, (w1, b1, w2))):
+        return "your network came back as it was. Another factor makes it flatter."
+    if any(all(map(same, got, connectivity.rescale(w1, b1, w2, 1 / f))) for f in factors):
+        return "you divided w1 and multiplied w2. The factor makes w1 larger."
+    return (
+        f"the same function, of sharpness {mine:.1f}; one of the factors leads to"
+        f" {sharpness(right):.1f}."
+    )
