@@ -288,9 +288,6 @@ def losses(
         "you averaged a sentence's forbidden weights. Add them up: the mass is a sum over words.": (
             task - lam * (1 - (weights * forbidden).mean(1)).log().mean()
         ),
-        "your mask is the wrong way round: forbidden is True for the words that are to get none.": (
-            task - lam * (1 - (weights * ~forbidden).sum(1)).log().mean()
-        ),
         "the log has another base. Pruthi's is the natural one, torch.log.": [
             task + lam * penalty.mean() / math.log(base) for base in (2, 10)
         ],
