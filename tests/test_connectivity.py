@@ -17,7 +17,7 @@ X = torch.rand(30, 1, 3, 3, generator=torch.Generator().manual_seed(0))
 
 
 def point(model):
-    return landscapes.joined(dict(model.named_parameters())).detach()
+    return landscapes.as_point(dict(model.named_parameters())).detach()
 
 
 def test_paths_begin_and_end_at_the_networks():

@@ -22,7 +22,7 @@ def land():
 
 def test_the_loss_at_a_point_is_that_of_a_network_with_its_weights(land):
     other = tiny(7)
-    point = landscapes.joined(dict(other.named_parameters())).detach()
+    point = landscapes.as_point(dict(other.named_parameters())).detach()
     theirs = nn.functional.cross_entropy(other(land.images), land.labels)
     assert float(land(point)) == pytest.approx(theirs.item(), rel=1e-6)
     right = (other(land.images).argmax(1) == land.labels).double().mean().item()

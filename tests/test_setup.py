@@ -317,7 +317,7 @@ def test_importing_the_package_imports_nothing_heavy():
 def test_a_module_that_does_not_exist():
     assert set(trickkit.MODULES) <= set(dir(trickkit))
     with pytest.raises(
-        AttributeError, match="no module called 'atacks'; its modules are activations, attacks"
+        AttributeError, match="no module called 'atacks'; its modules are activations, alignment"
     ):
         trickkit.atacks  # noqa: B018
     home = pathlib.Path(trickkit.__file__).parent

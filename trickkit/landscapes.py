@@ -64,7 +64,7 @@ class Landscape:
         self.images = images.detach()
         self.labels = expanded_labels(labels, images)
         self.shapes = {name: p.shape for name, p in weights.items()}
-        self.start = joined(weights)
+        self.start = as_point(weights)
         with torch.no_grad():
             logits = self.logits(self.start)
         validate_logits(logits, count=len(images))
@@ -110,10 +110,10 @@ class Landscape:
         """A random direction (d,), made as long as the network's filters (`filter_normalise`)."""
         drawn = torch.randn(len(self.start), generator=seeded(seed)).to(self.start)
         here, there = self.parts(self.start), self.parts(drawn)
-        return joined({name: filter_normalise(there[name], here[name]) for name in here})
+        return as_point({name: filter_normalise(there[name], here[name]) for name in here})
 
 
-def joined(weights: dict[str, torch.Tensor]) -> torch.Tensor:
+def as_point(weights: dict[str, torch.Tensor]) -> torch.Tensor:
     """Weights by their names as one point, (d,)."""
     return torch.cat([w.flatten() for w in weights.values()])
 
