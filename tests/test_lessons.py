@@ -157,7 +157,7 @@ def test_the_lesson_runs_with_every_exercise_solved(path):
             )
             asked = [a.arg for a in stub.args.args]
             cell.source = (
-                f"def {name}({', '.join(asked)}):\n    return"
+                f"def {name}({ast.unparse(stub.args)}):\n    return"
                 f" check.{exercise}.by_place({', '.join(asked)})\n\n\n{name} ="
                 f" check.{exercise}({name})"
             )
