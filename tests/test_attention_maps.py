@@ -92,7 +92,7 @@ def test_what_is_kept_must_fit(images, keep):
         attention.feature(small(), images, keep=keep)
     ragged = torch.ones(3, 16, dtype=torch.bool)
     ragged[0, 0] = False
-    with pytest.raises(ValueError, match="as many of each"):
+    with pytest.raises(ValueError, match="of one stay 15, and of another 16"):
         attention.feature(small(), images, keep=ragged)
 
 

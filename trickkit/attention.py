@@ -251,20 +251,16 @@ def feature(
 
     def take(_: nn.Module, __: tuple, tokens: torch.Tensor) -> torch.Tensor:
         patches = tokens[:, 1:]
-        if (
-            keep.shape != patches.shape[:2]
-            or keep.dtype != torch.bool
-            or len(keep.sum(1).unique()) != 1
-        ):
-            counts = keep.sum(1).unique().tolist() if keep.dim() == 2 else []
+        if keep.shape != patches.shape[:2] or keep.dtype != torch.bool:
             raise ValueError(
-                f"Which patches stay is wanted as bool {tuple(patches.shape[:2])}, as many of each"
-                f" image; {keep.dtype} {tuple(keep.shape)} came"
-                + (
-                    f", which keeps {counts[0]} of one and {counts[-1]} of another."
-                    if counts[1:]
-                    else "."
-                )
+                f"Which patches stay is wanted as bool {tuple(patches.shape[:2])};"
+                f" {described(keep)} came."
+            )
+        least, most = (int(count) for count in keep.sum(1).aminmax())
+        if least < most:
+            raise ValueError(
+                "As many patches should stay of each image, so that they make one batch; of one"
+                f" stay {least}, and of another {most}."
             )
         chosen = patches[keep.to(patches.device)].unflatten(0, (len(patches), -1))
         return torch.cat([tokens[:, :1], chosen], 1)

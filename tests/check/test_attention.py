@@ -196,6 +196,19 @@ WRONG = [
         deceive_wrong(whole=lambda task, lam, cost: (task + lam * cost).item()),
         "has no gradient",
     ),
+    (
+        check.deceive,
+        deceive_wrong(
+            task=lambda z, y: F.cross_entropy(z, y, reduction="sum"),
+            join=lambda each, forbidden: each.sum(),
+        ),
+        "both terms are sums",
+    ),
+    (
+        check.deceive,
+        lambda z, w, f, y, lam: F.cross_entropy(z, y) - lam * torch.log(1 - (w * f).sum()),
+        "sum over axis 1",
+    ),
     (check.deceive, deceive_wrong(penalty=lambda mass: mass**2), "your loss is .* is wanted"),
     (
         check.deceive,
@@ -349,7 +362,7 @@ WRONG_TEST = [
     ("too few or too many", lambda *a: by_test(*a, more=1)),
     ("ignored share", lambda m, i, r, s: by_test(m, i, r, 0.25)),
     ("places in order", in_order),
-    ("it stopped with ValueError.*keeps \\d+ of one and", over_all_images),
+    ("it stopped with ValueError.*of one stay \\d+, and of another", over_all_images),
     ("share that is to stay", lambda m, i, r, s: by_test(m, i, r, 1 - s)),
     ("one number", lambda *a: tuple(c.mean() for c in by_test(*a))),
     ("two things are wanted", lambda *a: by_test(*a)[0]),

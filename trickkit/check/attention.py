@@ -81,8 +81,8 @@ def attention_wrong(
     if swapped:
         return "the mixtures come first, then the weights: return weights @ v, weights."
     none_left = (
-        "your weights are not finite: a softmax of nothing but minus infinity. Each query here may"
-        " look somewhere, where mask is True; hide the others, ~mask."
+        "your weights are not finite: a query was left nowhere to look. It may look where mask is"
+        " True; hide the others, ~mask."
     )
     axis = "your weights have a row for each key. Rows are queries: q @ k.transpose(-2, -1)."
     known: Marks = {axis: tuple(right[1].mT.shape)} if q.shape[-2] != k.shape[-2] else {}
@@ -223,8 +223,9 @@ def deceive(yours):
                 (n, 1),
             ]
         },
-        not_finite="your loss is not finite. Where a sentence holds no forbidden word, mass is 0:"
-        " take no log of that. The log is of what the other words get, 1 - mass.",
+        not_finite="your loss is not finite: you took the log of 0, or of less. Each sentence has"
+        " its own mass, a sum over axis 1, between 0 and 1; the log is of what the other words get,"
+        " 1 - mass.",
     )
     if not close(loss.detach(), right.detach()):
         return recognised(loss.detach(), mistakes, same=close) or (
@@ -284,6 +285,9 @@ def losses(
         ),
         "the cross-entropy is a sum over the sentences; its mean is wanted, as of the penalty.": (
             len(labels) * task + lam * penalty.mean()
+        ),
+        "both terms are sums over the sentences. Take the mean of both.": (
+            len(labels) * task + lam * penalty.sum()
         ),
         "you averaged a sentence's forbidden weights. Add them up: the mass is a sum over words.": (
             task - lam * (1 - (weights * forbidden).mean(1)).log().mean()
