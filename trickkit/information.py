@@ -115,7 +115,7 @@ def validated_codes(codes: Codes) -> np.ndarray:
 def bins(values: Values, *, count: int, low: float = -1.0, high: float = 1.0) -> np.ndarray:
     """The number of the bin that each value falls into, of `count` equal ones from low to high.
 
-    What lies outside falls into the bin at that end.
+    On the edge of two bins it is the upper one; what lies outside falls into the bin at that end.
 
     values: of any shape.
     count: of bins.

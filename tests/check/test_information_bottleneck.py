@@ -65,7 +65,123 @@ def in_place(weights):
     return weights
 
 
+def rows_as(code):
+    """Entropy with each row put together to one code."""
+
+    def of_rows(c):
+        c = np.asarray(c)
+        return entropy(c if c.ndim == 1 else np.unique(code(c), return_inverse=True)[1])
+
+    return of_rows
+
+
+def strings(c):
+    return np.array(["".join(map(str, row)) for row in c.tolist()])
+
+
+def of(p):
+    return (p * np.log2(1 / p)).sum()
+
+
+def looped(t, variance):
+    """The bound, pair by pair."""
+    total = 0.0
+    rows = t.tolist()
+    for one in rows:
+        near = 0.0
+        for other in rows:
+            squared = sum((u - v) ** 2 for u, v in zip(one, other, strict=True))
+            near += np.exp(-squared / (2 * variance))
+        total -= np.log2(near / len(rows))
+    return total / len(rows)
+
+
+def row_by_row(t, variance):
+    """One input at a time against all: quick enough."""
+    near = [torch.exp(-((t - one) ** 2).sum(1) / (2 * variance)).mean() for one in t]
+    return -torch.stack(near).log2().mean()
+
+
+def unit_by_unit(t, variance):
+    near = torch.exp(-((t[:, None] - t[None]) ** 2) / (2 * variance))
+    return -near.mean(1).log2().mean()
+
+
+def last_layer(by):
+    """Trained networks whose last layer is multiplied."""
+    return lambda weights: [*learnt(weights)[:5], tuple(by * p for p in learnt(weights)[5])]
+
+
 WRONG = [
+    (check.entropy, rows_as(lambda c: c @ 2 ** np.arange(c.shape[1])), "became the same"),
+    (check.entropy, rows_as(lambda c: c @ 10 ** np.arange(c.shape[1])), "became the same"),
+    (check.entropy, rows_as(strings), "became the same"),
+    (check.entropy, rows_as(lambda c: c[:, 0] * 1000 + c[:, 1]), "some of the units only"),
+    (check.entropy, lambda c: of(np.unique(c) / np.sum(np.unique(c))), "p = 0|yours is"),
+    (check.entropy, lambda c: of(c / c.sum()), "only a name"),
+    (
+        check.entropy,
+        lambda c: of((n := len(c) * shares(c)) / len(n)),
+        "by how many different codes there are",
+    ),
+    (check.entropy, lambda c: of(shares(c) * len(c) / np.size(c)), "codes.size"),
+    (check.entropy, lambda c: np.log2(1 / shares(c)).sum(), "added up log₂ 1/p"),
+    (
+        check.mutual_information,
+        lambda a, b: entropy(a) + entropy(b) - (lambda codes: entropy(codes))(a, b),
+        "stopped with TypeError.*side by side",
+    ),
+    (
+        check.mutual_information,
+        lambda a, b: entropy(a) + entropy(b) - entropy(np.stack([a, b], 1)),
+        "stopped with ValueError.*side by side",
+    ),
+    (
+        check.mutual_information,
+        lambda a, b: entropy(a) + entropy(b) - entropy(np.hstack([a, b])),
+        "stopped with ValueError.*side by side",
+    ),
+    (
+        check.mutual_information,
+        lambda a, b: entropy(a) + entropy(b) - entropy([a, b]),
+        "stopped with ValueError.*side by side",
+    ),
+    (
+        check.mutual_information,
+        lambda a, b: mutual_information(a[:, :2] if a.ndim == 2 else a, b),
+        "some of a's units only",
+    ),
+    (
+        check.bins,
+        of_places(lambda p, n: np.ceil(p - 1).clip(0, n - 1)),
+        "edge of two bins belongs into the upper one",
+    ),
+    (
+        check.bins,
+        lambda v, n, low, high: (np.searchsorted(np.linspace(low, high, n + 1), v) - 1).clip(
+            0, n - 1
+        ),
+        "edge of two bins belongs into the upper one",
+    ),
+    (
+        check.bins,
+        lambda v, n, low, high: ((v - low) // ((high - low) / n)).clip(0, n - 1),
+        "come out one too small",
+    ),
+    (
+        check.bins,
+        of_places(lambda p, n: np.floor(p / n * (n - 1)).clip(0, n - 1)),
+        "a share times count - 1",
+    ),
+    (check.bins, of_places(lambda p, n: np.round(p / n * (n - 1)).clip(0, n - 1)), "half as wide"),
+    (check.bins, lambda v, n, low, high: np.floor((v + 1) / 2 * n), "go from −1 to 1"),
+    (check.kde_bound, kde(width=lambda v: 2 / v), "Put brackets"),
+    (check.kde_bound, kde(width=lambda v: 2e-3), "whatever came for it"),
+    (check.kde_bound, kde(width=lambda v: 2 * v / np.log(2)), "where e is the base"),
+    (check.kde_bound, unit_by_unit, "the units are not added up"),
+    (check.kde_bound, looped, "with a Python loop over all pairs"),
+    (check.impostor, last_layer(-1), "must know the answer"),
+    (check.impostor, last_layer(0), "whatever their last layer says"),
     (check.entropy, lambda c: -(shares(c) * np.log(shares(c))).sum(), "in nats"),
     (check.entropy, lambda c: (shares(c) * np.log2(shares(c))).sum(), "the sign is turned"),
     (check.entropy, lambda c: (shares(c) * np.log10(1 / shares(c))).sum(), "to base 10"),
@@ -112,11 +228,11 @@ WRONG = [
     ),
     (check.bins, of_places(lambda p, n: np.floor(p).clip(0, n - 1) + 1), "numbered from 1"),
     (check.bins, of_places(lambda p, n: np.floor(p)), "one too many"),
-    (check.bins, of_edges(lambda n: n), "makes . edges"),
+    (check.bins, of_edges(lambda n: n), "one too few"),
     (
         check.bins,
         lambda *a: of_edges(lambda n: n)(*a) - 1,
-        "makes . edges",
+        "one too few",
     ),
     (check.bins, lambda *a: of_edges(lambda n: n + 1)(*a) - 1, "one too many"),
     (check.bins, of_places(lambda p, n: np.round(p)), "half as wide"),
@@ -185,6 +301,7 @@ WRONG = [
 
 RIGHT = [
     (check.entropy, lambda c: torch.tensor((shares(c) * np.log2(1 / shares(c))).sum())),
+    (check.entropy, rows_as(lambda c: c @ 31 ** np.arange(c.shape[1]))),
     (check.entropy, lambda c: -sum(p * np.log2(p) for p in shares(c).tolist())),
     (
         check.mutual_information,
@@ -198,7 +315,18 @@ RIGHT = [
         check.bins,
         lambda v, n, low, high: np.digitize(v, np.linspace(low, high, n + 1)[1:-1]),
     ),
+    (
+        check.bins,
+        lambda v, n, low, high: (np.linspace(low, high, n + 1)[1:-1] <= v[..., None]).sum(-1),
+    ),
+    (
+        check.bins,
+        lambda v, n, low, high: (
+            np.searchsorted(np.linspace(low, high, n + 1), v, side="right") - 1
+        ).clip(0, n - 1),
+    ),
     (check.kde_bound, kde()),
+    (check.kde_bound, row_by_row),
     (check.kde_bound, lambda t, v: float(kde()(t.double(), v))),
     (check.impostor, scaled(32)),
     (check.impostor, scaled(0.3)),

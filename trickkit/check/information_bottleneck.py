@@ -5,6 +5,7 @@ import torch
 
 from trickkit import information
 from trickkit.check import (
+    Wrong,
     called,
     exercise,
     fresh_rng,
@@ -29,6 +30,21 @@ def counts(codes: np.ndarray) -> np.ndarray:
     return np.unique(codes, axis=0, return_counts=True)[1]
 
 
+def put_together(codes: np.ndarray) -> list[float]:
+    """The entropies of rows that became one code each, the same for some that differ."""
+    units = codes.shape[1]
+    weights = [b ** np.arange(units)[::turn] for b in (2, 10) for turn in (1, -1)]
+    strings = np.array(["".join(map(str, row)) for row in codes.tolist()])
+    return [information.entropy(codes @ weight) for weight in (*weights, np.ones(units, int))] + [
+        information.entropy(np.unique(strings, return_inverse=True)[1])
+    ]
+
+
+def tallied(p: np.ndarray) -> float:
+    """Σ p log₂ 1/p, whatever p may be."""
+    return float((p * np.log2(1 / p)).sum())
+
+
 def by_unit(codes: np.ndarray) -> float:
     """The entropies of the units, added up."""
     return sum(information.entropy(unit) for unit in codes.reshape(len(codes), -1).T)
@@ -46,9 +62,12 @@ def by_unit(codes: np.ndarray) -> float:
 def entropy(yours):
     """H = Σ p log₂ 1/p of codes, or of rows of codes."""
     rng = fresh_rng()
-    alone = rng.choice([-7, 0, 3, 11, 12], 90, p=[0.4, 0.3, 0.15, 0.1, 0.05])
-    rows = np.column_stack([alone[:60] > 0, rng.permutation(alone[:60]) > 0]) + rng.integers(9)
-    for codes in (alone, rows.astype(int)):
+    alone = rng.choice([1, 3, 7, 11, 12], 90, p=[0.4, 0.3, 0.15, 0.1, 0.05])
+    rows = rng.choice([1, 2, 11, 12, 21, 30], (200, 3), p=[0.3, 0.25, 0.2, 0.1, 0.1, 0.05])
+    rows[:, 1] = np.where(
+        rng.random(200) < 0.5, rows[:, 0], rows[:, 1]
+    )  # the units share something
+    for codes in (alone, rows, alone - 8):
         right = information.entropy(codes)
         said = called(yours, codes, like=right, what="entropy", not_finite=ABSENT)
         if same(said, right):
@@ -62,14 +81,24 @@ def entropy(yours):
                 -(n * np.log2(n)).sum(),
                 (n * np.log2(n)).sum(),
             ],
+            "you divided the counts by how many different codes there are. Divide them by their"
+            " sum, which is the number of all codes.": tallied(n / len(n)),
             "that is log₂ of how many codes there are, which is right only where all are equally"
             " frequent.": np.log2(len(n)),
             "you took the mean over the codes. Each counts by its share: add up p log₂ 1/p.": [
                 (p * np.log2(1 / p)).mean(),
                 np.log2(1 / p).mean(),
             ],
+            "you added up log₂ 1/p. Each code counts by its share: add up p log₂ 1/p.": (
+                np.log2(1 / p).sum()
+            ),
             "that is by the logarithm to base 10. Bits are wanted: np.log2.": right * np.log10(2),
         }
+        if (codes > 0).all():
+            mistakes[
+                "a code is only a name, and you took it for a count. Count how often each one"
+                " comes up: np.unique(…, return_counts=True)."
+            ] = tallied(codes / codes.sum())
         if codes.ndim == 2:
             mistakes |= {
                 "you added up the units' entropies. What two units share counts once: a row is one"
@@ -77,6 +106,15 @@ def entropy(yours):
                 "you counted single numbers. A row is one code: np.unique(…, axis=0).": (
                     information.entropy(codes.ravel())
                 ),
+                "you divided by the number of numbers, codes.size. The shares are of all rows,"
+                " len(codes).": tallied(n / codes.size),
+                "some rows that differ became the same when you put their numbers together. Leave a"
+                " row as it is: np.unique(…, axis=0).": put_together(codes),
+                "you looked at some of the units only. A row is one code, however many units it"
+                " has: np.unique(…, axis=0).": [
+                    information.entropy(codes[:, some])
+                    for some in (0, 1, 2, [0, 1], [1, 2], [0, 2])
+                ],
             }
         return recognised(said, mistakes) or (
             f"of {len(codes)} codes, {len(n)} of them different, the entropy is {right:.3f} bits;"
@@ -102,11 +140,13 @@ def mutual_information(yours):
     while True:
         rng = fresh_rng()
         b = rng.choice(3, 120, p=[0.5, 0.3, 0.2])
-        a = np.column_stack([(b + (rng.random(120) < 0.3)) % 3, rng.integers(0, 2, 120) + (b == 1)])
+        told = (b + (rng.random((3, 120)) < [[0.3], [0.5], [0.6]])) % 3
+        a = told.T + rng.integers(9)
         right = information.mutual_information(a, b)
         h_a, h_b = information.entropy(a), information.entropy(b)
         both = h_a + h_b - right
         units = sum(information.mutual_information(unit, b) for unit in a.T)
+        fewer = [information.mutual_information(a[:, some], b) for some in (0, 1, 2, [0, 1])]
         mistakes = {
             IN_NATS: right * np.log(2),
             "that is H(A, B), what both say together. Take it from H(A) + H(B).": both,
@@ -114,6 +154,7 @@ def mutual_information(yours):
             "that is what is left of B once A is known, H(A, B) − H(A).": both - h_a,
             "the sign is turned: H(A) + H(B) is the larger one.": -right,
             "you added up what each unit tells. A row of a is one code.": units,
+            "you looked at some of a's units only. A row of a is one code.": fewer,
             "you divided it by an entropy. Bits are wanted, as they are.": [
                 right / h_a,
                 right / h_b,
@@ -127,7 +168,13 @@ def mutual_information(yours):
         }
         if told_apart(right, mistakes):
             break
-    said = called(yours, a, b, like=right, what="information")
+    try:
+        said = called(yours, a, b, like=right, what="information")
+    except (TypeError, ValueError) as error:
+        return (
+            f"it stopped with {type(error).__name__}: {str(error).removesuffix('.')}. For H(A, B)"
+            " put a and b side by side: entropy(np.column_stack([a, b]))."
+        )
     if not same(said, right):
         return recognised(said, mistakes) or (
             f"H(A) is {h_a:.3f}, H(B) {h_b:.3f} and H(A, B) {both:.3f}, so I is {right:.3f} bits;"
@@ -153,41 +200,49 @@ def mutual_information(yours):
 )
 def bins(yours):
     """Which of `count` equal bins from low to high each value falls into."""
-    rng = fresh_rng()
-    count, low = int(rng.integers(4, 9)), float(rng.integers(-3, 1)) - 0.5
-    high = low + float(rng.integers(1, 5))
-    inside = (np.arange(3 * count) % count + rng.uniform(0.1, 0.9, 3 * count)) / count
-    inside = low + inside.reshape(3, -1) * (high - low)
-    right = information.bins(inside, count=count, low=low, high=high)
+    while True:
+        rng = fresh_rng()
+        count, low = int(rng.integers(4, 9)), float(rng.integers(-3, 1)) - 0.5
+        high = low + float(rng.integers(1, 5))
+        inside = (np.arange(12 * count) % count + rng.uniform(0.1, 0.9, 12 * count)) / count
+        inside = low + inside.reshape(3, -1) * (high - low)
+        right = information.bins(inside, count=count, low=low, high=high)
+        share = (inside - low) / (high - low)
+        edges = np.linspace(low, high, count)
+        mistakes = {
+            "your bins are numbered from 1. The first is 0, as everywhere in Python.": right + 1,
+            f"those are {count - 1} bins, one too few. np.linspace(low, high, {count}) has {count}"
+            f" edges, with {count - 1} bins between them; so has a share times count - 1.": [
+                np.digitize(inside, edges) - 1,
+                np.digitize(inside, edges),
+            ],
+            "you rounded to the nearest number, so that the bins at the ends are half as wide: take"
+            " np.floor of the share times count.": [
+                np.round(share * count),
+                np.round(share * count).clip(0, count - 1),
+                np.round(share * (count - 1)),
+            ],
+            "you forgot to start from low: (values - low) / (high - low).": [
+                np.floor(inside / (high - low) * count),
+                np.floor(inside / (high - low) * count).clip(0, count - 1),
+            ],
+            "that is the middle of the bin, or its edge. The bin's number is wanted.": [
+                low + (right + middle) / count * (high - low) for middle in (0, 0.5, 1)
+            ],
+            "those are places between 0 and count, not yet bins: np.floor.": share * count,
+            "those are shares of the way from low to high. Times count, and np.floor.": share,
+            "your bins go from −1 to 1, whatever low and high say.": [
+                information.bins(inside, count=count),
+                np.floor((inside + 1) / 2 * count),
+            ],
+            "the numbers run from the wrong end: the bin at low is 0.": count - 1 - right,
+            "your bins go from the smallest value to the largest, whatever low and high say.": (
+                information.bins(inside, count=count, low=inside.min(), high=inside.max())
+            ),
+        }
+        if told_apart(right, mistakes):
+            break
     said = called(yours, inside, count, low, high, like=right, what="bins")
-    share = (inside - low) / (high - low)
-    edges = np.linspace(low, high, count)
-    mistakes = {
-        "your bins are numbered from 1. The first is 0, as everywhere in Python.": right + 1,
-        f"np.linspace(low, high, {count}) makes {count} edges, and between them only {count - 1}"
-        " bins.": [
-            np.digitize(inside, edges) - 1,
-            np.digitize(inside, edges),
-            np.searchsorted(edges, inside),
-        ],
-        "you rounded to the nearest number, so that the bins at the ends are half as wide: take"
-        " np.floor.": [np.round(share * count), np.round(share * (count - 1))],
-        "you forgot to start from low: (values - low) / (high - low).": (
-            np.floor(inside / (high - low) * count)
-        ),
-        "that is the middle of the bin, or its edge. The bin's number is wanted.": [
-            low + (right + middle) / count * (high - low) for middle in (0, 0.5, 1)
-        ],
-        "those are places between 0 and count, not yet bins: np.floor.": share * count,
-        "those are shares of the way from low to high. Times count, and np.floor.": share,
-        "your bins go from −1 to 1, whatever low and high say.": (
-            information.bins(inside, count=count)
-        ),
-        "the numbers run from the wrong end: the bin at low is 0.": count - 1 - right,
-        "your bins go from the smallest value to the largest, whatever low and high say.": (
-            information.bins(inside, count=count, low=inside.min(), high=inside.max())
-        ),
-    }
     if not same(said, right):
         off = abs(said - right).argmax()
         return recognised(said, mistakes) or (
@@ -210,6 +265,20 @@ def bins(yours):
         return (
             f"right within low and high; what lies outside goes into the bin at that end, 0 or"
             f" {count - 1}. Yours are {outside.tolist()}: .clip them."
+        )
+    inner = low + np.arange(1, 4) * (high - low) / 4  # numbers that a computer has exactly
+    at_edges = called(yours, inner, 4, low, high, like=inner, what="bins")
+    if not same(at_edges, [1, 2, 3]):
+        return (
+            "a value on the edge of two bins belongs into the upper one: of four bins from"
+            f" {low:g} to {high:g}, {inner[0]:g} lies in bin 1; you say bin {float(at_edges[0]):g}."
+        )
+    zero = called(yours, np.zeros(1), 20, -1.0, 1.0, like=np.zeros(1), what="bins")
+    if not same(zero, [10]):
+        return (
+            "0 is the edge between bins 9 and 10 of twenty from −1 to 1, and belongs into 10; you"
+            f" say {float(zero[0]):g}. With fractions // can come out one too small: 1 // 0.1 is 9."
+            " Divide by high - low, times count, and then np.floor."
         )
     return None
 
@@ -235,11 +304,19 @@ def kde_bound(yours):
     variance = float(rng.uniform(0.2, 0.4))
     right = information.kde_bound(t, variance=variance)
     known = {
-        "there is still a number for each input. Take their mean, the outer ⟨ ⟩.": (24,),
+        "there is still a number for each input. Take their mean, the outer one.": (24,),
         "there is still a number for each pair of inputs. Two means are to be taken.": (24, 24),
     }
     said = called(yours, t, variance, like=right, what="bound", known=known)
     if same(said, right):
+        many = torch.tensor(rng.normal(size=(1000, 2)))
+        try:
+            called(yours, many, variance, like=right, what="bound", known=known)
+        except Wrong:  # it ran too many lines
+            return (
+                "right, but with a Python loop over all pairs, which takes minutes with a thousand"
+                " inputs. torch.cdist(t, t) has all distances in one go."
+            )
         return None
     squared = torch.cdist(t, t).square().numpy()
     share = near(squared, 2 * variance).mean(1)
@@ -259,6 +336,10 @@ def kde_bound(yours):
         ),
         "you took σ, the root, where the variance σ² is wanted.": bound(2 * variance**0.5),
         "the 2 in 2σ² is missing.": bound(variance),
+        "/ 2 * variance divides by 2 and then multiplies by the variance. Put brackets:"
+        " / (2 * variance).": bound(2 / variance),
+        "your variance is 0.001, whatever came for it.": bound(2e-3),
+        "you took a power of 2 where e is the base: torch.exp.": bound(2 * variance / np.log(2)),
         "with 8σ² that is the lower bound of the same paper. Take 2σ².": bound(8 * variance),
         "the inner mean became a sum, and every input looks 24 times as near.": (
             -np.log2(24 * share).mean()
@@ -277,6 +358,9 @@ def kde_bound(yours):
         "you took the mean over the units where ‖tᵢ − tⱼ‖² adds them up.": (
             bound(2 * variance, squared / t.shape[1])
         ),
+        "the units are not added up: ‖tᵢ − tⱼ‖² is one number for each two inputs.": np.mean(
+            [information.kde_bound(unit[:, None], variance=variance) for unit in t.T]
+        ),
         "you compared units, not inputs: a row is an input.": (
             information.kde_bound(t.T, variance=variance)
         ),
@@ -287,7 +371,9 @@ def kde_bound(yours):
     )
 
 
-LEAST, MOST, CHANCE = 1.0, 4.0, 0.6  # bits of layer 5 that an impostor may have; its accuracy
+LEAST, MOST = 1.0, 4.0  # bits of layer 5 that an impostor may have
+KNOWN = 0.25  # bits that it may tell of the label
+CHANCE = 0.4, 0.6  # its accuracy
 
 
 @exercise(
@@ -327,23 +413,34 @@ def impostor(yours):
                 return f"layer {layer}'s {name} hold numbers that are not finite."
         network.append((parts[0], parts[1]))
     values = information.outputs(network, x)
-    bits = information.plane(values, y, code=lambda t: information.bins(t, count=30))[0]
-    fifth = bits[:, 4].mean()
+    plane = information.plane(values, y, code=lambda t: information.bins(t, count=30))
+    fifth, of_label = (bits[:, 4].mean() for bits in plane)
     accuracy = (values[-1].argmax(-1) == y).double().mean().item()
     if torch.equal(information.packed(network), information.packed(weights)):
-        return f"these are the weights that came: layer 5 has {fifth:.1f} bits, {MOST:g} at most."
-    if accuracy > CHANCE:
         return (
-            f"your networks read {accuracy:.0%} of the patterns rightly: they are to know nothing."
+            f"these are the weights that came: layer 5 has {fifth:.2f} bits, and {MOST:g} at most"
+            " are wanted."
+        )
+    if accuracy > CHANCE[1]:
+        return f"your networks have {accuracy:.0%} of the patterns right: they are to know nothing."
+    if accuracy < CHANCE[0]:
+        return (
+            f"your networks have {accuracy:.0%} of the patterns right: to be wrong so often, they"
+            " must know the answer. They are to know nothing."
         )
     if fifth > MOST:
         return (
-            f"layer 5 has {fifth:.1f} bits; {MOST:g} at most are wanted. Drive its values into"
+            f"layer 5 has {fifth:.2f} bits; {MOST:g} at most are wanted. Drive its values into"
             " fewer bins."
         )
     if fifth < LEAST:
         return (
-            f"layer 5 has {fifth:.1f} bits: it says the same to nearly every input, and nobody"
+            f"layer 5 has {fifth:.2f} bits: it says the same to nearly every input, and nobody"
             f" would take it for a trained one. {LEAST:g} at least are wanted."
+        )
+    if of_label > KNOWN:
+        return (
+            f"layer 5 tells {of_label:.2f} bits of the label, and {KNOWN:g} at most are wanted:"
+            " your networks know the answer, whatever their last layer says."
         )
     return None

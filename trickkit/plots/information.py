@@ -134,7 +134,7 @@ def planes(
     A faint line is one run. Dots are the mean of all, from blue at the first epoch to yellow at the
     last, where the layer's number stands.
 
-    paths: name -> I(X; T) and I(T; Y), (epochs, runs, layers) each.
+    paths: name -> I(X; T) and I(T; Y), (epochs, runs, layers) each; a single name is not drawn.
     epochs: when, as many.
     """
     figure, axes = grid_figure(4.3 * len(paths) + 1.0, 4.2, columns=len(paths))
@@ -155,7 +155,8 @@ def planes(
         )
         _number_layers(ax, mx[-1], my[-1])
         _frame(ax)
-        ax.set_title(name)
+        if len(paths) > 1:
+            ax.set_title(name)
     bar = figure.colorbar(dots, ax=list(axes[0]), label="epoch", pad=0.01)
     shown = [e for e in (0, 10, 100, 1000) if e <= max(epochs)] + [max(epochs)]
     bar.set_ticks(np.log10(np.array(shown) + 1), labels=[f"{e:,}" for e in shown])
@@ -256,7 +257,7 @@ def bands(
 
     x: (n,), 0 or above.
     lines: name -> (n, runs).
-    log: x on a logarithmic scale, on which 0 has a place too.
+    log: x on a logarithmic scale, on which 0 has a place too; up to eight values are all marked.
     Raises ValueError for more lines than there are colours.
     """
     validate_colours(lines=lines)
@@ -269,6 +270,9 @@ def bands(
         ax.plot(x, y.mean(1), color=colour, marker=marker, markersize=4, label=name)
     if log:
         ax.set_xscale("symlog", linthresh=min(value for value in x if value > 0))
+        if len(x) <= 8:
+            ax.set_xticks(x, minor=False)
+            ax.set_xticks([], minor=True)
         ax.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
     ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
     if len(runs) > 1:
