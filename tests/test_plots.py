@@ -123,6 +123,13 @@ PICTURES = {  # by the name of what drew them
     "bands": plots.bands(
         [0, 1, 10], {"up": torch.rand(3, 5)}, "spread", xlabel="x", ylabel="y", log=True
     ),
+    "lit": plots.lit(
+        torch.rand(1, 3, 28, 28),
+        torch.rand(3, 4, 4),
+        ["a", "b", ""],
+        "lights",
+        box=(0, 0, 0.5, 0.5),
+    ),
     "relief": plots.relief([np.ones((5, 5)), np.full((5, 5), 2.0)], ["a", "b"], "hills"),
     "contours": plots.contours([1 + np.random.rand(5, 5)] * 3, ["a\nb", "c", "d"], "maps"),
     "trails": plots.trails([np.random.rand(4, 2)] * 2, ["a", "b"], "ways"),
