@@ -172,24 +172,24 @@ def heads(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
     return torch.stack(activations.read(model, images, *weight_layers(model)), 1)
 
 
-def rollout(attention: torch.Tensor) -> torch.Tensor:
+def rollout(weights: torch.Tensor) -> torch.Tensor:
     """Attention followed through all layers, back to the patches or words at the bottom.
 
     Abnar, Zuidema 2020, arXiv:2005.00928, §3: in each layer half of a token is what it was, and
     half is what the mean head brings; layer upon layer multiplies.
 
-    attention: (N, layers, heads, T, T), from the bottom up, as `heads` reads it.
+    weights: (N, layers, heads, T, T), from the bottom up, as `heads` reads them.
     Returns (N, T, T): how much of each token of the top, a row, comes from each at the bottom. Rows
         sum to 1.
     Raises ValueError for another shape.
     """
-    if attention.dim() != 5 or attention.shape[-1] != attention.shape[-2]:
+    if weights.dim() != 5 or weights.shape[-1] != weights.shape[-2]:
         raise ValueError(
             "Attention is wanted as (N, layers, heads, T, T), as attention.heads reads it; its"
-            f" shape is {tuple(attention.shape)}."
+            f" shape is {tuple(weights.shape)}."
         )
-    itself = torch.eye(attention.shape[-1], dtype=attention.dtype, device=attention.device)
-    layers = (attention.mean(2) + itself) / 2
+    itself = torch.eye(weights.shape[-1], dtype=weights.dtype, device=weights.device)
+    layers = (weights.mean(2) + itself) / 2
     layers = layers / layers.sum(-1, keepdim=True)
     return functools.reduce(lambda below, layer: layer @ below, layers.unbind(1))
 

@@ -307,7 +307,7 @@ def losses(
 @exercise(
     LESSON,
     home.rollout,
-    "Average the heads: attention.mean(2), (N, layers, T, T). Then half of that and half of"
+    "Average the heads: weights.mean(2), (N, layers, T, T). Then half of that and half of"
     " torch.eye(T): a token also stays what it was.",
     "Multiply the layers, the later ones from the left: out = layer @ out, from the bottom up.",
     rounds=2,
@@ -432,7 +432,7 @@ def drop_and_keep(yours):
     if not isinstance(came, tuple | list) and getattr(came, "shape", None) != right.shape:
         return (
             "two things are wanted: return the cosines without the relevant patches, and those of"
-            " them alone."
+            f" them alone; you return a {type(came).__name__}."
         )
     pair = received(yours, tuple(came), tuple(right))
     if len(pair) != 2:

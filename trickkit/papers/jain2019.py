@@ -315,7 +315,6 @@ READERS: dict[str, dict[str, bool]] = {  # a model's name -> how it is built
     "adversary": {},
     "deceiving 0.1": {},
     "deceiving 1": {},
-    "deceiving alone": {"context": False},
     "without": {},
     "guided by attention": {"context": False, "uniform": True},
     "guided by adversary": {"context": False, "uniform": True},
@@ -338,8 +337,7 @@ def untrained_reader(kind: str, *, seed: int = 0) -> SentenceReader:
 def trained_reader(kind: str, *, seed: int = 0) -> SentenceReader:
     """A reader that came with the course, frozen. `make weights` trains it anew.
 
-    kind: of `READERS`. "deceiving alone" has no LSTM; "without" learnt sentences without their
-        telling words. A "guided …" reader
+    kind: of `READERS`; "without" learnt sentences without their telling words. A "guided …" reader
         wants the weights of its guide, for it has no attention of its own.
     seed: 0 or 1.
     Raises ValueError for another kind or seed.
@@ -366,7 +364,8 @@ def train_all(*, seed: int) -> dict[str, SentenceReader]:
     # from a start of its own, for at the honest model's it would only have to stay
     imitate = adversarial(out["attention"], known, lam=0.003)
     out["adversary"] = taught("adversary", seed=seed + len(SEEDS), loss=imitate)
-    for kind, lam in {"deceiving 0.1": 0.1, "deceiving 1": 1, "deceiving alone": 1}.items():
+    for lam in (0.1, 1):
+        kind = f"deceiving {lam}"
         out[kind] = taught(kind, loss=deceiving(known, words, lam=lam))
     for guide in ("attention", "adversary", "uniform"):
         _, weights = read_sentences(out[guide], known)
