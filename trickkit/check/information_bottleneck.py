@@ -176,9 +176,9 @@ def mutual_information(yours):
             said = called(yours, first, second, like=wanted, what="information")
         except (TypeError, ValueError, IndexError) as error:
             return (
-                f"with a {first.shape} and b {second.shape} it stopped with"
-                f" {type(error).__name__}: {str(error).removesuffix('.')}. For H(A, B) put a and b"
-                " side by side: entropy(np.column_stack([a, b]))."
+                f"it stopped with {type(error).__name__}: {str(error).removesuffix('.')}. Here a is"
+                f" {first.shape} and b {second.shape}. For H(A, B) put them side by side:"
+                " entropy(np.column_stack([a, b]))."
             )
         if same(said, wanted):
             continue
