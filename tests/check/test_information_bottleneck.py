@@ -107,12 +107,54 @@ def unit_by_unit(t, variance):
     return -near.mean(1).log2().mean()
 
 
+def half_silent(weights):
+    """Four networks as they came, and six that say always the same: 2 bits on average."""
+    return [(torch.cat([w[:4], 0 * w[4:]]), b) for w, b in weights]
+
+
 def last_layer(by):
     """Trained networks whose last layer is multiplied."""
     return lambda weights: [*learnt(weights)[:5], tuple(by * p for p in learnt(weights)[5])]
 
 
+def given(a, b):
+    """By H(A) − Σ p(v) H(A | v), which is right as long as b is no rows."""
+    return entropy(a) - sum(np.mean(b == v) * entropy(a[b == v]) for v in np.unique(b))
+
+
+def rows_of_a(a, b):
+    return np.concatenate([a.reshape(len(a), -1), b[:, None]], axis=1)
+
+
 WRONG = [
+    (
+        check.mutual_information,
+        lambda a, b: entropy(a) + entropy(b) - entropy(rows_of_a(a, b)),
+        r"stopped with .*b \(120, 3\).*side by side",
+    ),
+    (
+        check.mutual_information,
+        lambda a, b: entropy(a) + entropy(b) - entropy(np.concatenate([a, b[:, None]], axis=1)),
+        r"stopped with AxisError.*a is \(120,\) and b \(120,\).*side by side",
+    ),
+    (check.mutual_information, given, r"stopped with IndexError.*b \(120, 3\)"),
+    (
+        check.mutual_information,
+        lambda a, b: mutual_information(a, b if b.ndim == 1 else b[:, 0]),
+        "b may have them too",
+    ),
+    (
+        check.entropy,
+        lambda c: of(np.unique(c, axis=-1, return_counts=True)[1] / np.shape(c)[-1]),
+        "compared columns",
+    ),
+    (check.bins, of_places(lambda p, n: np.ceil(p)), "not np.ceil"),
+    (
+        check.kde_bound,
+        lambda t, v: -torch.exp(-(torch.cdist(t, t, p=1) ** 2) / (2 * v)).mean(1).log2().mean(),
+        "absolute differences",
+    ),
+    (check.impostor, half_silent, "of the ten networks"),
     (check.entropy, rows_as(lambda c: c @ 2 ** np.arange(c.shape[1])), "became the same"),
     (check.entropy, rows_as(lambda c: c @ 10 ** np.arange(c.shape[1])), "became the same"),
     (check.entropy, rows_as(strings), "became the same"),
@@ -306,7 +348,10 @@ RIGHT = [
     (
         check.mutual_information,
         lambda a, b: (
-            mutual_info_score(np.unique(a, axis=0, return_inverse=True)[1].ravel(), b) / np.log(2)
+            mutual_info_score(
+                *(np.unique(codes, axis=0, return_inverse=True)[1].ravel() for codes in (a, b))
+            )
+            / np.log(2)
         ),
     ),
     (check.mutual_information, lambda a, b: entropy(b) - (joint(a, b) - entropy(a))),

@@ -106,6 +106,9 @@ def entropy(yours):
                 "you counted single numbers. A row is one code: np.unique(…, axis=0).": (
                     information.entropy(codes.ravel())
                 ),
+                "you compared columns. A row is one code: axis=0, not −1 or 1.": (
+                    information.entropy(codes.T)
+                ),
                 "you divided by the number of numbers, codes.size. The shares are of all rows,"
                 " len(codes).": tallied(n / codes.size),
                 "some rows that differ became the same when you put their numbers together. Leave a"
@@ -168,23 +171,30 @@ def mutual_information(yours):
         }
         if told_apart(right, mistakes):
             break
-    try:
-        said = called(yours, a, b, like=right, what="information")
-    except (TypeError, ValueError) as error:
+    for first, second, wanted in ((a, b, right), (b, b, h_b), (b, a, right)):
+        try:
+            said = called(yours, first, second, like=wanted, what="information")
+        except (TypeError, ValueError, IndexError) as error:
+            return (
+                f"it stopped with {type(error).__name__}: {str(error).removesuffix('.')}. Here a is"
+                f" {first.shape} and b {second.shape}. For H(A, B) put them side by side:"
+                " entropy(np.column_stack([a, b]))."
+            )
+        if same(said, wanted):
+            continue
+        if first is a:
+            return recognised(said, mistakes) or (
+                f"H(A) is {h_a:.3f}, H(B) {h_b:.3f} and H(A, B) {both:.3f}, so I is {right:.3f}"
+                f" bits; yours is {float(said):.3f}."
+            )
+        if second is b:
+            return (
+                "right where a has rows; but of single numbers, a is (N,), and anything tells all"
+                f" of itself: I(B; B) = H(B) = {h_b:.3f}. Yours is {float(said):.3f}."
+            )
         return (
-            f"it stopped with {type(error).__name__}: {str(error).removesuffix('.')}. For H(A, B)"
-            " put a and b side by side: entropy(np.column_stack([a, b]))."
-        )
-    if not same(said, right):
-        return recognised(said, mistakes) or (
-            f"H(A) is {h_a:.3f}, H(B) {h_b:.3f} and H(A, B) {both:.3f}, so I is {right:.3f} bits;"
-            f" yours is {float(said):.3f}."
-        )
-    flat = called(yours, b, b, like=h_b, what="information of two rows of single numbers")
-    if not same(flat, h_b):
-        return (
-            f"right for rows; but of single numbers, a is (N,), and anything tells all of itself:"
-            f" I(B; B) = H(B) = {h_b:.3f}. Yours is {float(flat):.3f}."
+            "right where a has rows; but b may have them too, (N, units), and a row is one code."
+            f" I is {right:.3f} bits either way round; yours is {float(said):.3f}."
         )
     return None
 
@@ -210,7 +220,8 @@ def bins(yours):
         share = (inside - low) / (high - low)
         edges = np.linspace(low, high, count)
         mistakes = {
-            "your bins are numbered from 1. The first is 0, as everywhere in Python.": right + 1,
+            "your bins are numbered from 1. The first is 0, as everywhere in Python: np.floor, and"
+            " not np.ceil.": right + 1,
             f"those are {count - 1} bins, one too few. np.linspace(low, high, {count}) has {count}"
             f" edges, with {count - 1} bins between them; so has a share times count - 1.": [
                 np.digitize(inside, edges) - 1,
@@ -242,7 +253,7 @@ def bins(yours):
         }
         if told_apart(right, mistakes):
             break
-    said = called(yours, inside, count, low, high, like=right, what="bins")
+    said = called(yours, inside, count, low, high, like=right, what="array of bins")
     if not same(said, right):
         off = abs(said - right).argmax()
         return recognised(said, mistakes) or (
@@ -250,7 +261,7 @@ def bins(yours):
             f" {high:g}; you say bin {said.flat[off]:g}."
         )
     ends = np.array([low, high])
-    at_ends = called(yours, ends, count, low, high, like=ends, what="bins")
+    at_ends = called(yours, ends, count, low, high, like=ends, what="array of bins")
     if not same(at_ends, [0, count - 1]):
         last = f"{float(at_ends[1]):g}"
         if last == f"{count}":
@@ -260,20 +271,20 @@ def bins(yours):
             )
         return f"low and high belong into bins 0 and {count - 1}; yours are {at_ends.tolist()}."
     beyond = np.array([low - 0.7 * (high - low), high + 0.7 * (high - low)])
-    outside = called(yours, beyond, count, low, high, like=beyond, what="bins")
+    outside = called(yours, beyond, count, low, high, like=beyond, what="array of bins")
     if not same(outside, [0, count - 1]):
         return (
             f"right within low and high; what lies outside goes into the bin at that end, 0 or"
             f" {count - 1}. Yours are {outside.tolist()}: .clip them."
         )
     inner = low + np.arange(1, 4) * (high - low) / 4  # numbers that a computer has exactly
-    at_edges = called(yours, inner, 4, low, high, like=inner, what="bins")
+    at_edges = called(yours, inner, 4, low, high, like=inner, what="array of bins")
     if not same(at_edges, [1, 2, 3]):
         return (
             "a value on the edge of two bins belongs into the upper one: of four bins from"
             f" {low:g} to {high:g}, {inner[0]:g} lies in bin 1; you say bin {float(at_edges[0]):g}."
         )
-    zero = called(yours, np.zeros(1), 20, -1.0, 1.0, like=np.zeros(1), what="bins")
+    zero = called(yours, np.zeros(1), 20, -1.0, 1.0, like=np.zeros(1), what="array of bins")
     if not same(zero, [10]):
         return (
             "0 is the edge between bins 9 and 10 of twenty from −1 to 1, and belongs into 10; you"
@@ -326,7 +337,9 @@ def kde_bound(yours):
         return -np.log2(near(of, width).mean(1)).mean()
 
     mistakes = {
-        IN_NATS: right * np.log(2),
+        "that is in nats, by the natural logarithm. Bits are wanted: .log2().": right * np.log(2),
+        "you added up the units' absolute differences, p=1 in torch.cdist. ‖tᵢ − tⱼ‖² adds up their"
+        " squares.": bound(2 * variance, torch.cdist(t, t, p=1).square().numpy()),
         "the sign is turned: the shares are below 1, so their logarithms are below 0.": -right,
         "the squares are missing: ‖tᵢ − tⱼ‖² is the distance squared.": (
             bound(2 * variance, np.sqrt(squared))
@@ -371,7 +384,8 @@ def kde_bound(yours):
     )
 
 
-LEAST, MOST = 1.0, 4.0  # bits of layer 5 that an impostor may have
+LEAST, MOST = 1.0, 4.0  # bits of layer 5 that impostors may have on average
+FEW, MANY = 0.5, 5.0  # and each alone, but for two of ten
 KNOWN = 0.25  # bits that it may tell of the label
 CHANCE = 0.4, 0.6  # its accuracy
 
@@ -414,6 +428,7 @@ def impostor(yours):
         network.append((parts[0], parts[1]))
     values = information.outputs(network, x)
     plane = information.plane(values, y, code=lambda t: information.bins(t, count=30))
+    each = plane[0][:, 4]
     fifth, of_label = (bits[:, 4].mean() for bits in plane)
     accuracy = (values[-1].argmax(-1) == y).double().mean().item()
     if torch.equal(information.packed(network), information.packed(weights)):
@@ -437,6 +452,12 @@ def impostor(yours):
         return (
             f"layer 5 has {fifth:.2f} bits: it says the same to nearly every input, and nobody"
             f" would take it for a trained one. {LEAST:g} at least are wanted."
+        )
+    alike = int(((each >= FEW) & (each <= MANY)).sum())
+    if alike < 8:
+        return (
+            f"the mean is right, {fifth:.2f} bits, but only {alike} of the ten networks have"
+            f" between {FEW:g} and {MANY:g}. Each is to look like a trained one."
         )
     if of_label > KNOWN:
         return (

@@ -157,7 +157,7 @@ def planes(
         _frame(ax)
         if len(paths) > 1:
             ax.set_title(name)
-    bar = figure.colorbar(dots, ax=list(axes[0]), label="epoch", pad=0.01)
+    bar = figure.colorbar(dots, ax=list(axes[0]), label="epoch", pad=0.02)
     shown = [e for e in (0, 10, 100, 1000) if e <= max(epochs)] + [max(epochs)]
     bar.set_ticks(np.log10(np.array(shown) + 1), labels=[f"{e:,}" for e in shown])
     figure.suptitle(title)
@@ -200,11 +200,11 @@ def _number_layers(ax: Axes, x: np.ndarray, y: np.ndarray) -> None:
 
 def _frame(ax: Axes) -> None:
     ax.set(
-        xlim=(-0.4, 12.6),
+        xlim=(-0.4, 13.2),
         ylim=(-0.04, 1.12),
         xticks=range(0, 13, 2),
-        xlabel="I(X; T), bits: what a layer tells of the input",
-        ylabel="I(T; Y), bits: of the label",
+        xlabel="I(X; T), bits: what a layer tells about the input",
+        ylabel="I(T; Y), bits: about the label",
     )
 
 
@@ -266,7 +266,8 @@ def bands(
     figure, axes = grid_figure(7.2, 3.8)
     ax = axes[0, 0]
     for (name, y), colour, marker in zip(runs.items(), COLOURS, MARKERS, strict=False):
-        ax.fill_between(x, y.min(1), y.max(1), color=colour, alpha=0.18, linewidth=0)
+        ax.fill_between(x, y.min(1), y.max(1), color=colour, alpha=0.08, linewidth=0)
+        ax.plot(x, np.stack([y.min(1), y.max(1)], 1), color=colour, alpha=0.5, linewidth=0.7)
         ax.plot(x, y.mean(1), color=colour, marker=marker, markersize=4, label=name)
     if log:
         ax.set_xscale("symlog", linthresh=min(value for value in x if value > 0))
