@@ -92,6 +92,17 @@ def test_minima_of_a_known_surface_are_counted(waves):
     assert landscapes.minima(bowl) == 1 and landscapes.minima(-bowl) == 0
 
 
+def test_a_ripple_counts_only_as_deep_as_asked():
+    noise = 1 + 1e-6 * np.random.default_rng(0).normal(size=(25, 25))
+    assert landscapes.minima(noise) == 0 and landscapes.minima(noise, depth=0) > 40
+    dents = np.ones((7, 9))
+    dents[2, 2], dents[4, 6] = 0.97, 0.8  # 3 % and 25 % below their neighbours
+    for values in (dents, 50 * dents):
+        assert [landscapes.minima(values, depth=d) for d in (0, 0.03, 0.04, 0.26)] == [2, 2, 1, 0]
+    with pytest.raises(ValueError, match="depth"):
+        landscapes.minima(dents, depth=-0.1)
+
+
 def test_roughness_is_zero_for_what_grows_evenly_and_counts_bends():
     s = np.arange(6)
     assert landscapes.roughness(10.0 ** np.add.outer(s, 2 * s)) == pytest.approx(0, abs=1e-9)

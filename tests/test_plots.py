@@ -151,6 +151,7 @@ PICTURES = {  # by the name of what drew them
         ["a", "b"],
         ["one", "two"],
         "planes",
+        axes=[("x", "y")] * 2,
         path=np.zeros((2, 2)),
     ),
 }

@@ -71,7 +71,7 @@ def barrier(
 
     loss: a point (d,) -> a number.
     one, other: (d,).
-    points: places on the straight path, its ends among them.
+    points: how many places on the straight path to try, with both ends.
     """
     validate_count(points=points, at_least=2)
     path = straight(one, other)

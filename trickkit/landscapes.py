@@ -17,7 +17,13 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from trickkit.activations import validate_module
-from trickkit.common import progress_bar, validate_count, validate_flag, validate_positive
+from trickkit.common import (
+    progress_bar,
+    validate_count,
+    validate_flag,
+    validate_number,
+    validate_positive,
+)
 from trickkit.contract import (
     asked,
     described,
@@ -166,8 +172,14 @@ def surface(
     )
 
 
-def minima(values: np.ndarray) -> int:
-    """How many points of a surface (h, w) lie below all eight neighbours, its rim left out."""
+def minima(values: np.ndarray, *, depth: float = 0.01) -> int:
+    """How many local minima a surface (h, w) has: points that lie below all eight neighbours, its
+    rim left out.
+
+    depth: how far below, at the least, as a share of the point's own height. With 0 the finest
+        ripple counts, float noise included.
+    """
+    validate_number(depth=depth, at_least=0)
     values = np.asarray(values)
     inner = values[1:-1, 1:-1]
     h, w = values.shape
@@ -177,7 +189,7 @@ def minima(values: np.ndarray) -> int:
         for j in (-1, 0, 1)
         if (i, j) != (0, 0)
     ]
-    return int((inner < np.min(around, axis=0)).sum())
+    return int((inner + depth * np.abs(inner) < np.min(around, axis=0)).sum())
 
 
 def roughness(values: np.ndarray) -> float:

@@ -42,6 +42,26 @@ def best(choose=min, twin=connectivity.rescale):
     return made
 
 
+def bent(d, w, dims):
+    """Each piece of a filter made as long as the weights' piece."""
+    if w.dim() == 2:
+        return landscapes.filter_normalise(d, w)
+    return d * w.norm(dim=dims, keepdim=True) / d.norm(dim=dims, keepdim=True)
+
+
+def in_place(d, w):
+    d *= lengths(w) / lengths(d)
+    return d
+
+
+def piled_up(sharpness, w1, b1, w2, factors):
+    twins = []
+    for f in factors:
+        w1, b1, w2 = w1 * f, b1 * f, w2 / f
+        twins.append((w1, b1, w2))
+    return min(twins, key=sharpness)
+
+
 WRONG = [
     (check.filter_normalise, filters_only(lambda d, w: d.clone()), "the random one, as it came"),
     (
@@ -54,7 +74,7 @@ WRONG = [
     (
         check.filter_normalise,
         filters_only(lambda d, w: d / lengths(w)),
-        "points? where they did|length",
+        "point where they did",
     ),
     (
         check.filter_normalise,
@@ -91,6 +111,20 @@ WRONG = [
         lambda d, w: landscapes.filter_normalise(d, w) if w.dim() > 1 else w.clone(),
         "Yours moves them",
     ),
+    (
+        check.filter_normalise,
+        filters_only(lambda d, w: -landscapes.filter_normalise(d, w)),
+        "sign is turned round",
+    ),
+    *(
+        (
+            check.filter_normalise,
+            filters_only(lambda d, w, dims=dims: bent(d, w, dims)),
+            "you bent the filter",
+        )
+        for dims in ((2, 3), (1,), (3,))
+    ),
+    (check.filter_normalise, in_place, r"direction \* …; not direction \*= …"),
     (check.barrier, along(max), "the highest loss itself"),
     (check.barrier, along(lambda v: max(v) - v[0]), "the first network alone"),
     (check.barrier, along(lambda v: max(v) - v[-1]), "the other network alone"),
@@ -111,12 +145,35 @@ WRONG = [
     (
         check.barrier,
         along(lambda v: max(v) - (v[0] + v[-1]) / 2, shares=lambda n: torch.linspace(0, 1, n + 1)),
-        r"you tried \d+ places",
+        "your steps are 1/points",
     ),
     (
         check.barrier,
         along(lambda v: max(v) - (v[0] + v[-1]) / 2, shares=lambda n: torch.arange(n) / n),
         "does not arrive",
+    ),
+    (check.barrier, along(lambda v: max(v) - max(v[0], v[-1])), "from the higher end"),
+    (check.barrier, along(lambda v: max(v) - min(v[0], v[-1])), "from the lower end"),
+    (check.barrier, along(lambda v: max(v) - sum(v) / len(v)), "mean of all the losses"),
+    (check.barrier, along(lambda v: max(v) - v[0] + v[-1] / 2), "needs brackets"),
+    (check.barrier, along(lambda v: max(v) - (v[0] + v[-1] / 2)), "needs brackets"),
+    (
+        check.barrier,
+        lambda f, a, b, n: float(max(f(a + k / n * (b - a)) for k in range(n)) - (f(a) + f(b)) / 2),
+        "your steps are 1/points",
+    ),
+    (
+        check.barrier,
+        lambda f, a, b, n: float(
+            max(f(a + t * b) for t in torch.linspace(0, 1, n)) - (f(a) + f(b)) / 2
+        ),
+        r"one \+ t \* other, which",
+    ),
+    (check.barrier, lambda f, a, b, n: connectivity.barrier(f, a, b), "you tried 11 places"),
+    (
+        check.barrier,
+        lambda f, a, b, n: connectivity.barrier(f, a, b, points=101),
+        "you tried 101 places",
     ),
     (check.barrier, along(lambda v: 2 * max(v)), "above the mean of the ends"),
     (check.barrier, lambda f, a, b, n: torch.zeros(3), "has shape"),
@@ -136,6 +193,19 @@ WRONG = [
         "that is the inverse",
     ),
     (check.permute, lambda w1, b1, w2, o: (w1[o], -b1[o], w2[:, o]), "say something else now"),
+    (
+        check.permute,
+        lambda w1, b1, w2, o: (w1[o], b1[o.argsort()], w2[:, o]),
+        "b1 is put in the inverse",
+    ),
+    (check.permute, lambda w1, b1, w2, o: (w1, b1[o], w2[:, o]), "w1 is as it was"),
+    (check.permute, lambda w1, b1, w2, o: (w1[o][:, o], b1[o], w2[:, o]), "w1 is permuted on both"),
+    (check.permute, lambda w1, b1, w2, o: (w1[o], b1[o], w2[o][:, o]), "w2 is permuted on both"),
+    (
+        check.permute,
+        lambda w1, b1, w2, o: connectivity.permute(w1, b1, w2, o.roll(1)),
+        "another order than the one asked",
+    ),
     (check.permute, lambda w1, b1, w2, o: (w1[o], b1[o]), "2 things came"),
     (check.permute, lambda w1, b1, w2, o: (w1[o, :3], b1[o], w2[:, o]), "your w1 has shape"),
     (check.flattest, best(max), "the sharpest twin"),
@@ -163,8 +233,29 @@ WRONG = [
     ),
     (
         check.flattest,
-        lambda s, w1, b1, w2, fs: connectivity.rescale(w1, b1, w2, sorted(fs)[1]),
-        "of the factors leads to|came back",
+        lambda s, w1, b1, w2, fs: min(((w1 * f, b1 * f, w2 * f) for f in fs), key=s),
+        "w2 was multiplied",
+    ),
+    (
+        check.flattest,
+        lambda s, w1, b1, w2, fs: connectivity.rescale(w1, b1, w2, fs[-1]),
+        "twin of the last factor",
+    ),
+    (
+        check.flattest,
+        lambda s, w1, b1, w2, fs: connectivity.rescale(w1, b1, w2, fs[0]),
+        "twin of the first factor",
+    ),
+    (check.flattest, piled_up, "your factors pile up"),
+    (
+        check.flattest,
+        lambda s, *a: connectivity.flattest(s, *a[:3], [1.013**k for k in range(-240, 240) if k]),
+        "none of those given",
+    ),
+    (
+        check.flattest,
+        lambda s, w1, b1, w2, fs: connectivity.rescale(w1, b1, w2, fs[4]),
+        "of the factors leads to",
     ),
     (check.flattest, lambda s, w1, b1, w2, fs: min(fs), "a float came"),
 ]

@@ -8,6 +8,7 @@ import torch
 
 from trickkit import connectivity, landscapes
 from trickkit.check import (
+    Changed,
     Marks,
     called,
     exercise,
@@ -41,12 +42,26 @@ def filter_normalise(yours):
         weight = torch.randn(shape) * sizes.view(-1, *[1] * (len(shape) - 1))
         direction = torch.randn(shape)
         right = landscapes.filter_normalise(direction, weight)
-        mine = called(yours, direction, weight, like=right, what="direction")
+        try:
+            mine = called(yours, direction, weight, like=right, what="direction")
+        except Changed as changed:
+            name = ("direction", "weight")[changed.place]
+            return (
+                f"your function changed {name} itself. Make a new tensor, {name} * …; not {name} *="
+                f" …, nor {name}[i] = …, and no method whose name ends in _."
+            )
         if not same(mine, right):
-            return recognised(mine, normalised_wrong(direction, weight)) or (
-                "filter 0 of yours has length"
-                f" {mine[0].norm():.3f}; that of the weights has {weight[0].norm():.3f}. The"
-                " direction's filters point where they did, each as long as the weights' own."
+            if wrong := recognised(mine, normalised_wrong(direction, weight)):
+                return wrong
+            if same(lengths(mine), lengths(weight)):
+                return (
+                    "the lengths are right, but you bent the filter. One number for the whole"
+                    " filter keeps its direction: take the norm over all dimensions but the first."
+                )
+            return (
+                f"filter 0 of yours has length {mine[0].norm():.3f}; that of the weights has"
+                f" {weight[0].norm():.3f}. The direction's filters point where they did, each as"
+                " long as the weights' own."
             )
     bias = torch.randn(4)
     drawn = torch.randn(4)
@@ -59,11 +74,13 @@ def filter_normalise(yours):
     )
 
 
+def lengths(t: torch.Tensor, p: float = 2) -> torch.Tensor:
+    """The length of each filter, shaped so that it multiplies the filters."""
+    return t.flatten(1).norm(p, dim=1).view(-1, *[1] * (t.dim() - 1))
+
+
 def normalised_wrong(direction: torch.Tensor, weight: torch.Tensor) -> Marks:
     """The sentence for a mistake -> the direction it gives."""
-
-    def lengths(t: torch.Tensor, p: float = 2) -> torch.Tensor:
-        return t.flatten(1).norm(p, dim=1).view(-1, *[1] * (t.dim() - 1))
 
     def inputs(t: torch.Tensor) -> torch.Tensor:
         return t.transpose(0, 1).flatten(1).norm(dim=1).view(1, -1, *[1] * (t.dim() - 2))
@@ -71,6 +88,7 @@ def normalised_wrong(direction: torch.Tensor, weight: torch.Tensor) -> Marks:
     unit = direction / lengths(direction)
     return {
         "your direction is the random one, as it came.": direction,
+        "your filters point the other way: the sign is turned round.": (-unit * lengths(weight)),
         "the whole layer has the weights' length; each filter should have its own. Take the norm"
         " over all dimensions but the first.": direction * weight.norm() / direction.norm(),
         "your filters have length 1. Each should be as long as the weights' own: times ‖w‖.": unit,
@@ -107,16 +125,23 @@ def barrier(yours):
     while True:
         one, other = torch.randn(2, 5)
         loss = hilly(one, other)
-        points = int(torch.randint(7, 12, ()))
-        right = connectivity.barrier(loss, one, other, points=points)
-        mistakes = barriers_wrong(loss, one, other, points)
-        if right > 0.2 and told_apart(right, mistakes):
+        points = [7, 8, 9, 13, 14][int(torch.randint(5, ()))]
+        # there and back: one way the path ends higher than it began, the other way lower
+        ways = ((one, other), (other, one))
+        right = np.array([connectivity.barrier(loss, *way, points=points) for way in ways])
+        both = [barriers_wrong(loss, *way, points) for way in ways]
+        mistakes: Marks = {
+            sentence: [np.array(pair) for pair in zip(marks, both[1][sentence], strict=True)]
+            for sentence, marks in both[0].items()
+        }
+        if right.min() > 0.2 and told_apart(right, mistakes):
             break
-    mine = called(yours, loss, one, other, points, like=0.0, what="barrier")
+    came = [called(yours, loss, *way, points, like=0.0, what="barrier") for way in ways]
+    mine = np.array([float(value) for value in came])
     if same(mine, right):
         return None
     return recognised(mine, mistakes) or (
-        f"yours is {float(mine):.3f}. On this path the highest loss stands {right:.3f} above the"
+        f"yours is {mine[0]:.3f}. On this path the highest loss stands {right[0]:.3f} above the"
         " mean of the ends."
     )
 
@@ -139,8 +164,10 @@ def hilly(one: torch.Tensor, other: torch.Tensor) -> Callable[[torch.Tensor], to
     return loss
 
 
-def barriers_wrong(loss: Any, one: torch.Tensor, other: torch.Tensor, points: int) -> Marks:
-    """The sentence for a mistake -> the number it gives."""
+def barriers_wrong(
+    loss: Any, one: torch.Tensor, other: torch.Tensor, points: int
+) -> dict[str, list[float]]:
+    """The sentence for a mistake -> the numbers it gives."""
 
     def along(shares: np.ndarray) -> np.ndarray:
         path = connectivity.straight(one, other)
@@ -148,35 +175,56 @@ def barriers_wrong(loss: Any, one: torch.Tensor, other: torch.Tensor, points: in
 
     t = np.linspace(0, 1, points)
     losses = along(t)
-    mean = (losses[0] + losses[-1]) / 2
-    finer = along(np.linspace(0, 1, points + 1))
+    top, first, last = losses.max(), losses[0], losses[-1]
+    mean = (first + last) / 2
     short = along(np.arange(points) / points)
-    return {
+    beside = np.array([float(loss(one + share * other)) for share in t.tolist()])
+    marks = {
         "that is the highest loss itself. A barrier is measured from the ends: subtract their"
-        " mean.": losses.max(),
-        "you measured from the first network alone. Subtract the mean of both ends.": (
-            losses.max() - losses[0]
-        ),
-        "you measured from the other network alone. Subtract the mean of both ends.": (
-            losses.max() - losses[-1]
-        ),
-        "you subtracted the lowest loss on the way. Subtract the mean of the ends.": (
-            losses.max() - losses.min()
-        ),
-        "you subtracted both ends; their mean is half of that.": losses.max() - 2 * mean,
+        " mean.": [top],
+        "you measured from the first network alone. Subtract the mean of both ends.": [top - first],
+        "you measured from the other network alone. Subtract the mean of both ends.": [top - last],
+        "you measured from the higher end. Subtract the mean of both ends.": [
+            top - max(first, last)
+        ],
+        "you measured from the lower end. Subtract the mean of both ends.": [
+            top - min(first, last)
+        ],
+        "you subtracted the lowest loss on the way. Subtract the mean of the ends.": [
+            top - losses.min()
+        ],
+        "you subtracted the mean of all the losses on the way. Subtract that of the two ends.": [
+            top - losses.mean()
+        ],
+        "you subtracted both ends; their mean is half of that.": [top - 2 * mean],
+        "only one of the ends is halved. The mean needs brackets: (first + last) / 2.": [
+            top - first - last / 2,
+            top - first + last / 2,
+        ],
         "that is the middle alone. The highest place may be elsewhere: try all of them.": [
             float(loss((one + other) / 2)) - mean
         ],
-        "that is the mean of the losses on the way; the highest is wanted.": losses.mean() - mean,
+        "that is the mean of the losses on the way; the highest is wanted.": [losses.mean() - mean],
         "you measured from the straight line between the two losses. Here the mean of the ends is"
-        " subtracted.": (losses - (1 - t) * losses[0] - t * losses[-1]).max(),
-        "the sign is turned round: highest loss less the mean of the ends.": mean - losses.max(),
-        f"you tried {points + 1} places. points counts them, the ends among them.": (
-            finer.max() - mean
-        ),
+        " subtracted.": [(losses - (1 - t) * first - t * last).max()],
+        "the sign is turned round: highest loss less the mean of the ends.": [mean - top],
+        "your places are one + t * other, which does not arrive at the other network. The way from"
+        " one to the other is other - one: one + t * (other - one).": [
+            beside.max() - mean,
+            beside.max() - (beside[0] + beside[-1]) / 2,
+        ],
         "your path does not arrive: the last share should be 1, as torch.linspace(0, 1, points) has"
-        " it.": short.max() - (short[0] + short[-1]) / 2,
+        " it.": [short.max() - (short[0] + short[-1]) / 2],
+        "your steps are 1/points of the way. points counts the places, with both ends, so there is"
+        " one step less: torch.linspace(0, 1, points).": [
+            along(np.linspace(0, 1, points + 1)).max() - mean
+        ],
     }
+    for count in (11, 101):
+        marks[f"you tried {count} places; points asks for {points}, its ends among them."] = [
+            along(np.linspace(0, 1, count)).max() - mean
+        ]
+    return marks
 
 
 def three(yours: Any, came: object, right: tuple) -> list | str:
@@ -245,11 +293,28 @@ def permute(yours):
         "that is the inverse: the first new unit should be unit order[0] of the old ones.": (
             same(m1, w1[back])
         ),
+        "b1 is put in the inverse order. The same order serves all three: b1[order].": (
+            same(m1, right[0]) and same(mb, b1[back])
+        ),
+        "w1 is permuted on both sides. Its columns belong to the inputs, which stay: w1[order].": (
+            same(m1, w1[order][:, order])
+        ),
+        "w2 is permuted on both sides. Its rows belong to the classes, which stay: w2[:, order].": (
+            same(m2, w2[order][:, order])
+        ),
+        "w1 is as it was. A hidden unit is a row of w1, and moves with the rest: w1[order].": (
+            same(m1, w1)
+        ),
     }
     for sentence, made in mistakes.items():
         if made:
             return sentence
     off = (says(x, *got) - says(x, w1, b1, w2)).abs().max()
+    if off < 1e-4 * says(x, w1, b1, w2).abs().max():
+        return (
+            "the function is the same, but the units stand in another order than the one asked for."
+            " The first new unit should be unit order[0] of the old ones, and so on."
+        )
     return f"the two layers say something else now, by up to {off:.2f}. Which of the three is it?"
 
 
@@ -272,15 +337,20 @@ def flattest(yours):
         best = 1 / best
     near = w1.square().sum() * best**2 * w2.square().sum() / best**2
 
+    asked = []
+
     def sharpness(twin):
         a, _, c = twin
+        asked.append((torch.as_tensor(a).clone(), torch.as_tensor(c).clone()))
         # equal to w1's at the best factor, and rising to both sides
         first = float(torch.as_tensor(a).square().sum() / (w1.square().sum() * best**2))
         second = float(torch.as_tensor(c).square().sum() * best**2 / w2.square().sum())
         return float(near) * (first + 1 / first + second + 1 / second)
 
-    factors = [0.1, 0.2, best, 1.0, 7.0, 15.0] if best > 1 else [8.0, best, 1.0, 0.05, 0.02]
+    # the sharpest twin is neither the first nor the last
+    factors = [0.2, 0.05, best, 1.0, 15.0, 7.0] if best > 1 else [8.0, 20.0, best, 1.0, 0.02, 0.05]
     right = connectivity.flattest(sharpness, w1, b1, w2, factors)
+    asked.clear()
     got = three(yours, yours(sharpness, w1, b1, w2, factors), right)
     if isinstance(got, str):
         return got
@@ -289,12 +359,16 @@ def flattest(yours):
     off = (says(x, *got) - says(x, w1, b1, w2)).abs().max()
     scale = says(x, w1, b1, w2).abs().max()
     m1, mb, m2 = got
+    both = (
+        "w2 was multiplied by the factor as well. What w1 makes larger, w2 must take back: divide."
+    )
+    if any(same(a, w1 * f) and same(c, w2 * f) for a, c in asked for f in factors if f != 1):
+        return both
     if off > 1e-3 * scale:
         told = {
             "b1 was not rescaled, and the function changed. It is added to what w1 makes: times the"
             " same factor.": same(mb, b1) and not same(m1, w1),
-            "w2 was multiplied by the factor as well. What w1 makes larger, w2 must take back:"
-            " divide.": any(same(m1, w1 * f) and same(m2, w2 * f) for f in factors),
+            both: any(same(m1, w1 * f) and same(m2, w2 * f) for f in factors),
             "w2 is as it was, so the function changed: divide it by the factor.": same(m2, w2),
         }
         for sentence, made in told.items():
@@ -305,12 +379,29 @@ def flattest(yours):
             " you may change what the network does."
         )
     mine = sharpness(got)
+    factor = float((m1 * w1).sum() / w1.square().sum())
     if same(mine, max(sharpness(connectivity.rescale(w1, b1, w2, f)) for f in factors)):
         return "that is the sharpest twin. The lowest sharpness is wanted."
     if all(map(same, got, (w1, b1, w2))):
         return "your network came back as it was. Another factor makes it flatter."
-    if any(all(map(same, got, connectivity.rescale(w1, b1, w2, 1 / f))) for f in factors):
+    if same(factor, factors[-1]):
+        return (
+            "that is the twin of the last factor. Keep the flattest so far, and with it its"
+            " sharpness, or every later one looks better."
+        )
+    if same(factor, factors[0]):
+        return "that is the twin of the first factor. Try all of them before you return."
+    if any(same(factor, 1 / f) for f in factors):
         return "you divided w1 and multiplied w2. The factor makes w1 larger."
+    if any(same(factor, float(product)) for product in np.cumprod(factors)):
+        return (
+            "your factors pile up: each twin was made from the one before. Make each of them from"
+            " w1, b1, w2 as they came."
+        )
+    if not any(same(factor, f) for f in factors):
+        return (
+            f"your factor is {factor:.3g}, and that is none of those given. Try those in factors."
+        )
     return (
         f"the same function, of sharpness {mine:.1f}; one of the factors leads to"
         f" {sharpness(right):.1f}."

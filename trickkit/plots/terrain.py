@@ -6,7 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from matplotlib.colors import ListedColormap
+from matplotlib.patheffects import withStroke
 from mpl_toolkits.mplot3d import Axes3D  # type: ignore[import-untyped]
+from scipy.ndimage import distance_transform_edt
 
 from trickkit.contract import Numbers
 from trickkit.plots.images import Film, pictures
@@ -24,18 +26,33 @@ from trickkit.plots.picture import (
 PALE = ("#DDDDDD", "#BBCCEE", "#CCEEFF", "#CCDDAA", "#EEEEBB", "#FFCCCC", "#E3D3E4", "#CFE8DC")
 
 
+def log_ticks(low: float, high: float) -> list[float]:
+    """Round numbers from low to high for a logarithmic axis: 1, 2 and 5 times powers of ten."""
+    powers = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    return [t for k in powers for t in (10.0**k, 2 * 10.0**k, 5 * 10.0**k) if low <= t <= high]
+
+
+def log_range(surfaces: Sequence[np.ndarray]) -> tuple[float, float]:
+    """The logarithms of the lowest and the highest value of all surfaces, never the same."""
+    low, high = (np.log10(f([f(s) for s in surfaces])) for f in (np.min, np.max))
+    return float(low), float(max(high, low + 0.1))
+
+
 def relief(
     surfaces: Sequence[np.ndarray], captions: Sequence[str], title: str, *, alt: str = ""
 ) -> Picture:
-    """Surfaces as hills side by side, the higher the lighter; the height is the loss's logarithm.
+    """Surfaces as hills side by side, the higher the lighter, all on one scale: the loss's
+    logarithm.
 
     surfaces: (h, w) each, above 0.
     alt: what is to be seen, if the captions do not say it.
     """
     figure = panel_figure(4.2 * len(surfaces), 4.1, title)
+    low, high = log_range(surfaces)
+    ticks = log_ticks(10**low, 10**high)
     for i, (values, caption) in enumerate(zip(surfaces, captions, strict=True)):
         left = i / len(surfaces)
-        place = (left - 0.01, 0.02, 1 / len(surfaces), 0.84)
+        place = (left - 0.015, 0.03, 1 / len(surfaces), 0.82)
         ax = Axes3D(figure, rect=place, computed_zorder=False)
         figure.add_axes(ax)
         side = np.linspace(-1, 1, len(values))
@@ -43,15 +60,18 @@ def relief(
             *np.meshgrid(side, side),
             np.log10(values),
             cmap="cividis",
+            vmin=low,
+            vmax=high,
             rcount=50,
             ccount=50,
             edgecolor="black",
             linewidth=0.15,
         )
-        ax.set(xticks=[-1, 0, 1], yticks=[-1, 0, 1])
-        ax.zaxis.set_major_formatter(lambda v, _: f"{10**v:.2g}")
+        ax.set(xticks=[-1, 0, 1], yticks=[-1, 0, 1], zlim=(low, high), zticks=np.log10(ticks))
+        ax.set_zticklabels([f"{t:g}" for t in ticks])
+        ax.set_zlabel("loss (log scale)", fontsize=9, labelpad=-2)
         ax.tick_params(labelsize=8, pad=0)
-        ax.view_init(elev=38, azim=-60)
+        ax.view_init(elev=34, azim=-60)
         figure.text(left + 0.5 / len(surfaces), 0.87, caption, ha="center", fontsize=11)
     return Picture(figure, alt or f"{title}. Surfaces: {'; '.join(captions)}.", jpeg=True)
 
@@ -64,24 +84,29 @@ def contours(
     columns: int = 4,
     alt: str = "",
 ) -> Picture:
-    """Surfaces as contours of the loss's logarithm, each on its own scale; a dot marks the centre.
+    """Surfaces as contours of the loss's logarithm, all on one scale; a dot marks the centre.
 
     surfaces: (h, w) each, above 0.
     alt: what is to be seen, if the captions do not say it.
     """
     columns = min(columns, len(surfaces))
     rows = -(-len(surfaces) // columns)
-    figure, axes = grid_figure(2.1 * columns + 0.2, 2.4 * rows + 0.5, rows=rows, columns=columns)
+    figure, axes = grid_figure(2.1 * columns + 0.8, 2.4 * rows + 0.5, rows=rows, columns=columns)
+    low, high = log_range(surfaces)
+    levels = np.linspace(low, high, 61)
+    ticks = log_ticks(10**low, 10**high)
     for ax in axes.flat:
         ax.axis("off")
     for ax, values, caption in zip(axes.flat, surfaces, captions, strict=False):
         side = np.linspace(-1, 1, len(values))
         logs = np.log10(values)
-        ax.contourf(side, side, logs, 18, cmap="cividis")
-        ax.contour(side, side, logs, 18, colors="white", linewidths=0.4)
-        ax.plot(0, 0, "o", color=ORANGE, markersize=5)
+        filled = ax.contourf(side, side, logs, levels, cmap="cividis", extend="both")
+        ax.contour(side, side, logs, levels, colors="white", linewidths=0.3)
+        ax.plot(0, 0, "o", color=RED, markersize=5)
         ax.set_aspect("equal")
         ax.set_title(caption, fontsize=10)
+    bar = figure.colorbar(filled, ax=axes, shrink=0.8, aspect=30, label="loss (log scale)")
+    bar.set_ticks(np.log10(ticks).tolist(), labels=[f"{t:g}" for t in ticks])
     figure.suptitle(title, fontsize=12)
     said = "; ".join(c.replace("\n", ", ") for c in captions)
     return Picture(figure, alt or f"{title}. Contours: {said}.", jpeg=True)
@@ -151,7 +176,12 @@ def rearranged(
         for g in glide
     ]
     still = pictures(
-        [images[0], images[-1]], ["before", "matched"], title, columns=2, size=4.3, alt=alt
+        [images[0], images[-1]],
+        ["first frame: fixed, moving", "last frame: fixed, moving"],
+        title,
+        columns=2,
+        size=4.3,
+        alt=alt,
     )
     return Film(still, images, seconds=0.2, plays=3)
 
@@ -208,23 +238,25 @@ def flow(
     captions: Sequence[str],
     title: str,
     *,
+    axes: Sequence[tuple[str, str]],
     path: np.ndarray,
     alt: str = "",
 ) -> Picture:
     """Planes through pictures: what the network says where, and where a gradient leads.
 
-    sides: (n,), both axes.
+    sides: (n,), on both axes.
     classes: for each plane the class at each place, (n, n).
     slopes: for each plane the gradient's two components there, (n, n) each.
     names: of the classes.
-    path: a line over the first plane, (k, 2).
+    axes: for each plane what its two axes are.
+    path: places on the first plane, (k, 2).
     """
     sides = np.asarray(in_memory(sides))
-    figure, axes = grid_figure(4.4 * len(classes), 4.9, columns=len(classes))
+    figure, grid = grid_figure(4.4 * len(classes), 4.9, columns=len(classes))
     steepest = max(np.hypot(*slope).max() for slope in slopes)
     seen = sorted({int(k) for plane in classes for k in np.unique(plane)})
     colours = ListedColormap(PALE[: len(seen)])
-    for i, (ax, plane, slope) in enumerate(zip(axes[0], classes, slopes, strict=True)):
+    for i, (ax, plane, slope) in enumerate(zip(grid[0], classes, slopes, strict=True)):
         order = np.searchsorted(seen, plane)
         ax.pcolormesh(
             sides, sides, order, cmap=colours, vmin=-0.5, vmax=len(seen) - 0.5, shading="nearest"
@@ -232,23 +264,17 @@ def flow(
         width = 0.4 + 2 * np.sqrt(np.hypot(*slope) / steepest)  # the steeper, the wider
         ax.streamplot(sides, sides, *slope, color="0.35", density=0.7, linewidth=width)
         for k in np.unique(plane):
-            rows, columns = np.nonzero(plane == k)
-            nearest = np.argmin(
-                (rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2
-            )  # a place of its own, also where a region is bent
-            ax.text(
-                sides[columns[nearest]],
-                sides[rows[nearest]],
-                names[int(k)],
-                fontsize=17,
-                weight="bold",
-                ha="center",
-                va="center",
-            )
+            # where its region is thickest, away from all edges
+            inside = distance_transform_edt(np.pad(plane == k, 1))[1:-1, 1:-1]
+            row, column = np.unravel_index(inside.argmax(), inside.shape)
+            name = ax.text(sides[column], sides[row], names[int(k)], fontsize=17, weight="bold")
+            name.set(ha="center", va="center", clip_on=True)
+            name.set_path_effects([withStroke(linewidth=5, foreground="white")])
         if i == 0:
-            ax.plot(*path.T, color=RED, marker="o", markersize=5, linewidth=2)
+            ax.plot(*path.T, "o:", color=RED, markersize=5, linewidth=1)
         ax.plot(0, 0, "*", color="black", markersize=14)
         ax.set(xlim=(sides[0], sides[-1]), ylim=(sides[0], sides[-1]))
+        ax.set(xlabel=axes[i][0], ylabel=axes[i][1])
         ax.set_aspect("equal")
         ax.set_title(captions[i], fontsize=10)
     figure.suptitle(title, fontsize=12)
