@@ -62,7 +62,42 @@ def piled_up(sharpness, w1, b1, w2, factors):
     return min(twins, key=sharpness)
 
 
+def first_improvement(sharpness, w1, b1, w2, factors):
+    before = sharpness((w1, b1, w2))
+    for factor in factors:
+        twin = connectivity.rescale(w1, b1, w2, factor)
+        if sharpness(twin) < before:
+            return twin
+
+
+def best_never_updated(sharpness, w1, b1, w2, factors):
+    before, kept = sharpness((w1, b1, w2)), (w1, b1, w2)
+    for factor in factors:
+        twin = connectivity.rescale(w1, b1, w2, factor)
+        if sharpness(twin) < before:
+            kept = twin
+    return kept
+
+
+def inner_places(loss, one, other, points):
+    shares = torch.linspace(0, 1, points)
+    losses = [float(loss(one + t * (other - one))) for t in shares]
+    return max(losses[1:-1]) - (losses[0] + losses[-1]) / 2
+
+
+def backwards(loss, one, other, points):
+    losses = [float(loss(one + t * (one - other))) for t in torch.linspace(0, 1, points)]
+    return max(losses) - (losses[0] + losses[-1]) / 2
+
+
 WRONG = [
+    (check.barrier, inner_places, "you left out the ends"),
+    (check.barrier, backwards, "leads backwards"),
+    (
+        check.barrier,
+        lambda f, a, b, n: connectivity.barrier(f, a, b, points=1001),
+        "another number of places",
+    ),
     (check.filter_normalise, filters_only(lambda d, w: d.clone()), "the random one, as it came"),
     (
         check.filter_normalise,
@@ -160,7 +195,7 @@ WRONG = [
     (
         check.barrier,
         lambda f, a, b, n: float(max(f(a + k / n * (b - a)) for k in range(n)) - (f(a) + f(b)) / 2),
-        "your steps are 1/points",
+        "does not arrive",
     ),
     (
         check.barrier,
@@ -169,11 +204,11 @@ WRONG = [
         ),
         r"one \+ t \* other, which",
     ),
-    (check.barrier, lambda f, a, b, n: connectivity.barrier(f, a, b), "you tried 11 places"),
+    (check.barrier, lambda f, a, b, n: connectivity.barrier(f, a, b), "another number of places"),
     (
         check.barrier,
         lambda f, a, b, n: connectivity.barrier(f, a, b, points=101),
-        "you tried 101 places",
+        "another number of places",
     ),
     (check.barrier, along(lambda v: 2 * max(v)), "above the mean of the ends"),
     (check.barrier, lambda f, a, b, n: torch.zeros(3), "has shape"),
@@ -252,10 +287,17 @@ WRONG = [
         lambda s, *a: connectivity.flattest(s, *a[:3], [1.013**k for k in range(-240, 240) if k]),
         "none of those given",
     ),
+    (check.flattest, first_improvement, "flatter than your network, but not the flattest"),
+    (check.flattest, best_never_updated, "flatter than your network, but not the flattest"),
     (
         check.flattest,
-        lambda s, w1, b1, w2, fs: connectivity.rescale(w1, b1, w2, fs[4]),
-        "of the factors leads to",
+        lambda s, w1, b1, w2, fs: connectivity.rescale(w1, b1, w2, fs[1]),
+        "flatter than your network, but not the flattest",
+    ),
+    (
+        check.flattest,
+        best(twin=lambda w1, b1, w2, f: (w1 * f, b1 / f, w2 / f)),
+        "b1 was divided",
     ),
     (check.flattest, lambda s, w1, b1, w2, fs: min(fs), "a float came"),
 ]

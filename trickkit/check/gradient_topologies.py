@@ -126,17 +126,21 @@ def barrier(yours):
         one, other = torch.randn(2, 5)
         loss = hilly(one, other)
         points = [7, 8, 9, 13, 14][int(torch.randint(5, ()))]
-        # there and back: one way the path ends higher than it began, the other way lower
-        ways = ((one, other), (other, one))
-        right = np.array([connectivity.barrier(loss, *way, points=points) for way in ways])
-        both = [barriers_wrong(loss, *way, points) for way in ways]
+        # there and back: one way the path ends higher than it began, the other way lower; and once
+        # without a hill, where an end is the highest place
+        ways = ((loss, one, other), (loss, other, one), (sloping(one, other), one, other))
+        right = np.array([connectivity.barrier(*way, points=points) for way in ways])
+        each = [barriers_wrong(*way, points) for way in ways]
         mistakes: Marks = {
-            sentence: [np.array(pair) for pair in zip(marks, both[1][sentence], strict=True)]
-            for sentence, marks in both[0].items()
+            sentence: [
+                np.array(numbers)
+                for numbers in zip(*(marks[sentence] for marks in each), strict=True)
+            ]
+            for sentence in each[0]
         }
-        if right.min() > 0.2 and told_apart(right, mistakes):
+        if right[:2].min() > 0.2 and told_apart(right, mistakes):
             break
-    came = [called(yours, loss, *way, points, like=0.0, what="barrier") for way in ways]
+    came = [called(yours, *way, points, like=0.0, what="barrier") for way in ways]
     mine = np.array([float(value) for value in came])
     if same(mine, right):
         return None
@@ -164,6 +168,13 @@ def hilly(one: torch.Tensor, other: torch.Tensor) -> Callable[[torch.Tensor], to
     return loss
 
 
+def sloping(one: torch.Tensor, other: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+    """A loss of points (d,) that rises all the way from one to other, ever more steeply."""
+    way = other - one
+    rise = torch.rand(()).item() + 0.5
+    return lambda point: 1 + rise * (((point - one) @ way / (way @ way)) + 0.2).square()
+
+
 def barriers_wrong(
     loss: Any, one: torch.Tensor, other: torch.Tensor, points: int
 ) -> dict[str, list[float]]:
@@ -179,6 +190,7 @@ def barriers_wrong(
     mean = (first + last) / 2
     short = along(np.arange(points) / points)
     beside = np.array([float(loss(one + share * other)) for share in t.tolist()])
+    behind = np.array([float(loss(one + share * (one - other))) for share in t.tolist()])
     marks = {
         "that is the highest loss itself. A barrier is measured from the ends: subtract their"
         " mean.": [top],
@@ -208,22 +220,27 @@ def barriers_wrong(
         "you measured from the straight line between the two losses. Here the mean of the ends is"
         " subtracted.": [(losses - (1 - t) * first - t * last).max()],
         "the sign is turned round: highest loss less the mean of the ends.": [mean - top],
+        "you left out the ends. They are places on the path too, and may be the highest.": [
+            losses[1:-1].max() - mean
+        ],
+        "your way leads backwards, away from the other network: one + t * (other - one).": [
+            behind.max() - mean,
+            behind.max() - (behind[0] + behind[-1]) / 2,
+        ],
         "your places are one + t * other, which does not arrive at the other network. The way from"
         " one to the other is other - one: one + t * (other - one).": [
             beside.max() - mean,
             beside.max() - (beside[0] + beside[-1]) / 2,
         ],
         "your path does not arrive: the last share should be 1, as torch.linspace(0, 1, points) has"
-        " it.": [short.max() - (short[0] + short[-1]) / 2],
+        " it.": [short.max() - (short[0] + short[-1]) / 2, short.max() - mean],
         "your steps are 1/points of the way. points counts the places, with both ends, so there is"
         " one step less: torch.linspace(0, 1, points).": [
             along(np.linspace(0, 1, points + 1)).max() - mean
         ],
     }
-    for count in (11, 101):
-        marks[f"you tried {count} places; points asks for {points}, its ends among them."] = [
-            along(np.linspace(0, 1, count)).max() - mean
-        ]
+    fixed = f"you tried another number of places; points asks for {points}, the ends among them."
+    marks[fixed] = [along(np.linspace(0, 1, count)).max() - mean for count in (11, 101, 1001)]
     return marks
 
 
@@ -315,7 +332,11 @@ def permute(yours):
             "the function is the same, but the units stand in another order than the one asked for."
             " The first new unit should be unit order[0] of the old ones, and so on."
         )
-    return f"the two layers say something else now, by up to {off:.2f}. Which of the three is it?"
+    fits = [name for name, a, b in zip(("w1", "b1", "w2"), got, right, strict=True) if same(a, b)]
+    return (
+        f"the two layers say something else now, by up to {off:.2f}; as it should be is"
+        f" {' and '.join(fits) or 'none of the three'}."
+    )
 
 
 @exercise(
@@ -347,8 +368,13 @@ def flattest(yours):
         second = float(torch.as_tensor(c).square().sum() * best**2 / w2.square().sum())
         return float(near) * (first + 1 / first + second + 1 / second)
 
-    # the sharpest twin is neither the first nor the last
-    factors = [0.2, 0.05, best, 1.0, 15.0, 7.0] if best > 1 else [8.0, 20.0, best, 1.0, 0.02, 0.05]
+    # Some are flatter than the network as it came, before the flattest and after it, and the
+    # sharpest is neither the first nor the last.
+    wild = [0.1, 0.01, 60.0] if best > 1 else [10.0, 100.0, 1 / 60]
+    flatter = [best**0.5, best**1.4]
+    middle = [best, 1.0, wild[1]]
+    factors = [wild[0], flatter[0]]
+    factors += [middle[i] for i in torch.randperm(3).tolist()] + [flatter[1], wild[2]]
     right = connectivity.flattest(sharpness, w1, b1, w2, factors)
     asked.clear()
     got = three(yours, yours(sharpness, w1, b1, w2, factors), right)
@@ -368,6 +394,9 @@ def flattest(yours):
         told = {
             "b1 was not rescaled, and the function changed. It is added to what w1 makes: times the"
             " same factor.": same(mb, b1) and not same(m1, w1),
+            "b1 was divided by the factor. It goes with w1: times the factor.": (
+                any(same(m1, w1 * f) and same(mb, b1 / f) for f in factors if f != 1)
+            ),
             both: any(same(m1, w1 * f) and same(m2, w2 * f) for f in factors),
             "w2 is as it was, so the function changed: divide it by the factor.": same(m2, w2),
         }
@@ -391,6 +420,11 @@ def flattest(yours):
         )
     if same(factor, factors[0]):
         return "that is the twin of the first factor. Try all of them before you return."
+    if any(same(factor, f) for f in flatter):
+        return (
+            "that twin is flatter than your network, but not the flattest. Try all the factors, and"
+            " keep the flattest so far."
+        )
     if any(same(factor, 1 / f) for f in factors):
         return "you divided w1 and multiplied w2. The factor makes w1 larger."
     if any(same(factor, float(product)) for product in np.cumprod(factors)):
