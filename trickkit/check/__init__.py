@@ -359,8 +359,8 @@ def spoilt(value: object) -> str:
         )
     if isinstance(value, torch.Tensor):
         return (
-            "your function changed {0} itself. Work on a new tensor: {0} + …, not {0} += …, and no"
-            " method whose name ends in _."
+            "your function changed {0} itself. Work on a new tensor: {0} + … or {0} * …, not {0} +="
+            " …, nor {0}[…] = …, and no method whose name ends in _."
         )
     return "your function changed {0} itself. Work on a new array."
 
