@@ -147,6 +147,15 @@ def one_cell(source: str, folder: pathlib.Path) -> str:
     return "panel.ipynb"
 
 
+@contextlib.contextmanager
+def ran(source: str, folder: pathlib.Path):
+    """A page of JupyterLab on which a notebook of one cell has run."""
+    name = one_cell(source, folder)
+    with jupyterlab(folder) as address, chromium() as page:
+        run_all(page, address.format(name))
+        yield page
+
+
 def run_all(page: Page, address: str) -> None:
     """Open a lesson and run all its cells; returns when the last has run."""
     page.goto(address, wait_until="domcontentloaded")

@@ -4,7 +4,7 @@ answers a file that is none."""
 import re
 
 import pytest
-from browser import chromium, jupyterlab, one_cell, require_chromium, run_all
+from browser import ran, require_chromium
 from playwright.sync_api import expect
 
 CELL = """from trickkit import models, widgets
@@ -15,10 +15,7 @@ mine = widgets.DreamPanel(models.imagenet(), layers, picture="cat", layer=layers
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     require_chromium()
-    folder = tmp_path_factory.mktemp("lab")
-    name = one_cell(CELL, folder)
-    with jupyterlab(folder) as address, chromium() as page:
-        run_all(page, address.format(name))
+    with ran(CELL, tmp_path_factory.mktemp("lab")) as page:
         yield page
 
 

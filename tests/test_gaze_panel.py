@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from browser import chromium, jupyterlab, one_cell, require_chromium, run_all
+from browser import ran, require_chromium
 from playwright.sync_api import expect
 
 CELL = """from trickkit import models, widgets
@@ -13,10 +13,7 @@ mine = widgets.Gaze(models.dinov2(size=112), picture="panda", layer=11, head=3, 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     require_chromium()
-    folder = tmp_path_factory.mktemp("lab")
-    name = one_cell(CELL, folder)
-    with jupyterlab(folder) as address, chromium() as page:
-        run_all(page, address.format(name))
+    with ran(CELL, tmp_path_factory.mktemp("lab")) as page:
         yield page
 
 

@@ -194,6 +194,12 @@ def rollout(weights: torch.Tensor) -> torch.Tensor:
     return functools.reduce(lambda below, layer: layer @ below, layers.unbind(1))
 
 
+def on_grid(patches: torch.Tensor) -> torch.Tensor:
+    """Numbers of a square photo's patches where they lie: (…, patches) -> (…, rows, columns)."""
+    side = round(patches.shape[-1] ** 0.5)
+    return patches.unflatten(-1, (side, side))
+
+
 def look(model: nn.Module, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Where a vision transformer looks, and what it says of it.
 
@@ -204,9 +210,7 @@ def look(model: nn.Module, images: torch.Tensor) -> tuple[torch.Tensor, torch.Te
     """
     validate_batch(images)
     looks, says = activations.read(model, images, weight_layers(model)[-1], "")
-    patches = looks[:, :, 0, 1:].mean(1)
-    side = round(patches.shape[1] ** 0.5)
-    return patches.unflatten(1, (side, side)), says
+    return on_grid(looks[:, :, 0, 1:].mean(1)), says
 
 
 def patches_inside(bboxes: torch.Tensor, *, side: int, size: int) -> torch.Tensor:
@@ -314,6 +318,5 @@ def patch_colours(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
     scores = centred @ directions.T
     scores = scores * (scores**3).sum(0).sign()  # a component's sign is arbitrary
     low, high = scores.quantile(scores.new_tensor([0.01, 0.99]), dim=0)
-    colours = ((scores - low) / (high - low)).clamp(0, 1).view(len(images), -1, 3).mT
-    side = round(colours.shape[2] ** 0.5)
-    return colours.unflatten(2, (side, side))
+    colours = ((scores - low) / (high - low)).clamp(0, 1)
+    return on_grid(colours.view(len(images), -1, 3).mT)

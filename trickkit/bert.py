@@ -169,6 +169,25 @@ class Bert(nn.Module):
         return x
 
 
+def short_name(name: str) -> str:
+    """A weight's name in `Bert`, from its name in the original file."""
+    for theirs, ours in (
+        ("embeddings.word_embeddings", "words"),
+        ("embeddings.position_embeddings", "places"),
+        ("embeddings.token_type_embeddings", "kinds"),
+        ("embeddings.LayerNorm", "norm"),
+        ("encoder.layer", "layers"),
+        ("attention.self", "attention"),
+        ("attention.output.dense", "attention.out"),
+        ("attention.output.LayerNorm", "norm1"),
+        ("intermediate.dense", "up"),
+        ("output.dense", "down"),
+        ("output.LayerNorm", "norm2"),
+    ):
+        name = name.replace(theirs, ours)
+    return name
+
+
 def validate_tokens(tokens: torch.Tensor) -> None:
     """Raise ValueError unless these are the tokens of sentences, (N, T) int64."""
     if not is_tokens(tokens) or not tokens.numel() or tokens.shape[1] > LONGEST:

@@ -266,10 +266,7 @@ def dinov2(*, size: int = 336) -> VisionTransformer:
             f"size is {size}; this network cuts a photo into patches of 14 pixels, so a multiple of"
             f" 14 is wanted, such as {max(round(size / 14), 1) * 14}."
         )
-    weights = {
-        name: w.float()
-        for name, w in load_file(data.shipped("weights/dinov2_vits14.safetensors")).items()
-    }
+    weights = stored_weights("weights/dinov2_vits14.safetensors")
     # It learnt on 37 × 37 patches. Between their positions it reads plain bicubic ones; timm's own,
     # made smoother for smaller photos, are not what it was trained with.
     place = weights["pos_embed"]
@@ -297,39 +294,29 @@ def minilm() -> bert.Bert:
         damaged.
     """
     model = bert.Bert(bert.Tokenizer(data.shipped("weights/minilm_l6_vocab.txt")))
-    file = load_file(data.shipped("weights/minilm_l6.safetensors"))
-    model.load_state_dict({short_name(name): w.float() for name, w in file.items()})
+    weights = stored_weights("weights/minilm_l6.safetensors")
+    model.load_state_dict({bert.short_name(name): w for name, w in weights.items()})
     return model.eval().requires_grad_(False).to(device())
 
 
-def short_name(name: str) -> str:
-    """A weight's name in `bert.Bert`, from its name in the original file."""
-    for theirs, ours in (
-        ("embeddings.word_embeddings", "words"),
-        ("embeddings.position_embeddings", "places"),
-        ("embeddings.token_type_embeddings", "kinds"),
-        ("embeddings.LayerNorm", "norm"),
-        ("encoder.layer", "layers"),
-        ("attention.self", "attention"),
-        ("attention.output.dense", "attention.out"),
-        ("attention.output.LayerNorm", "norm1"),
-        ("intermediate.dense", "up"),
-        ("output.dense", "down"),
-        ("output.LayerNorm", "norm2"),
-    ):
-        name = name.replace(theirs, ours)
-    return name
+def stored_weights(file: str) -> dict[str, torch.Tensor]:
+    """Weights that came with the course by their names in the file, in 32 bits.
+
+    file: its path below data/, such as "weights/fast_style.safetensors"; kept in half as many bits.
+    Raises FileNotFoundError or ValueError where the file is missing or damaged.
+    """
+    return {name: w.float() for name, w in load_file(data.shipped(file)).items()}
 
 
 def load_weights(model: Network, file: str, *, prefix: str = "") -> Network:
     """A model with the weights that came with the course, frozen and in eval mode, where it was.
 
-    file: its path below data/, such as "weights/fast_style.safetensors"; kept in half as many bits.
+    file: as for `stored_weights`.
     prefix: of the names in the file, where it holds more than one model.
     Raises FileNotFoundError or ValueError where the file is missing or damaged.
     """
-    weights = load_file(data.shipped(file))
-    model.load_state_dict({k: weights[prefix + k].float() for k in model.state_dict()})
+    weights = stored_weights(file)
+    model.load_state_dict({k: weights[prefix + k] for k in model.state_dict()})
     return model.eval().requires_grad_(False)
 
 
@@ -350,10 +337,7 @@ def vgg_features(name: str = "vgg16") -> nn.Sequential:
     if name not in VGG:
         raise unknown("network", name, VGG)
     if name == "vgg16":
-        weights = {
-            k: v.float()
-            for k, v in load_file(data.shipped("weights/vgg16_hed.safetensors")).items()
-        }
+        weights = stored_weights("weights/vgg16_hed.safetensors")
         mean = (122.67892 / 255, 116.66877 / 255, 104.00699 / 255)
         std = (1 / 255,) * 3
     else:

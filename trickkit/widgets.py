@@ -475,7 +475,7 @@ class Gaze:
         step = 1 / self.side
         return plots.lit(
             self.image,
-            [m[1:].view(self.side, self.side) for m in (looks[self.head.value], looks.mean(0))],
+            [attention.on_grid(m[1:]) for m in (looks[self.head.value], looks.mean(0))],
             [
                 f"head {self.head.value}, {looks[self.head.value, 0]:.0%} of it on [CLS]",
                 f"all {len(looks)} heads, {looks[:, 0].mean():.0%} of it on [CLS]",

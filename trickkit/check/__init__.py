@@ -604,6 +604,14 @@ def written(value: Any) -> Any:
     return value
 
 
+def in_short(came: object) -> str:
+    """What came where several things are wanted, in a few words."""
+    if isinstance(came, tuple | list):
+        return f"{len(came)} things"
+    shape = getattr(came, "shape", None)
+    return f"a {type(came).__name__}" if shape is None else f"one that has shape {tuple(shape)}"
+
+
 def shaped(
     value: object,
     like: torch.Tensor | np.ndarray | float,

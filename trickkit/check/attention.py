@@ -17,6 +17,7 @@ from trickkit.check import (
     Marks,
     called,
     exercise,
+    in_short,
     progress,
     received,
     recognised,
@@ -67,7 +68,7 @@ def attention_wrong(
     if isinstance(came, torch.Tensor) and came.shape in (right[0].shape, right[1].shape):
         return "two things are wanted, the mixtures and the weights: return weights @ v, weights."
     if not isinstance(came, tuple | list) or len(came) != 2:
-        return f"two things are wanted, the mixtures and the weights; {counted(came)} came."
+        return f"two things are wanted, the mixtures and the weights; {in_short(came)} came."
     out, weights = received(yours, came, right)
     swapped = (
         getattr(out, "shape", None) == right[1].shape != right[0].shape
@@ -87,14 +88,6 @@ def attention_wrong(
     if close(weights, right[1]):
         return outcome_wrong(out, right, v)
     return weights_wrong(weights, q, k, mask)
-
-
-def counted(came: object) -> str:
-    """What came where two things are wanted, in a few words."""
-    if isinstance(came, tuple | list):
-        return f"{len(came)} things"
-    shape = getattr(came, "shape", None)
-    return f"a {type(came).__name__}" if shape is None else f"one that has shape {tuple(shape)}"
 
 
 def weights_wrong(
@@ -435,7 +428,7 @@ def drop_and_keep(yours):
     if not isinstance(came, tuple | list) and getattr(came, "shape", None) != right.shape:
         return (
             "two things are wanted, the cosines without the relevant patches and those of them"
-            f" alone; {counted(came)} came."
+            f" alone; {in_short(came)} came."
         )
     pair = received(yours, tuple(came), tuple(right))
     if len(pair) != 2:

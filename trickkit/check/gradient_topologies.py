@@ -11,6 +11,7 @@ from trickkit.check import (
     Marks,
     called,
     exercise,
+    in_short,
     progress,
     received,
     recognised,
@@ -240,12 +241,7 @@ def three(yours: Any, came: object, right: tuple) -> list | str:
     """What came as w1, b1, w2; or the sentence for something else."""
     written(came)
     if not isinstance(came, tuple | list) or len(came) != 3:
-        said = f"a {type(came).__name__}"
-        if isinstance(came, torch.Tensor | np.ndarray):
-            said = f"one that has shape {tuple(came.shape)}"
-        elif isinstance(came, tuple | list):
-            said = f"{len(came)} things"
-        return f"three tensors are wanted, return w1, b1, w2; {said} came."
+        return f"three tensors are wanted, return w1, b1, w2; {in_short(came)} came."
     got = received(yours, came, right)
     for name, mine, best in zip(("w1", "b1", "w2"), got, right, strict=True):
         if wrong := shaped(mine, best, what=name):

@@ -23,6 +23,9 @@ from trickkit.plots.picture import (
     show_image,
 )
 
+ADVANCE = 8  # dots from one character to the next, a whole number, as type is drawn
+TYPE_SIZE = ADVANCE / 0.602 * 72 / DPI  # points: DejaVu Sans Mono is 0.602 of that wide
+
 
 def probabilities(
     image: torch.Tensor,
@@ -217,10 +220,9 @@ def coloured_text(text: str, values: torch.Tensor, title: str, *, alt: str = "")
     for row, line in enumerate(lines):
         grid[row, : len(line)] = shades[place : place + len(line)]
         place += len(line) + 1
-    advance = 8  # dots from one character to the next, a whole number, as type is drawn
     pad = 0.15  # inches
-    size = advance / 0.602 * 72 / DPI  # points: a character of this face is 0.602 of that wide
-    inner_width = across * advance / DPI
+    size = TYPE_SIZE
+    inner_width = across * ADVANCE / DPI
     inner_height = len(lines) * size * 1.5 / 72
     width = inner_width + 2 * pad
     height = inner_height + pad + 0.4
@@ -323,10 +325,10 @@ def attended(
         places.append((line, column))
         column += room + 1
     block = (line + 1) * 2.4 + 1.2  # lines of type for each model
-    size = 8 / 0.602 * 72 / DPI  # as in coloured_text
+    size = TYPE_SIZE
     unit = size * 1.35 / 72  # inches a line of type
     pad = 0.15
-    width = across * 8 / DPI + 2 * pad
+    width = across * ADVANCE / DPI + 2 * pad
     height = block * len(weights) * unit + 0.45 + pad
     figure = panel_figure(width, height, title, size=11, y=1 - 0.1 / height, va="top")
     ax = figure.add_axes(
