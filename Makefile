@@ -91,8 +91,8 @@ maps: $(STAMP)    ## bring the tables of lessons and modules, and the "Next less
 lessons: $(STAMP) ## run the lessons and keep their outputs; LESSON=03 runs one
 	$(BIN)/python tools/refresh.py $(wildcard notebooks/$(LESSON)*.ipynb)
 
-lesson: $(STAMP)  ## begin a lesson that passes its tests: make lesson NAME=12_abstract_summaries
-	@test -n "$(NAME)" || { echo "Which lesson? make lesson NAME=12_abstract_summaries"; exit 2; }
+lesson: $(STAMP)  ## begin a lesson that passes its tests: make lesson NAME=22_my_lesson
+	@test -n "$(NAME)" || { echo "Which lesson? make lesson NAME=22_my_lesson"; exit 2; }
 	$(BIN)/python tools/new_lesson.py $(NAME)
 
 api: $(DEVELOPER) ## the package's docstrings as pages, in build/api

@@ -219,7 +219,7 @@ def test_tables():
 
 def test_the_data_fit_the_repository():
     sizes = [p.stat().st_size for p in pathlib.Path(data.DATA).rglob("*") if p.is_file()]
-    assert sum(sizes) < 150e6 and max(sizes) < 50e6  # above that, GitHub warns
+    assert sum(sizes) < 160e6 and max(sizes) < 50e6  # above that, GitHub warns
 
 
 def test_tic_tac_toe_ends_as_it_does():

@@ -82,7 +82,7 @@ def test_a_lesson_without_a_header_is_refused(tmp_path):
 @pytest.mark.parametrize(
     "name, error, words",
     [
-        ("attention", ValueError, "called like 12_abstract_summaries"),
+        ("attention", ValueError, "called like 22_my_lesson"),
         ("09-attention", ValueError, "called like"),
         ("00_attention", FileExistsError, "00_start_here.ipynb"),
         ("09_saliency", FileExistsError, "saliency.py"),

@@ -1,6 +1,6 @@
 """Begin a lesson: everything that one has, small, and passing every test, to be written over.
 
-    python tools/new_lesson.py 12_abstract_summaries
+    python tools/new_lesson.py 22_my_lesson
 
 makes the notebook (run, with outputs), a module of the package, the exercise's check, their tests,
 and a row for the paper's number, all from tools/template; then it brings the maps up to date.
@@ -40,7 +40,7 @@ def begin(name: str, *, root: pathlib.Path = ROOT) -> list[pathlib.Path]:
     match = re.fullmatch(r"(\d\d)_([a-z][a-z0-9_]*)", name)
     if not match:
         raise ValueError(
-            f"A lesson is called like 12_abstract_summaries, two digits and a name; {name!r} came."
+            f"A lesson is called like 22_my_lesson, two digits and a name; {name!r} came."
         )
     number, module = match.groups()
     files = {
