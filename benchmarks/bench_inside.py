@@ -1,5 +1,5 @@
 """What the lessons on seeing inside compute, by us and in the usual way, in one process, in turns:
-python benchmarks/bench_inside.py [--tiny] [information] [surface]
+python benchmarks/bench_inside.py [--tiny] [information] [surface] [cka] [tcav]
 
 information: ten networks with 4,096 inputs, I(X; T) and I(T; Y) of every layer at several epochs.
 The usual way, that of the papers' own code, goes through networks, layers and values of the
@@ -8,17 +8,26 @@ each tells one thing; that is left out); ours sorts all networks at once. The sa
 surface: a slice through the landscape of 54 layers. loss-landscape (Li et al.; scripts, and no
 package to install) sets the network's weights at each point and runs through a data loader, 128
 images at a time; its loop is written out here.
+cka: all pairs of two networks' ten layers, unbiased. The usual way is torch-cka's (a package that
+also loads pictures and draws): for each pair of layers, both kernels anew, and HSIC three times;
+its loop is written out here, for one batch. ours works each kernel out once.
+tcav: the score of stripes against dots for zebra at one layer of EfficientNet-Lite0, from pictures
+to score. captum reads the pictures through data loaders, fits its own classifier (sklearn's SGD,
+on two thirds of the examples) and writes activations to disk; so the scores need not be equal.
 
 One turn warms up, and the median of three counts.
 """
 
+import tempfile
+import warnings
+
 import numpy as np
 import torch
-from side_by_side import chosen, costs, in_turns, sized, table
+from side_by_side import chosen, costs, in_turns, installed, sized, table
 
+from trickkit import activations, concepts, data, landscapes, models, similarity
 from trickkit import information as plane
-from trickkit import landscapes
-from trickkit.papers import li2018
+from trickkit.papers import kornblith2019, li2018
 
 
 def entropy(codes):
@@ -104,5 +113,88 @@ def surface():
     table(f"loss surface, {points} × {points}: {torch.get_num_threads()} threads", rows)
 
 
-for part in chosen({"information": information, "surface": surface}).values():
+def hsic(k, m):
+    """The unbiased estimate, as torch-cka (AntixK/PyTorch-Model-Compare) works it out."""
+    n = len(k)
+    ones = torch.ones(n, 1, dtype=k.dtype)
+    whole = torch.trace(k @ m)
+    whole += (ones.T @ k @ ones @ ones.T @ m @ ones).item() / ((n - 1) * (n - 2))
+    whole -= (ones.T @ k @ m @ ones).item() * 2 / (n - 2)
+    return whole.item() / (n * (n - 3))
+
+
+def layer_loop(xs, ys):
+    found = torch.zeros(len(xs), len(ys), 3)
+    for i, x in enumerate(xs):
+        k = x.flatten(1) @ x.flatten(1).T
+        k.fill_diagonal_(0)
+        found[i, :, 0] = hsic(k, k)
+        for j, y in enumerate(ys):
+            m = y.flatten(1) @ y.flatten(1).T
+            m.fill_diagonal_(0)
+            found[i, j, 1] = hsic(k, m)
+            found[i, j, 2] = hsic(m, m)
+    return found[:, :, 1] / (found[:, :, 0].sqrt() * found[:, :, 2].sqrt())
+
+
+def cka():
+    images = data.clothes().test_images[: sized(500, 40)]
+    nets = [kornblith2019.representations("base", images, seed=seed) for seed in (0, 1)]
+    timed = in_turns(
+        {
+            "trickkit": lambda: similarity.cka_table(*nets, unbiased=True),
+            "trickkit, a pair at a time": lambda: similarity.index_table(
+                *nets,
+                index=lambda x, y: similarity.kernel_cka(
+                    similarity.linear_kernel(x), similarity.linear_kernel(y), unbiased=True
+                ),
+            ),
+            "torch-cka's loop": lambda: layer_loop(*nets),
+        },
+        turns=sized(4, 1),
+    )
+    rows = costs(timed)
+    for name, row in rows.items():
+        row["apart"] = f"{(timed[name].result - timed['trickkit'].result).abs().max():.1e}"
+    table(f"CKA of ten layers by ten, {len(images)} pictures", rows)
+
+
+def tcav():
+    net = models.imagenet()
+    layer, zebra = "network.blocks.5", net.index("zebra")
+    photos = torch.cat([data.picture(n, size=224) for n in data.picture_names()[: sized(13, 3)]])
+    count = sized(30, 6)
+    sheets = {kind: concepts.textures(kind, count) for kind in ("stripes", "dots")}
+
+    def ours():
+        with torch.no_grad():
+            seen = [activations.read(net, sheet, layer)[0] for sheet in sheets.values()]
+            [inner] = activations.read(net, photos, layer)
+        vector = concepts.concept_vector(torch.cat(seen), torch.arange(2 * count) < count)
+        head = concepts.above(net, layer, image=photos[:1])
+        return float(concepts.tcav_score(head, inner, vector, zebra))
+
+    def theirs():
+        from captum.concept import TCAV, Concept
+
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            kinds = [
+                Concept(i, name, torch.utils.data.DataLoader(sheet, batch_size=count))
+                for i, (name, sheet) in enumerate(sheets.items())
+            ]
+            tested = TCAV(net, layers=[layer], save_path=folder)
+            found = tested.interpret(photos, [kinds], target=zebra)
+        return float(found["0-1"][layer]["sign_count"][0])
+
+    jobs = installed({"trickkit": ours, "captum": theirs})
+    timed = in_turns(jobs, turns=sized(4, 1))
+    rows = costs(timed)
+    for name, row in rows.items():
+        row["score"] = f"{timed[name].result:.2f}"
+    table(f"TCAV, {count} textures of two kinds, {len(photos)} photos", rows)
+
+
+parts = {"information": information, "surface": surface, "cka": cka, "tcav": tcav}
+for part in chosen(parts).values():
     part()

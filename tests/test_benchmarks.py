@@ -20,6 +20,7 @@ SCRIPTS = [file for file in FILES if file.stem != "side_by_side"]
 LIBRARIES = {
     "bench_attacks": ("torchattacks", "foolbox", "ART"),
     "bench_explanations": ("lime",),
+    "bench_inside": ("captum",),
     "bench_rules": ("imodels",),
     "bench_saliency": ("captum",),
 }

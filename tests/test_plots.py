@@ -12,6 +12,21 @@ from trickkit import plots
 from trickkit.plots import charts, picture
 
 PICTURES = {  # by the name of what drew them
+    "atlases": plots.atlases(
+        {"drawn": torch.rand(144, 3, 8, 8), "real": torch.rand(144, 3, 8, 8)},
+        torch.arange(144) > 70,
+        "island",
+        ways={"a": [(0.1, 0.2), (0.5, 0.5)]},
+        dim=0.5,
+    ),
+    "cell_opened": plots.cell_opened(
+        torch.rand(144, 3, 8, 8),
+        torch.arange(144) > 70,
+        80,
+        torch.rand(5, 3, 20, 20),
+        "a cell",
+        drawing=torch.rand(3, 8, 8),
+    ),
     "pictures": plots.pictures(torch.rand(5, 3, 120, 120), list("abcde"), "five < six & seven"),
     "pictures, small": plots.pictures(torch.rand(2, 1, 28, 28), ["a\nb", "c"], "digits"),
     "signed": plots.signed(torch.randn(3, 28, 28), list("abc"), "weights"),
@@ -144,6 +159,12 @@ PICTURES = {  # by the name of what drew them
         t=0.25,
         title="between",
     ),
+    "likeness": plots.likeness(
+        [torch.eye(3), torch.rand(3, 3)], ["a\nb", "c"], "tables", layers="xyz", axes=("i", "j")
+    ),
+    "clouds": plots.clouds(
+        torch.rand(5, 2), torch.rand(5, 2), ["a", "b"], "dots", star=2, note="a note"
+    ),
     "flow": plots.flow(
         [-1, 0, 1],
         [np.arange(9).reshape(3, 3) % 2, np.zeros((3, 3), dtype=int)],
@@ -197,6 +218,8 @@ def test_numbers_are_said():
         "Chance to live: if 3rd: 40%, 30% to 50%, of 20; else: 90%, 80% to 100%."
         in said["intervals"]
     )
+    assert "a, b: mean on the diagonal 1.00; c: mean" in said["likeness"]
+    assert "dots. a note. 5 dots, one of them a star: a; b." in said["clouds"]
     assert "Path straight, t = 0.25: loss 2.00, accuracy 0.70." in said["path_between"]
     flat = plots.neuron(
         np.array([[0.0, 1.0], [1.0, 0.0]]),

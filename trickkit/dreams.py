@@ -396,6 +396,7 @@ def visualise(
     model: nn.Module,
     objective: Objective,
     *,
+    count: int = 1,
     size: int = 112,
     steps: int = 64,
     fourier: bool = True,
@@ -403,7 +404,7 @@ def visualise(
     transform: bool = True,
     seed: int = 0,
 ) -> torch.Tensor:
-    """The picture an objective asks for when it starts from noise.
+    """The picture, or pictures, that an objective asks for when it starts from noise.
 
     Olah, Mordvintsev, Schubert 2017, distill.pub/2017/feature-visualization, "the enemy of feature
     visualization".
@@ -411,17 +412,18 @@ def visualise(
     It climbs by Adam. With fourier, decorrelate and transform all off it is the naive way.
 
     objective: what the picture is to have more of.
-    size: its side in pixels.
+    count: how many pictures, all from the same noise: for an objective that asks each for another.
+    size: their side in pixels.
     steps: how many.
     fourier: what is moved are the picture's waves, the long ones louder, not its pixels.
     decorrelate: in colours as they go together in photographs.
     transform: at every step the picture is seen shifted, turned and scaled a little.
     seed: of the noise, and of those changes.
-    Returns (1, 3, size, size) in [0, 1].
-    Raises ValueError for a model in train mode, no steps or a size below 32.
+    Returns (count, 3, size, size) in [0, 1].
+    Raises ValueError for a model in train mode, no pictures or steps, or a size below 32.
     """
     validate_eval(model)
-    validate_count(steps=steps)
+    validate_count(count=count, steps=steps)
     validate_flag(fourier=fourier, decorrelate=decorrelate, transform=transform)
     if (whole_number(size) or 0) < SMALLEST:
         raise ValueError(f"A size of {SMALLEST} pixels or more is wanted; {size} came.")
@@ -430,7 +432,8 @@ def visualise(
     there = device()
     loud = loudness(size).to(there)
     shape = (1, 3, *loud.shape, 2) if fourier else (1, 3, size, size)
-    latent = torch.randn(shape, generator=generator).mul(0.01).to(there).requires_grad_(True)
+    noise = torch.randn(shape, generator=generator).mul(0.01).to(there)
+    latent = noise.repeat(count, *[1] * (noise.dim() - 1)).requires_grad_(True)
     mix = (palette() if decorrelate else palette().norm() / 3**0.5 * torch.eye(3)).to(there)
     optimizer = torch.optim.Adam([latent], lr=0.05)
 

@@ -16,7 +16,8 @@ import torch
 import traitlets
 from IPython.display import HTML, display
 
-from trickkit import activations, attacks, attention, data, dreams, features, models, plots
+from trickkit import activations, atlas, attacks, attention, data, dreams, features, models, plots
+from trickkit.plots.atlas import painted
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PLAIN = "Live panel: run this cell in JupyterLab to move its controls."
@@ -626,3 +627,77 @@ class DreamPanel(PhotoSource):
     def offer(self) -> None:
         """Offer the dream for download."""
         self.download.offer(data.png(self.dream), "dream.png")
+
+
+class AtlasPanel:
+    """Travel an atlas: point at a cell, and see its drawing and the real patches behind it.
+
+    The maps came with the course, so all of it is looked up.
+
+    maps: what the slider says -> the name of a map, as for `atlas.stored`.
+    classes: what the slider says -> the loudest class of each cell, GRID² words; a map that is not
+        there names nothing.
+    index: the place on the slider to begin with.
+    cell: the first, (row, column).
+    """
+
+    def __init__(
+        self,
+        maps: dict[str, str],
+        classes: dict[str, list[str]],
+        *,
+        index: int = 0,
+        cell: tuple[int, int] = (5, 5),
+    ):
+        self.classes = classes
+        self.charts = {label: atlas.stored(name) for label, name in maps.items()}
+        self.cells = {k: atlas.cell_numbers(c.points) for k, c in self.charts.items()}
+        self.real = {label: atlas.tiles(chart) for label, chart in self.charts.items()}
+        self.map = slider(list(maps), "map", index=index, fmt="{}")
+        self.shows = w.ToggleButtons(options=["drawings", "real patches"], description="shows")
+        self.pointer = Pointer(self.sheet(), self.map.value, patches=atlas.GRID, value=cell)
+        show_controls(self.map, self.shows, self.pointer)
+        self.handle = display(self.draw(), display_id=True)
+        self.pointer.observe(lambda _: self.follow(), "value")
+        for control in (self.map, self.shows):
+            control.observe(lambda _: self.changed(), "value")
+
+    def tiles(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the chosen map shows, drawings where it has any, and which cells are land."""
+        label = self.map.value
+        chart = self.charts[label]
+        drawn = len(chart.drawings) and self.shows.value == "drawings"
+        return chart.drawings if drawn else self.real[label], atlas.land(chart.points)
+
+    def sheet(self) -> torch.Tensor:
+        """The chosen map as one picture, for the pointer."""
+        return painted(*self.tiles(), side=40)
+
+    def changed(self) -> None:
+        """Show another map; the cell stays where it is."""
+        self.pointer.show(self.sheet(), self.map.value)
+        self.follow()
+
+    def draw(self) -> plots.Picture:
+        """The chosen cell, opened."""
+        label = self.map.value
+        chart = self.charts[label]
+        row, column = self.pointer.value
+        cell = row * atlas.GRID + column
+        tiles, land = self.tiles()
+        inside = self.cells[label] == cell
+        if not land[cell]:
+            title = f"{label}, row {row + 1}, column {column + 1}: open sea"
+            return plots.cell_opened(tiles, land, cell, torch.zeros(0, 3, 80, 80), title)
+        pictures = chart.places[inside, 0].unique().numel()
+        title = f"{label}: {inside.sum()} activations from {pictures} pictures"
+        if label in self.classes:
+            title += f"; loudest class: {self.classes[label][cell]}"
+        drawing = chart.drawings[cell] if len(chart.drawings) else None
+        return plots.cell_opened(
+            tiles, land, cell, atlas.opened(chart, cell), title, drawing=drawing
+        )
+
+    def follow(self) -> None:
+        """Show what is chosen."""
+        self.handle.update(self.draw())

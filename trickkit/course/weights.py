@@ -11,6 +11,7 @@ from torch import nn
 
 from trickkit import (
     alignment,
+    atlas,
     attacks,
     characters,
     data,
@@ -21,7 +22,7 @@ from trickkit import (
     training,
 )
 from trickkit.common import progress_bar
-from trickkit.papers import jain2019, li2018
+from trickkit.papers import jain2019, kornblith2019, li2018
 
 STICKER = "stickers/toaster.png"
 
@@ -138,6 +139,23 @@ def map_landscapes() -> None:
     keep(li2018.FILE, save(kept))
 
 
+def train_twins() -> None:
+    """The networks of lesson 12, twins but for their seeds: five minutes."""
+    weights: dict[str, torch.Tensor] = {}
+    with training.one_thread():
+        for name, design in progress_bar(kornblith2019.DESIGNS.items(), "designs"):
+            for seed in kornblith2019.TWIN_SEEDS if design.epochs else ():
+                model = kornblith2019.trained_twin(name, seed=seed)
+                weights |= halves(model, prefix=f"{name}.{seed}.")
+    keep(kornblith2019.FILE, save(weights))
+
+
+def draw_atlases() -> None:
+    """The maps of lesson 12, laid out and drawn: five minutes."""
+    with training.one_thread():
+        keep(atlas.FILE, save(atlas.make()))
+
+
 def halves(model: nn.Module, *, prefix: str = "") -> dict[str, torch.Tensor]:
     """A model's weights in half as many bits, by their names, for `models.load_weights`."""
     return {prefix + k: v.half().cpu().contiguous() for k, v in model.state_dict().items()}
@@ -165,3 +183,5 @@ if __name__ == "__main__":
     train_sentence_readers()
     train_planes()
     map_landscapes()
+    train_twins()
+    draw_atlases()

@@ -5,6 +5,7 @@ Everywhere `title` is the finding, and `alt`, where it can be given, what is to 
 the figure says its own numbers. Figures for panels are quick enough to follow a slider.
 """
 
+from trickkit.plots.atlas import atlases, cell_opened
 from trickkit.plots.charts import curves, histograms, intervals, matrix, region, ticks, weights
 from trickkit.plots.images import Film, film, lit, magnified, maps, pictures, signed
 from trickkit.plots.information import bands, cubes, icosahedra, layers_in_plane, planes
@@ -19,4 +20,5 @@ from trickkit.plots.panels import (
     products,
 )
 from trickkit.plots.picture import Picture
+from trickkit.plots.summaries import clouds, likeness
 from trickkit.plots.terrain import contours, flow, path_between, rearranged, relief, trails

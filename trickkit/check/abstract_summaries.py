@@ -1,0 +1,584 @@
+"""The checks of lesson 12.
+
+Each draws fresh representations, concepts and heads, so that no stored answer can pass.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+from torch import nn
+from torch.nn import functional as F
+
+from trickkit import atlas, concepts, similarity, units
+from trickkit.check import Marks, called, exercise, progress, recognised, same, told_apart
+from trickkit.contract import with_gradients
+
+__all__ = ["cells", "cka", "concept_vector", "iou", "move", "progress", "tcav_score"]
+LESSON = "12 abstract_summaries"
+
+
+@exercise(
+    LESSON,
+    similarity.cka,
+    "First centre: subtract from each column its mean over the examples, x - x.mean(0).",
+    "The three matrices are y.T @ x, x.T @ x and y.T @ y; .norm() of a matrix is Frobenius' norm.",
+    "(y.T @ x).norm() ** 2 / ((x.T @ x).norm() * (y.T @ y).norm())",
+    rounds=3,
+)
+def cka(yours):
+    """Linear CKA of two representations."""
+    # with as many features in each, what is transposed gives a number; with others, it cannot
+    for features in ((5, 5), (7, 4)):
+        while True:
+            x, y, mistakes = pair_of_representations(*features)
+            right = similarity.cka(x, y)
+            if told_apart(right, mistakes):
+                break
+        got = called(yours, x, y, like=right)
+        if not same(got, right):
+            return recognised(got, mistakes) or (
+                f"your result is {float(got):.4f}; {float(right):.4f} is wanted, the square of"
+                " ‖YᵀX‖ divided by ‖XᵀX‖ and by ‖YᵀY‖, all centred."
+            )
+    return None
+
+
+def pair_of_representations(p: int, q: int) -> tuple[torch.Tensor, torch.Tensor, Marks]:
+    """Two representations of 12 examples that have something in common, and what known mistakes
+    make of them.
+    """
+    shared = torch.randn(12, 3).double()
+    x, y = (
+        shared @ torch.randn(3, d).double()
+        + 0.5 * torch.randn(12, d)
+        + torch.randn(d)
+        + torch.randn(12, 1)
+        for d in (p, q)
+    )
+    a, b = x - x.mean(0), y - y.mean(0)
+
+    def ratio(a, b, c=None, d=None):
+        c, d = a if c is None else c, b if d is None else d
+        return (b.T @ a).norm() ** 2 / ((c.T @ c).norm() * (d.T @ d).norm())
+
+    def by_kernels(k, m):
+        return (k * m).sum() / (k.norm() * m.norm())
+
+    top, left, right = (b.T @ a).norm(), (a.T @ a).norm(), (b.T @ b).norm()
+    k, m = x @ x.T, y @ y.T
+    kc, lc = a @ a.T, b @ b.T
+    mistakes: Marks = {
+        "the columns are not centred. Subtract x.mean(0) from x, and y.mean(0) from y: what all"
+        " examples have in common says nothing about them.": ratio(x, y),
+        "you centred each example over its features. Centre each feature over the examples:"
+        " x.mean(0).": ratio(x - x.mean(1, keepdim=True), y - y.mean(1, keepdim=True)),
+        "you subtracted one mean from everything, x.mean(). Each feature has its own: x.mean(0).": (
+            ratio(x - x.mean(), y - y.mean())
+        ),
+        "only y is centred. x wants it too.": [ratio(x, b), ratio(a, b, x, b)],
+        "only x is centred. y wants it too.": [ratio(a, y), ratio(a, b, a, y)],
+        "you centred the numerator alone. ‖XᵀX‖ and ‖YᵀY‖ are of the centred ones too.": (
+            ratio(a, b, x, y)
+        ),
+        "the norms in the denominator are squared, and should not be: only the numerator is.": (
+            top**2 / (left * right) ** 2
+        ),
+        "that is CKA's root: the norm in the numerator is to be squared, and no root taken.": (
+            top / (left * right).sqrt()
+        ),
+        "the numerator is not squared: ‖YᵀX‖².": top / (left * right),
+        "that is the numerator alone. Divide by ‖XᵀX‖ ‖YᵀY‖.": [top**2, top],
+        "you took the root of the denominator. Of the norms no root is taken.": (
+            top**2 / (left * right).sqrt()
+        ),
+        "you scaled each feature to a standard deviation of 1. Centre, and leave the sizes as they"
+        " are.": ratio(a / a.std(0), b / b.std(0)),
+        "those are spectral norms, the largest singular value. Frobenius' is wanted, the root of"
+        " the sum of all squares: .norm().": (
+            torch.linalg.matrix_norm(b.T @ a, 2) ** 2
+            / (torch.linalg.matrix_norm(a.T @ a, 2) * torch.linalg.matrix_norm(b.T @ b, 2))
+        ),
+        "the kernels are centred from one side only. Centre x and y before multiplying.": (
+            by_kernels(k - k.mean(0), m - m.mean(0))
+        ),
+        "k - k.diag() subtracts the diagonal from every row. Here nothing of it is to go: this is"
+        " the plain CKA.": [
+            by_kernels(k - k.diag(), m - m.diag()),
+            by_kernels(kc - kc.diag(), lc - lc.diag()),
+        ],
+        "that is the unbiased estimate, which comes later. Here the diagonals stay.": [
+            similarity.kernel_cka(k, m, unbiased=True),
+            by_kernels(kc - kc.diag().diag(), lc - lc.diag().diag()),
+        ],
+        "that is CCA's R², which forgets how large a direction is. CKA does without inverses.": (
+            similarity.cca_r2(x, y)
+        ),
+    }
+    if p == q:
+        mistakes |= {
+            "you compared features instead of examples: x.T @ x and y.T @ x have a row a feature,"
+            " x @ x.T a row an example.": [
+                (a @ b.T).norm() ** 2 / ((a @ a.T).norm() * (b @ b.T).norm()),
+                by_kernels(a.T @ a, b.T @ b),
+            ],
+        }
+    return x.float(), y.float(), mistakes
+
+
+@exercise(
+    LESSON,
+    concepts.concept_vector,
+    "scaler = StandardScaler().fit(x), then LogisticRegression(max_iter=1000).fit(scaler.transform("
+    "x), is_concept). Its coef_[0] is the direction, of the scaled features.",
+    "A scaled feature is the feature less its mean, divided by scaler.scale_. So a weight of w on"
+    " the scaled one is a weight of w / scale on the feature itself.",
+    "Divide by the length: v / np.linalg.norm(v).",
+    rounds=3,
+)
+def concept_vector(yours):
+    """The direction of a concept in a layer, of length 1."""
+    while True:
+        labels = torch.arange(40) % 2 == 0
+        spread = 4 ** torch.linspace(-1.5, 1.5, 6)[torch.randperm(6)]
+        x = torch.randn(40, 6) + labels[:, None] * torch.randn(6)
+        x = (x * spread + torch.randn(6)).float()
+        order = torch.randperm(40)
+        x, labels = x[order], labels[order]
+        right = concepts.concept_vector(x, labels)
+        mistakes = directions(x.numpy(), labels.numpy())
+        if apart(right, mistakes):
+            break
+    got = called(
+        yours,
+        x,
+        labels,
+        like=right,
+        what="vector",
+        known={"coef_ has a row for each classifier, and there is one: take coef_[0].": (1, 6)},
+    )
+    if near(got, right):
+        return None
+    if said := recognised(got, mistakes, same=near):
+        return said
+    cosine = torch.cosine_similarity(got, right, dim=0).item()
+    length = got.norm().item()
+    if abs(cosine) > 0.999:
+        turned = "" if cosine > 0 else ", and points away from the concept"
+        return (
+            f"the direction is right, but its length is {length:.3g}{turned}. Length 1 is wanted."
+        )
+    return (
+        f"your direction has a cosine of {cosine:.3f} with the one wanted: the weights of a"
+        " logistic regression on the scaled features, each divided by its feature's scale."
+    )
+
+
+def near(mine: Any, right: Any) -> bool:
+    """The same vector, but for what an optimiser leaves over."""
+    mine, right = np.asarray(mine, dtype=float), np.asarray(right, dtype=float)
+    return bool(np.linalg.norm(mine - right) <= 0.01 * np.linalg.norm(right))
+
+
+def apart(right: torch.Tensor, mistakes: Marks) -> bool:
+    """Whether no two results are near each other, where they mean different mistakes."""
+    found = [("", right)] + [
+        (sentence, mark)
+        for sentence, marks in mistakes.items()
+        for mark in (marks if isinstance(marks, list) else [marks])
+    ]
+    return not any(near(a, b) for s, a in found for t, b in found if s != t)
+
+
+def directions(x: np.ndarray, labels: np.ndarray) -> Marks:
+    """The sentence for a mistake -> the vector that it gives."""
+    scale = StandardScaler().fit(x).scale_
+    scaled = (x - x.mean(0)) / scale
+
+    def fitted(z, y=labels):
+        return LogisticRegression(max_iter=1000).fit(z, y).coef_[0]
+
+    def unit(v):
+        return v / np.linalg.norm(v)
+
+    w = fitted(scaled)
+    difference = x[labels].mean(0) - x[~labels].mean(0)
+    right = unit(w / scale)
+    return {
+        "your vector is not of length 1. Divide it by its length.": w / scale,
+        "your vector points away from the concept: turn its sign, or the answers, round.": [
+            -right,
+            -w / scale,
+        ],
+        "the scaling is not undone: those are weights of scaled features. Divide each by"
+        " scaler.scale_.": [w, unit(w), -unit(w)],
+        "you multiplied by the scale. A weight of w on a scaled feature is w / scale on the feature"
+        " itself.": [w * scale, unit(w * scale)],
+        "you divided by the variance, scaler.var_. A feature was divided by its standard deviation,"
+        " scaler.scale_.": [w / scale**2, unit(w / scale**2)],
+        "you fitted the features as they came. Scale them first, so that a large one does not"
+        " decide by its size.": [unit(fitted(x)), fitted(x), unit(fitted(x - x.mean(0)))],
+        "that is the difference of the two means, a good shortcut. Here a logistic regression is"
+        " wanted.": [unit(difference), difference, unit(difference / scale)],
+        "you divided by the sum of the absolute values. Length is the root of the squares added"
+        " up.": right / np.abs(right).sum(),
+        "you divided by the largest weight. Divide by the length.": right / np.abs(right).max(),
+    }
+
+
+@exercise(
+    LESSON,
+    concepts.tcav_score,
+    "Let gradients reach the activations, or rather a copy of them:"
+    " a = torch.clone(activations).requires_grad_(True). Then ask for the logits, head(a).",
+    "[gradient] = torch.autograd.grad(head(a)[:, target].sum(), a) has each picture's own gradient,"
+    " since no picture's logit hangs on another.",
+    "gradient.flatten(1) @ vector is the derivative, a number a picture. Which share of them is"
+    " above 0?",
+    rounds=3,
+)
+def tcav_score(yours):
+    """The share of pictures whose logit rises along a concept's direction."""
+    count, classes = 30, 4
+    while True:
+        first, second = torch.randn(12, 9), torch.randn(9, classes)
+        activations = torch.randn(count, 3, 2, 2)
+        vector = torch.nn.functional.normalize(torch.randn(12), dim=0)
+        target = int(torch.randint(classes, ()))
+
+        def head(a, first=first, second=second):
+            return (a.flatten(1) @ first).tanh() @ second
+
+        right = concepts.tcav_score(head, activations, vector, target)
+        mistakes = scores(head, activations, vector, target)
+        if 0.25 < right < 0.8 and told_apart(right, mistakes):
+            break
+    got = called(
+        yours,
+        head,
+        activations,
+        vector,
+        target,
+        like=right,
+        what="score",
+        known={
+            "that is a number for each picture. The share of them that are above 0 is wanted.": (
+                count,
+            )
+        },
+    )
+    if same(got, right):
+        return None
+    return recognised(got, mistakes) or (
+        f"your score is {float(got):.3f}; {float(right):.3f} is wanted: the share of pictures for"
+        " which the target's logit rises along the vector."
+    )
+
+
+def scores(head: Any, activations: torch.Tensor, vector: torch.Tensor, target: int) -> Marks:
+    """The sentence for a mistake -> the number that it gives."""
+
+    def slopes(value):
+        a = activations.clone().requires_grad_(True)
+        [gradient] = torch.autograd.grad(value(head(a)).sum(), a)
+        return gradient.flatten(1)
+
+    def share(slope):
+        return (slope > 0).float().mean()
+
+    of_logit = slopes(lambda z: z[:, target])
+    along = of_logit @ vector
+    of_chance = slopes(lambda z: z.softmax(1)[:, target]) @ vector
+    of_best = slopes(lambda z: z.amax(1)) @ vector
+    return {
+        "you differentiated the probability. It falls where another class rises faster, and hardly"
+        " moves where the network is certain. Take the logit.": share(of_chance),
+        "you differentiated the loss, which falls where the class gains. Take the logit.": share(
+            -of_chance
+        ),
+        "that is the share for which it falls.": share(-along),
+        "that is the mean of the derivatives. The share of pictures for which it is above 0 is"
+        " wanted.": [along.mean(), along.sum()],
+        "that counts pictures. Divide by how many there are.": (along > 0).float().sum(),
+        "you added the pictures' gradients up before you looked at the sign. Each picture has one"
+        " vote.": share((of_logit.mean(0) @ vector)[None]),
+        "you differentiated each picture's highest logit. Take the target's.": share(of_best),
+        "you differentiated the sum of all logits. Take the target's alone, logits[:, target].": (
+            share(slopes(lambda z: z) @ vector)
+        ),
+        "that is the share whose logit itself is above 0. Wanted is how it changes along the"
+        " vector.": share(head(activations)[:, target]),
+        "you multiplied the activations by the vector. It is the gradient that goes with it.": (
+            share(activations.flatten(1) @ vector)
+        ),
+        "you took the sign of each number of the gradient. First the product with the vector, one"
+        " number a picture.": [share(of_logit), share(of_logit * vector)],
+    }
+
+
+@exercise(
+    LESSON,
+    units.iou,
+    "A row for each unit: maps.transpose(0, 1).flatten(1) has the unit's values at all places of"
+    " all pictures.",
+    "Its threshold is that row's quantile(1 - top, dim=1). The unit is on where it is above.",
+    "With both as 0 and 1, on @ where.T counts the intersections (C, K). The union is the one's"
+    " size plus the other's, less the intersection.",
+    rounds=3,
+)
+def iou(yours):
+    """Intersection over union of where units are high and where concepts are."""
+    top = 0.1
+    mistakes: Marks = {}
+    right = torch.zeros(())
+    while not mistakes or not told_apart(right, mistakes):
+        # pictures and units differ in level, so that it matters over what a threshold is taken
+        maps = torch.randn(5, 4, 8, 8) + 2 * torch.randn(5, 1, 1, 1) + torch.randn(1, 4, 1, 1)
+        masks = torch.rand(5, 3, 8, 8) < torch.tensor([0.1, 0.3, 0.6]).view(1, 3, 1, 1)
+        right = units.iou(maps, masks, top=top)
+        mistakes = overlaps(maps, masks, top)
+    scores = called(
+        yours,
+        maps,
+        masks,
+        top,
+        like=right,
+        what="array of overlaps",
+        known={
+            "a row for each unit and a column for each concept is wanted; yours has them the other"
+            " way round.": (3, 4),
+            "you give an overlap for each picture. Count places over all pictures together, then"
+            " divide.": (5, 4, 3),
+        },
+        not_finite="your overlaps are not finite: a union was empty. Count over all pictures"
+        " together, and no union is.",
+    )
+    if torch.allclose(scores, right, rtol=1e-3, atol=1e-4):
+        return None
+    return recognised(scores, mistakes) or (
+        f"your overlaps are off by up to {(scores - right).abs().max():.2f}. Wanted is how many"
+        " places are in both, over how many are in one or the other."
+    )
+
+
+def overlaps(maps: torch.Tensor, masks: torch.Tensor, top: float) -> Marks:
+    """The sentence for a wrong overlap -> what it may be."""
+
+    def counts(on):
+        where = masks.transpose(0, 1).flatten(1).float()
+        on = on.transpose(0, 1).flatten(1).float()
+        return on @ where.T, on.sum(1)[:, None], where.sum(1)
+
+    def over_union(on):
+        both, one, other = counts(on)
+        return both / (one + other - both)
+
+    rows = maps.transpose(0, 1).flatten(1)
+    on = maps > rows.quantile(1 - top, dim=1).view(1, -1, 1, 1)
+    both, one, other = counts(on)
+    of_picture = maps > maps.flatten(2).quantile(1 - top, dim=2)[..., None, None]
+    single = []
+    for o, m in zip(on, masks, strict=True):
+        inside = (o[:, None] & m[None]).flatten(2).sum(2).float()
+        single.append(inside / (o[:, None] | m[None]).flatten(2).sum(2).clamp(min=1))
+    return {
+        "the threshold is taken picture by picture, so that each picture has its share even of what"
+        " is nowhere in it. Take one for each unit, over all pictures.": over_union(of_picture),
+        "all units have one threshold, so that loud ones are on almost everywhere. Each needs its"
+        " own.": over_union(maps > maps.flatten().quantile(1 - top)),
+        "the union is a sum: what lies in both is counted twice. Take the intersection off"
+        " once.": both / (one + other),
+        "that is twice the intersection over the sum, the Dice score. Wanted is the intersection"
+        " over the union.": 2 * both / (one + other),
+        "you divided by the mask alone: a unit that is on everywhere would be perfect. Divide by"
+        " the union.": both / other,
+        "you divided by where the unit is on: a mask that covers everything would be perfect."
+        " Divide by the union.": both / one,
+        "the units are on in all places but the highest: the threshold is the quantile at top. It"
+        " should be the one at 1 - top.": over_union(
+            maps > rows.quantile(top, dim=1).view(1, -1, 1, 1)
+        ),
+        "your units are on where they are lowest. Above the threshold, not below.": [
+            over_union(~on),
+            over_union(maps < rows.quantile(top, dim=1).view(1, -1, 1, 1)),
+        ],
+        "the overlap is computed picture by picture, then averaged. Count over all pictures"
+        " together first.": torch.stack(single).mean(0),
+        "those are the intersections. Divide by the unions.": both,
+        "top is ignored: your units are on in one place of a hundred.": over_union(
+            maps > rows.quantile(0.99, dim=1).view(1, -1, 1, 1)
+        ),
+    }
+
+
+@exercise(
+    LESSON,
+    atlas.cells,
+    "(points * grid).long() gives each point's column and row. A point on the far edge, at exactly"
+    " 1, belongs to the last: clamp(max=grid - 1).",
+    "A cell's number is row * grid + column. counts = number.bincount(minlength=grid**2).",
+    "sums = torch.zeros(grid**2, C).index_add(0, number, vectors), divided by"
+    " counts.clamp(min=1)[:, None].",
+    rounds=3,
+)
+def cells(yours):
+    """The mean of the activations in each cell of a map."""
+    mistakes: Marks = {}
+    right = torch.zeros(())
+    while not mistakes or not told_apart(right, mistakes):
+        grid = int(torch.randint(3, 6, ()))
+        points = torch.rand(40, 2) * torch.tensor([0.95, 0.7])  # the lowest cells are nearly empty
+        points[:2] = torch.tensor([[1.0, 0.3], [0.1, 1.0]])
+        vectors = torch.randn(40, 7) + 1
+        right = atlas.cells(points, vectors, grid=grid)
+        mistakes = wrong_means(points, vectors, grid)
+    means = called(
+        yours,
+        points,
+        vectors,
+        grid,
+        like=right,
+        what="array of means",
+        known={
+            "you averaged positions. A cell stands for the mean of the activations, vectors, that"
+            " lie in it.": (grid**2, 2),
+            "the cells are numbered row by row, in one axis: (grid², C).": (grid, grid, 7),
+            "cells in which nothing lies are missing. There are grid² in all; those have 0.": (
+                int(right.any(1).sum()),
+                7,
+            ),
+        },
+        not_finite="your means are not finite: an empty cell has nothing to average. Divide by"
+        " counts.clamp(min=1), so that it gets 0.",
+    )
+    if torch.allclose(means, right, rtol=1e-3, atol=1e-4):
+        return None
+    return recognised(means, mistakes) or (
+        f"your means are off by up to {(means - right).abs().max():.2g}. A point at (across, down)"
+        " lies in row int(down * grid) and column int(across * grid)."
+    )
+
+
+def wrong_means(points: torch.Tensor, vectors: torch.Tensor, grid: int) -> Marks:
+    """The sentence for wrong means of cells -> what they may be."""
+    column, row = (points * grid).long().clamp(max=grid - 1).unbind(1)
+    size = grid**2
+
+    def means(number, values=vectors):
+        number = number.clamp(0, size - 1)
+        counts = number.bincount(minlength=size).clamp(min=1)
+        return torch.zeros(size, values.shape[1]).index_add(0, number, values) / counts[:, None]
+
+    number = row * grid + column
+    counts = number.bincount(minlength=size)
+    beyond_column, beyond_row = (points * grid).long().unbind(1)
+    near_column, near_row = (points * (grid - 1)).round().long().unbind(1)
+    shrunk_column, shrunk_row = (points * (grid - 1)).long().unbind(1)
+    inner = (points < 1).all(1)
+    sums = means(number) * counts.clamp(min=1)[:, None]
+    lost = torch.zeros_like(sums).index_add(0, number[inner], vectors[inner])
+    lost = lost / number[inner].bincount(minlength=size).clamp(min=1)[:, None]
+    return {
+        "rows and columns are exchanged: a point is (across, down), and a cell row * grid +"
+        " column.": means(column * grid + row),
+        "the rows are counted from below. The first row is the top one, where down is near 0.": (
+            means((grid - 1 - row) * grid + column)
+        ),
+        "those are sums. Divide each by how many activations lie in its cell.": sums,
+        "you divided by the number of all activations. Divide by how many lie in the cell.": (
+            sums / len(points)
+        ),
+        "a point at exactly 1 spills into the next row, or is lost. It belongs to the last cell:"
+        " clamp row and column, each, to grid - 1.": [
+            means(beyond_row * grid + beyond_column),
+            lost,
+        ],
+        "you rounded, so the outermost cells are half as wide. Multiply by grid, and round down.": [
+            means(near_row * grid + near_column),
+            means(
+                (points * grid).round().long().clamp(max=grid - 1)[:, 1] * grid
+                + (points * grid).round().long().clamp(max=grid - 1)[:, 0]
+            ),
+        ],
+        "you multiplied by grid - 1, so the last row and column are all but empty. Multiply by"
+        " grid.": means(shrunk_row * grid + shrunk_column),
+        "you averaged directions: each activation counts as it is, long or short.": means(
+            number, F.normalize(vectors, dim=1)
+        ),
+    }
+
+
+@exercise(
+    LESSON,
+    atlas.move,
+    "How alike: torch.nn.functional.cosine_similarity(read(x), targets[:, None], dim=-1), and its"
+    " gradient with respect to x.",
+    "A step: x + eps / 4 * gradient.sign(). Then put it back: within eps of the image that you"
+    " started from, and within [0, 1].",
+    "(images + (x - images).clamp(-eps, eps)).clamp(0, 1), after each of the steps.",
+    rounds=2,
+)
+@with_gradients
+def move(yours):
+    """Images within ε, of which a network says what the target says."""
+    eps = 16 / 255
+    images = torch.rand(3, 3, 12, 12).mul(1.4).sub(0.2).clamp(0, 1)  # some pixels at the edges
+    below, above = nn.Conv2d(3, 16, 3), nn.Conv2d(16, 12, 3, stride=2)
+    net = nn.Sequential(below, nn.Tanh(), above, nn.Tanh()).eval().requires_grad_(False)
+    below.weight.mul_(8)  # bent, so that one long step does not get there
+    above.weight.mul_(3)
+    read = atlas.middle(net, "3")
+    targets = torch.randn(3, 12)
+    steps = 12
+
+    def alike(x, wanted=targets):
+        return F.cosine_similarity(read(x), wanted[:, None], dim=-1).mean(1)
+
+    right = atlas.move(read, images, targets, eps=eps, steps=steps)
+    one_step = atlas.move(read, images, targets, eps=4 * eps, steps=1) - images
+    moved = called(yours, read, images, targets, eps, steps, like=images, what="batch of images")
+    change = moved - images
+    if not change.any():
+        return "the images came back as they were."
+    if change.abs().max() > eps * 1.01 + 1e-6:
+        return (
+            f"a pixel moved by {change.abs().max() / eps:.1f} ε. After each step, go back to within"
+            " ε of the image that you started from: (x - images).clamp(-eps, eps)."
+        )
+    outside = ((moved < -1e-6) | (moved > 1 + 1e-6)).float().mean()
+    if outside:
+        return (
+            f"{outside:.1%} of your pixels left [0, 1]. A picture cannot be whiter than white:"
+            " clamp(0, 1)."
+        )
+    if torch.allclose(change, one_step.clamp(-eps, eps), atol=1e-3 * eps):
+        return (
+            "that is one step along the gradient of the image that you started from. Take a new"
+            " gradient at each step, at the image that you have by then."
+        )
+    gain = alike(moved) - alike(images)
+    best = alike(right) - alike(images)
+    if (gain < 0).all():
+        return (
+            "the activations moved away from their targets, in every image. Look at the sign of"
+            " your step: the cosine should rise."
+        )
+    if (gain > 0.8 * best).all():
+        return None
+    first = targets[:1].expand_as(targets)
+    there = atlas.move(read, images, first, eps=eps, steps=steps)
+    start = alike(images, first)
+    if (alike(moved, first) - start > 0.8 * (alike(there, first) - start)).all():
+        return "all images went to the first target. Each has its own: targets[:, None]."
+    if change.abs().mean() < 0.4 * (right - images).abs().mean():
+        return (
+            f"your pixels moved by {change.abs().mean() / eps:.2f} ε on average, and may move ε."
+            " Step by the sign of the gradient, eps / 4 at a time, in each of the steps."
+        )
+    return (
+        f"the cosine with the target rose by {gain.mean():.2f}; the same steps can reach"
+        f" {best.mean():.2f}. Take a new gradient after each step, at the image that you have by"
+        " then."
+    )
