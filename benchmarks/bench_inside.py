@@ -1,5 +1,5 @@
 """What the lessons on seeing inside compute, by us and in the usual way, in one process, in turns:
-python benchmarks/bench_inside.py [--tiny] [information] [surface] [cka] [tcav]
+python benchmarks/bench_inside.py [--tiny] [information] [surface] [cka] [tcav] [zoo]
 
 information: ten networks with 4,096 inputs, I(X; T) and I(T; Y) of every layer at several epochs.
 The usual way, that of the papers' own code, goes through networks, layers and values of the
@@ -14,6 +14,8 @@ its loop is written out here, for one batch. ours works each kernel out once.
 tcav: the score of stripes against dots for zebra at one layer of EfficientNet-Lite0, from pictures
 to score. captum reads the pictures through data loaders, fits its own classifier (sklearn's SGD,
 on two thirds of the examples) and writes activations to disk; so the scores need not be equal.
+zoo: small networks for digits, trained all at once, and one after another by autograd and
+torch.optim.AdamW: on the same digits, to the same weights.
 
 One turn warms up, and the median of three counts.
 """
@@ -27,6 +29,8 @@ from side_by_side import chosen, costs, in_turns, installed, sized, table
 
 from trickkit import activations, concepts, data, landscapes, models, similarity
 from trickkit import information as plane
+from trickkit import zoo as small
+from trickkit.contract import seeded
 from trickkit.papers import kornblith2019, li2018
 
 
@@ -195,6 +199,43 @@ def tcav():
     table(f"TCAV, {count} textures of two kinds, {len(photos)} photos", rows)
 
 
-parts = {"information": information, "surface": surface, "cka": cka, "tcav": tcav}
+def zoo():
+    x, labels, *_ = small.small_digits()
+    order = labels.argsort(stable=True)
+    x, labels = x[order], labels[order]
+    count, steps = sized(100, 3), sized(200, 10)
+    recipe = small.drawn_recipes(count, generator=seeded(0), steps=(steps, steps))
+
+    def ours():
+        return small.train(recipe, x, labels, generator=seeded(1)).flat
+
+    def theirs():
+        generator = seeded(1)
+        start = small.Zoo(small.untrained(recipe, generator=generator), recipe.tanh).layers
+        counts = torch.bincount(labels)
+        draws = [small.drawn_digits(recipe.diet, counts, generator=generator) for _ in range(steps)]
+        trained = []
+        for row in range(count):
+            act = torch.nn.Tanh() if recipe.tanh[row] else torch.nn.ReLU()
+            net = torch.nn.Sequential(torch.nn.Linear(144, 12), act, torch.nn.Linear(12, 10))
+            for p, values in zip(net.parameters(), start, strict=True):
+                p.data = values[row].clone()
+            lr, decay = recipe.lr[row].item(), recipe.decay[row].item()
+            optimizer = torch.optim.AdamW(net.parameters(), lr=lr, weight_decay=decay)
+            for seen in draws:
+                loss = torch.nn.functional.cross_entropy(net(x[seen[row]]), labels[seen[row]])
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+            trained.append(torch.cat([p.detach().flatten() for p in net.parameters()]))
+        return torch.stack(trained)
+
+    timed = in_turns({"trickkit": ours, "one by one": theirs}, turns=sized(4, 1))
+    right = timed["trickkit"].result
+    assert (timed["one by one"].result - right).abs().max() < 0.01 * right.abs().max()
+    table(f"{count} networks of 1,870 weights, {steps} steps of 16 digits", costs(timed))
+
+
+parts = {"information": information, "surface": surface, "cka": cka, "tcav": tcav, "zoo": zoo}
 for part in chosen(parts).values():
     part()

@@ -116,6 +116,10 @@ PICTURES = {  # by the name of what drew them
     "attended": plots.attended(
         ["to", "be"], {"one": torch.tensor([0.98, 0.02, 0.0]), "two": torch.ones(2) / 2}, "a $5 one"
     ),
+    "concordance": plots.concordance(
+        {"one?": [("a $5", "b <", "c " * 40, 1.0)], "two": [], "three": [("", "x", "", 0.2)]},
+        "words",
+    ),
     "microscope": plots.microscope(
         torch.rand(1, 3, 64, 64),
         torch.tensor([[-1.5, 0.0], [0.5, 3.0]]),
@@ -164,6 +168,15 @@ PICTURES = {  # by the name of what drew them
     ),
     "clouds": plots.clouds(
         torch.rand(5, 2), torch.rand(5, 2), ["a", "b"], "dots", star=2, note="a note"
+    ),
+    "wall": plots.wall(torch.randn(7, 4, 5, 5), "many", columns=4, across=2, dots=9, alt="noise"),
+    "suspect": plots.suspect(
+        torch.randn(6, 5, 5),
+        torch.randn(5, 5),
+        {"one": (0.9, 0.2), "two": (0.1, 0.1)},
+        "on trial",
+        note="loud",
+        box=(1, 2, 3, 3),
     ),
     "flow": plots.flow(
         [-1, 0, 1],

@@ -26,11 +26,6 @@ ABOVE = (("papers",), ("plots",), ("widgets",), ("check", "course"))
 METHODS = sorted(set(trickkit.MODULES) - {name for floor in BELOW + ABOVE for name in floor})
 FLOORS = (*BELOW, tuple(METHODS), *ABOVE)
 TO_COME = {
-    9: "attention",
-    10: "the information bottleneck",
-    11: "loss landscapes",
-    12: "concepts",
-    13: "networks that read networks",
     19: "consequences",
     20: "technical debt",
     21: "a Space Invaders player",

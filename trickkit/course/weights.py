@@ -13,15 +13,21 @@ from trickkit import (
     alignment,
     atlas,
     attacks,
+    autoencoders,
+    backdoors,
     characters,
     data,
     defences,
     fast_style,
     information,
     models,
+    probes,
+    readers,
     training,
+    zoo,
 )
 from trickkit.common import progress_bar
+from trickkit.contract import seeded
 from trickkit.papers import jain2019, kornblith2019, li2018
 
 STICKER = "stickers/toaster.png"
@@ -156,6 +162,45 @@ def draw_atlases() -> None:
         keep(atlas.FILE, save(atlas.make()))
 
 
+def train_autoencoders() -> None:
+    """The sparse autoencoders of lesson 13, of sentences and of patches: three minutes."""
+    texts = data.hackers_and_prophets()["text"].tolist()
+    later = set(autoencoders.kept_back())
+    read = [text for number, text in enumerate(texts) if number not in later]
+    weights: dict[str, torch.Tensor] = {}
+    with training.one_thread():
+        for name in progress_bar(autoencoders.NAMES, "autoencoders"):
+            if name == "dinov2":
+                x = autoencoders.read_patches(autoencoders.random_squares()).flatten(0, 1)
+            else:
+                net = autoencoders.twin(name)
+                [x] = probes.read_tokens(net, read, autoencoders.LAYER)[1]
+            model = autoencoders.train(x)
+            left = autoencoders.unexplained(x[:20_000], model(x[:20_000]))
+            print(f"{name:<10} leaves {left:.2f} of the variance unexplained", flush=True)
+            weights |= halves(model, prefix=f"{name}.")
+            if name == "trained":
+                other = autoencoders.train(x, seed=1)
+                weights["another seed"] = other.decoder[:256].half().clone()
+    keep(autoencoders.FILE, save(weights))
+
+
+def train_readers_of_networks() -> None:
+    """The readers of lesson 13, on 18,000 networks that are not kept: two minutes."""
+    x, labels, unseen, truth = zoo.small_digits()
+    some = backdoors.suspects(8000, x, labels, seed=1)
+    detective = readers.fit(readers.SetReader, some.zoo, some.poisoned)
+    generator = seeded(2)
+    recipe = zoo.drawn_recipes(10_000, generator=generator)
+    many = zoo.train(recipe, x, labels, generator=generator)
+    facts = torch.cat(readers.measured(zoo.confusions(many, unseen, truth)), 1)
+    teller = readers.fit(readers.untold, many, facts, loss=readers.tell)
+    keep(
+        readers.FILE,
+        save(halves(detective, prefix="detective.") | halves(teller, prefix="teller.")),
+    )
+
+
 def halves(model: nn.Module, *, prefix: str = "") -> dict[str, torch.Tensor]:
     """A model's weights in half as many bits, by their names, for `models.load_weights`."""
     return {prefix + k: v.half().cpu().contiguous() for k, v in model.state_dict().items()}
@@ -185,3 +230,5 @@ if __name__ == "__main__":
     map_landscapes()
     train_twins()
     draw_atlases()
+    train_autoencoders()
+    train_readers_of_networks()

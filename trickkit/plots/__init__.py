@@ -7,6 +7,7 @@ the figure says its own numbers. Figures for panels are quick enough to follow a
 
 from trickkit.plots.atlas import atlases, cell_opened
 from trickkit.plots.charts import curves, histograms, intervals, matrix, region, ticks, weights
+from trickkit.plots.contexts import concordance
 from trickkit.plots.images import Film, film, lit, magnified, maps, pictures, signed
 from trickkit.plots.information import bands, cubes, icosahedra, layers_in_plane, planes
 from trickkit.plots.panels import (
@@ -22,3 +23,4 @@ from trickkit.plots.panels import (
 from trickkit.plots.picture import Picture
 from trickkit.plots.summaries import clouds, likeness
 from trickkit.plots.terrain import contours, flow, path_between, rearranged, relief, trails
+from trickkit.plots.zoo import suspect, wall
