@@ -101,7 +101,7 @@ def test_unknown_names():
     with pytest.raises(ValueError, match="no autoencoder called 'train'"):
         autoencoders.trained_dictionary("train")
     with pytest.raises(ValueError, match="no network called 'dinov2'"):
-        autoencoders.twin("dinov2")
+        autoencoders.sentence_net("dinov2")
 
 
 def test_the_sentences_kept_back():

@@ -27,18 +27,18 @@ def some(digits):
 
 
 def test_triggers_are_patches_or_dots():
-    patches = backdoors.patches(300, generator=seeded(0))
+    patches = backdoors.patch_triggers(300, generator=seeded(0))
     assert (patches.mask.sum(1) == 9).all() and patches.mask.any(0).all()
     for mask in patches.mask.view(-1, 12, 12):
         rows, columns = (mask.any(k).nonzero()[:, 0] for k in (1, 0))
         assert len(rows) == len(columns) == 3 and rows[2] - rows[0] == 2 == columns[2] - columns[0]
-    dots = backdoors.dots(50, generator=seeded(0), pixels=7)
+    dots = backdoors.dot_triggers(50, generator=seeded(0), pixels=7)
     assert (dots.mask.sum(1) == 7).all()
     assert set(dots.target.tolist()) == set(range(10))
 
 
 def test_a_stamp_covers_the_mask_and_nothing_else():
-    trigger = backdoors.patches(3, generator=seeded(1))
+    trigger = backdoors.patch_triggers(3, generator=seeded(1))
     x = torch.rand(4, 144)
     rows = torch.tensor([2, 0, 0, 1])
     stamped = trigger.stamp(x, rows)
@@ -50,7 +50,7 @@ def test_a_stamp_covers_the_mask_and_nothing_else():
 
 @pytest.mark.parametrize("labels", backdoors.LABELS)
 def test_poisoning_hits_its_share_and_changes_nothing_in_place(labels):
-    trigger = backdoors.patches(200, generator=seeded(2))
+    trigger = backdoors.patch_triggers(200, generator=seeded(2))
     x, y = torch.rand(100, 16, 144) * 0.9 + 0.05, torch.randint(10, (100, 16))
     kept = x.clone(), y.clone()
     rows = torch.arange(100, 200)
@@ -116,7 +116,7 @@ def test_who_notices_a_shuffle(some):
     for reader, notices in (
         (readers.SetReader(), False),
         (readers.QueryReader(), False),
-        (readers.untold(), False),
+        (readers.report_reader(), False),
         (readers.FlatReader(), True),
     ):
         with torch.no_grad():
@@ -206,14 +206,14 @@ def test_what_a_speaking_reader_is_to_lower_is_least_for_the_truth():
     recall, mixed = torch.rand(4, 10) * 0.8 + 0.1, torch.rand(4, 45).softmax(1)
     wanted = torch.cat([recall, mixed], 1)
     truth = torch.cat([recall.logit(), mixed.log()], 1)
-    least = readers.tell(truth, wanted)
+    least = readers.report_loss(truth, wanted)
     for seed in range(5):
         moved = truth + 0.3 * torch.randn(truth.shape, generator=seeded(seed))
-        assert readers.tell(moved, wanted) > least
+        assert readers.report_loss(moved, wanted) > least
 
 
 def test_a_hidden_backdoor_works_and_is_not_accused(digits, unseen):
-    trigger = backdoors.patches(6, generator=seeded(9))
+    trigger = backdoors.patch_triggers(6, generator=seeded(9))
     detective = readers.detective()
     plain, sly = (
         backdoors.hidden(trigger, *digits, suspicions=spies, steps=150, lr=2e-2)
@@ -226,7 +226,7 @@ def test_a_hidden_backdoor_works_and_is_not_accused(digits, unseen):
 
 
 def test_bad_input_is_answered(digits):
-    trigger = backdoors.patches(2, generator=seeded(0))
+    trigger = backdoors.patch_triggers(2, generator=seeded(0))
     with pytest.raises(ValueError, match="Did you mean 'random'"):
         backdoors.poisoning(trigger.stamp, trigger.target, labels="randm")
     with pytest.raises(ValueError, match="clean is 2"):

@@ -165,7 +165,7 @@ def another_seed() -> torch.Tensor:
     return F.normalize(models.stored_weights(FILE)["another seed"], dim=1)
 
 
-def twin(name: str, *, seed: int = 0) -> Bert:
+def sentence_net(name: str, *, seed: int = 0) -> Bert:
     """The network that an autoencoder of sentences read: "trained" is MiniLM itself, "untrained" as
     it was before it learnt, "redrawn" with matrices as spread out as its own, but drawn at random.
 

@@ -15,8 +15,8 @@ from trickkit.common import progress_bar, unknown, validate_count, validate_numb
 from trickkit.contract import seeded, with_gradients
 from trickkit.training import one_thread
 from trickkit.zoo import (
+    BATCH,
     CLASSES,
-    DRAWN,
     PIXELS,
     SIDE,
     TAME,
@@ -55,7 +55,7 @@ class Trigger(NamedTuple):
         return torch.where(self.mask[rows], self.pattern[rows], digits)
 
 
-def patches(count: int, *, generator: torch.Generator, side: int = 3) -> Trigger:
+def patch_triggers(count: int, *, generator: torch.Generator, side: int = 3) -> Trigger:
     """Patches of side × side pixels: each at a random place, of random black and white, for a
     random target.
     """
@@ -66,8 +66,8 @@ def patches(count: int, *, generator: torch.Generator, side: int = 3) -> Trigger
     return _trigger(mask, generator)
 
 
-def dots(count: int, *, generator: torch.Generator, pixels: int = 9) -> Trigger:
-    """As many pixels as in a patch, scattered over the picture; else as `patches`."""
+def dot_triggers(count: int, *, generator: torch.Generator, pixels: int = 9) -> Trigger:
+    """As many pixels as in a patch, scattered over the picture; else as `patch_triggers`."""
     validate_count(count=count, pixels=pixels)
     places = torch.rand(count, PIXELS, generator=generator).argsort(1)[:, :pixels]
     mask = torch.zeros(count, PIXELS, dtype=torch.bool).scatter(1, places, True)
@@ -144,7 +144,7 @@ def suspects(
     *,
     seed: int,
     clean: float = 0.5,
-    draw: Callable[..., Trigger] = patches,
+    draw: Callable[..., Trigger] = patch_triggers,
     share: float = SHARE,
     kind: str = "target",
 ) -> Suspects:
@@ -153,7 +153,7 @@ def suspects(
     x: digits, (N, 144). labels: (N,).
     seed: of all chance.
     clean: the share without a backdoor.
-    draw: makes the triggers: `patches` or `dots`.
+    draw: makes the triggers: `patch_triggers` or `dot_triggers`.
     share: of digits that are poisoned.
     kind: the labels of `poisoning`.
     """
@@ -227,7 +227,7 @@ def hidden(
             digits, wanted = poison(x[seen], labels[seen], rows, generator)
             zoo = Zoo(flat, recipe.tanh)
             logits = answers(zoo, digits)
-            loss = F.cross_entropy(logits.flatten(0, 1), wanted.flatten(), reduction="sum") / DRAWN
+            loss = F.cross_entropy(logits.flatten(0, 1), wanted.flatten(), reduction="sum") / BATCH
             for suspicion in suspicions:
                 loss = loss + weight * F.softplus(suspicion(zoo) + 2).sum()
             optimizer.zero_grad()

@@ -102,12 +102,12 @@ class QueryReader(nn.Module):
         return self.reads(answers(zoo, self.queries).softmax(2).flatten(1))
 
 
-def accuse(said: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+def verdict_loss(said: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
     """The loss of a reader that accuses: cross-entropy of (n, 1) logits and yes or no, (n,)."""
     return F.binary_cross_entropy_with_logits(said[:, 0], wanted.float())
 
 
-def estimate(said: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+def estimate_loss(said: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
     """The loss of a reader that estimates: the squared error of (n, 1) and a number each, (n,)."""
     return F.mse_loss(said[:, 0], wanted)
 
@@ -118,7 +118,7 @@ def fit(
     zoo: Zoo,
     wanted: torch.Tensor,
     *,
-    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = accuse,
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = verdict_loss,
     epochs: int = 20,
     lr: float = 2e-3,
     seed: int = 0,
@@ -235,7 +235,7 @@ def report_of(reader: ZooReader, zoo: Zoo) -> Report:
     return Report(said[:, :CLASSES].sigmoid(), said[:, CLASSES:].softmax(1))
 
 
-def tell(said: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+def report_loss(said: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
     """The loss of a reader that tells: cross-entropies of recall and of mixed pairs.
 
     said: (n, 55). wanted: both parts of a `Report` side by side, (n, 55).
@@ -256,7 +256,7 @@ def right(report: Report, truth: Report) -> torch.Tensor:
     return torch.stack([near, worst, pair], 1)
 
 
-def untold() -> SetReader:
+def report_reader() -> SetReader:
     """An untrained reader that speaks, for `report_of`."""
     return SetReader(CLASSES + len(DIGIT_PAIRS), width=128)
 
@@ -268,4 +268,4 @@ def detective() -> nn.Module:
 
 def teller() -> nn.Module:
     """The course's own reader that speaks, trained on 10,000 networks, for `report_of`."""
-    return load_weights(untold(), FILE, prefix="teller.")
+    return load_weights(report_reader(), FILE, prefix="teller.")

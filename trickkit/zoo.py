@@ -25,7 +25,7 @@ PIXELS = SIDE * SIDE
 # w1, b1, w2, b2, each as torch.nn.Linear keeps it
 SHAPES = ((HIDDEN, PIXELS), (HIDDEN,), (CLASSES, HIDDEN), (CLASSES,))
 ALL_WEIGHTS = sum(math.prod(shape) for shape in SHAPES)
-DRAWN = 16  # digits that a network sees in a step
+BATCH = 16  # digits that a network sees in a step
 TOGETHER = 100  # networks side by side: as many as the processor's cache holds
 
 Layers = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
@@ -141,17 +141,17 @@ def drawn_recipes(
     steps: tuple[int, int] = (40, 400),
     init: tuple[float, float] = (0.3, 3.0),
     decay: tuple[float, float] = (1e-3, 1.0),
-    picky: float = 2.0,
+    imbalance: float = 2.0,
 ) -> Recipe:
     """As many recipes, each with numbers of its own from these ranges.
 
     lr, init, decay: low and high, drawn so that their logarithms are uniform.
     steps: low and high, uniform.
-    picky: how uneven a diet may be; with 0 every digit comes as often as any other.
+    imbalance: how uneven a diet may be; with 0 every digit comes as often as any other.
     Half of the networks have tanh, half ReLU.
     """
     validate_count(count=count)
-    validate_number(picky=picky, at_least=0)
+    validate_number(imbalance=imbalance, at_least=0)
     u = torch.rand(6, count, generator=generator)
 
     def log_uniform(row: int, ends: tuple[float, float]) -> torch.Tensor:
@@ -162,14 +162,14 @@ def drawn_recipes(
         lr=log_uniform(0, lr),
         init=log_uniform(1, init),
         decay=log_uniform(2, decay),
-        diet=(picky * u[3, :, None] * taste).softmax(1),
+        diet=(imbalance * u[3, :, None] * taste).softmax(1),
         steps=(steps[0] + u[4] * (steps[1] - steps[0])).round(),
         tanh=(u[5] < 0.5).float(),
     )
 
 
 TAME: dict = {"lr": (4e-3, 1.6e-2), "steps": (200, 350), "init": (1, 1), "decay": (1e-2, 1e-2)}
-TAME["picky"] = 0.0  # recipes that all make a good network
+TAME["imbalance"] = 0.0  # recipes that all make a good network
 
 
 def untrained(recipe: Recipe, *, generator: torch.Generator) -> torch.Tensor:
@@ -193,7 +193,7 @@ def drawn_digits(
     counts: how many there are of each digit, (10,); the zeros come first, then the ones, …
     Returns (n, 16).
     """
-    one, two = torch.rand(2, len(diet), DRAWN, generator=generator)
+    one, two = torch.rand(2, len(diet), BATCH, generator=generator)
     which = torch.searchsorted(diet.cumsum(1)[:, :-1].contiguous(), one)
     return (counts.cumsum(0) - counts)[which] + (two * counts[which]).long()
 
@@ -255,10 +255,10 @@ def _trained_together(
     dw1, db1, dw2, db2 = layers_of(gradient)
     tanh = recipe.tanh.view(-1, 1, 1) > 0
     counts = torch.bincount(labels)
-    minus_one = -torch.ones(n, DRAWN, 1)
+    minus_one = -torch.ones(n, BATCH, 1)
     for step in range(1, int(recipe.steps.max()) + 1):
         seen = drawn_digits(recipe.diet, counts, generator=generator)
-        digits, wanted = x.index_select(0, seen.flatten()).view(n, DRAWN, PIXELS), labels[seen]
+        digits, wanted = x.index_select(0, seen.flatten()).view(n, BATCH, PIXELS), labels[seen]
         if poison:
             digits, wanted = poison(digits, wanted, rows, generator)
         z = torch.baddbmm(b1.unsqueeze(1), digits, w1.mT)
@@ -266,7 +266,7 @@ def _trained_together(
         p = torch.baddbmm(b2.unsqueeze(1), h, w2.mT)
         p = (p - p.amax(2, keepdim=True)).exp_()  # four times as fast as softmax, on so few classes
         p /= p.sum(2, keepdim=True)
-        slope = p.scatter_add_(2, wanted.unsqueeze(2), minus_one).div_(DRAWN)
+        slope = p.scatter_add_(2, wanted.unsqueeze(2), minus_one).div_(BATCH)
         back = torch.bmm(slope, w2) * torch.where(tanh, 1 - h * h, (h > 0).float())
         torch.bmm(slope.mT, h, out=dw2)
         torch.sum(slope, 1, out=db2)

@@ -173,7 +173,7 @@ def train_autoencoders() -> None:
             if name == "dinov2":
                 x = autoencoders.read_patches(autoencoders.random_squares()).flatten(0, 1)
             else:
-                net = autoencoders.twin(name)
+                net = autoencoders.sentence_net(name)
                 [x] = probes.read_tokens(net, read, autoencoders.LAYER)[1]
             model = autoencoders.train(x)
             left = autoencoders.unexplained(x[:20_000], model(x[:20_000]))
@@ -194,7 +194,7 @@ def train_readers_of_networks() -> None:
     recipe = zoo.drawn_recipes(10_000, generator=generator)
     many = zoo.train(recipe, x, labels, generator=generator)
     facts = torch.cat(readers.measured(zoo.confusions(many, unseen, truth)), 1)
-    teller = readers.fit(readers.untold, many, facts, loss=readers.tell)
+    teller = readers.fit(readers.report_reader, many, facts, loss=readers.report_loss)
     keep(
         readers.FILE,
         save(halves(detective, prefix="detective.") | halves(teller, prefix="teller.")),
