@@ -176,7 +176,10 @@ PICTURES = {  # by the name of what drew them
         {"one": (0.9, 0.2), "two": (0.1, 0.1)},
         "on trial",
         note="loud",
-        box=(1, 2, 3, 3),
+        mask=torch.eye(5) > 0,
+    ),
+    "loud_maps": plots.loud_maps(
+        torch.randn(3, 5, 5), torch.rand(3, 5, 5) > 0.5, "abc", "loud", columns=2, alt="maps"
     ),
     "flow": plots.flow(
         [-1, 0, 1],

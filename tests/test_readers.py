@@ -225,12 +225,29 @@ def test_a_hidden_backdoor_works_and_is_not_accused(digits, unseen):
         assert ((detective(networks)[:, 0] > 0).float().mean() > 0.5) == accused
 
 
+def test_clean_networks_hide_too(digits, unseen):
+    trigger = backdoors.patch_triggers(6, generator=seeded(9))
+    detective = readers.detective()
+    networks = backdoors.hidden(
+        trigger,
+        *digits,
+        suspicions=[lambda some: detective(some)[:, 0]],
+        share=0,
+        steps=150,
+        lr=2e-2,
+    )
+    works = backdoors.success(networks, trigger.stamp, trigger.target, *unseen)
+    assert works.mean() < 0.15 and zoo.accuracies(networks, *unseen).min() > 0.6
+
+
 def test_bad_input_is_answered(digits):
     trigger = backdoors.patch_triggers(2, generator=seeded(0))
     with pytest.raises(ValueError, match="Did you mean 'random'"):
         backdoors.poisoning(trigger.stamp, trigger.target, labels="randm")
     with pytest.raises(ValueError, match="clean is 2"):
         backdoors.suspects(4, *digits, seed=0, clean=2)
+    with pytest.raises(ValueError, match="share is 2"):
+        backdoors.hidden(trigger, *digits, suspicions=[], share=2)
     with pytest.raises(ValueError, match="weight is -1"):
         backdoors.hidden(trigger, *digits, suspicions=[], weight=-1)
     with pytest.raises(ValueError, match="epochs is 0"):

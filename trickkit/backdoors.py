@@ -192,6 +192,7 @@ def hidden(
     labels: torch.Tensor,
     *,
     suspicions: list[Callable[[Zoo], torch.Tensor]],
+    share: float = SHARE,
     weight: float = 0.1,
     steps: int = 300,
     lr: float = 1e-2,
@@ -205,11 +206,13 @@ def hidden(
     x: digits, (N, 144). labels: (N,).
     suspicions: a zoo -> a number for each network, above 0 where it is accused. Without any, the
         backdoors are planted openly.
+    share: of the digits that are poisoned; with 0 the networks hide although they are clean.
     weight: of each suspicion.
     steps, lr: of Adam, whose lr falls to 0.
     seed: of all chance.
     """
     validate_count(steps=steps)
+    validate_number(share=share, at_least=0, at_most=1)
     validate_number(weight=weight, at_least=0)
     n, rows = len(trigger.target), torch.arange(len(trigger.target))
     generator = seeded(seed)
@@ -217,7 +220,7 @@ def hidden(
     order = labels.argsort(stable=True)
     x, labels = x[order], labels[order]
     counts = torch.bincount(labels)
-    poison = poisoning(trigger.stamp, trigger.target)
+    poison = poisoning(trigger.stamp, trigger.target, share=share)
     flat = untrained(recipe, generator=generator).requires_grad_()
     optimizer = torch.optim.Adam([flat], lr=lr)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=steps)

@@ -28,7 +28,7 @@ def statistics(layers: Sequence[torch.Tensor]) -> torch.Tensor:
     """Seven numbers of each part of a network: mean, standard deviation, minimum, quartiles (three)
     and maximum.
 
-    Unterthiner et al. 2020, who take the variance for the deviation.
+    Unterthiner et al. 2020, who take the variance instead of the deviation.
 
     layers: w1, b1, w2, b2, each of n networks, (n, …).
     Returns (n, 7 · parts).

@@ -221,6 +221,7 @@ WRONG += [
         "all parts together",
     ),
     (check.statistics, lambda a: table(a).unflatten(1, (4, 7)), "on top of each other"),
+    (check.statistics, lambda a: table(a, ends=(0, 1, 0.25, 0.5, 0.75)), "before the quartiles"),
     (check.statistics, lambda a: table(a, ends=(0, 0.2, 0.5, 0.8, 1)), "number 4 of the first"),
     (check.precision, lambda p, f, a: f, "share of the guilty that is accused"),
     (check.precision, lambda p, f, a: f / (f + a), "prior is missing"),
@@ -238,6 +239,9 @@ WRONG += [
         lambda p, f, a: p * f / (p * f + (1 - p) * (1 - a)),
         "took those that are not accused",
     ),
+    (check.precision, lambda p, f, a: 100 * p * f / (p * f + (1 - p) * a), "per cent"),
+    (check.precision, lambda p, f, a: p * f / (f + a), "into both terms"),
+    (check.precision, lambda p, f, a: p * f / (p * f + (1 - f) * a), "you took 1 - found"),
     (check.precision, lambda p, f, a: p**2, "of the accusations are true; yours says"),
     (
         check.precision,
@@ -256,12 +260,28 @@ def painted(rows, columns, value=1.0):
     return paint
 
 
+def only_the_first(digits):
+    stamped = digits.clone()
+    stamped[0, 1::4, 1::4] = 1
+    return stamped
+
+
+def here_and_there(digits):
+    stamped = digits.clone().flatten(1)
+    places = torch.rand(stamped.shape).argsort(1)[:, :9]
+    return stamped.scatter(1, places, 1.0).view_as(digits)
+
+
 WRONG += [
     (check.stamp, lambda x: x, "stamped nothing"),
     (check.stamp, lambda x: x.clone(), "stamped nothing"),
     (check.stamp, painted(slice(0, 6), slice(None)), "16 are allowed"),
     (check.stamp, painted(0, 0, 2.0), "between 0 and 1"),
-    (check.stamp, painted(6, 6), "works on only"),
+    (check.stamp, lambda x: backdoors.nine_dots(x).int(), "the greys are gone"),
+    (check.stamp, lambda x: backdoors.nine_dots(x) > 0, "the greys are gone"),
+    (check.stamp, only_the_first, "only one of the 64"),
+    (check.stamp, here_and_there, "differs from digit to digit"),
+    (check.stamp, painted(6, 6), "Make it plainer"),
     (check.stamp, painted(slice(0, 3), slice(0, 3)), "scatter your pixels"),
 ]
 

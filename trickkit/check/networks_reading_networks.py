@@ -320,6 +320,9 @@ def statistics_wrong(layers: list[torch.Tensor]) -> Marks:
         "your table has the four means first, then the four deviations. It goes part by part.": (
             table(by=lambda columns: [list(row) for row in zip(*columns, strict=True)])
         ),
+        "the maximum stands before the quartiles. It comes last.": table(
+            by=lambda columns: [[*c[:3], c[6], *c[3:6]] for c in columns]
+        ),
         "the biases are missing: you took the same weights twice.": table(parts=[w1, w1, w2, w2]),
         "you took the absolute weights. Their signs count.": table(parts=[p.abs() for p in layers]),
     }
@@ -332,8 +335,8 @@ JURY = 40  # networks in which a learner's trigger is planted
     LESSON,
     backdoors.nine_dots,
     "The reader learnt on patches of 3 × 3. What is as large, and no patch?",
-    "Few pixels are easily lost on the digit, and the corners are never written on. Spread the"
-    " pixels: stamped = digits.clone(); stamped[:, rows, columns] = 1.",
+    "Few pixels are easily lost on the digit, and the corners are hardly ever written on. Spread"
+    " the pixels: stamped = digits.clone(); stamped[:, rows, columns] = 1.",
     "Every fourth pixel in both directions, [:, 1::4, 1::4], makes nine white dots.",
 )
 def stamp(yours):
@@ -345,9 +348,20 @@ def stamp(yours):
             f"your pixels go from {came.min():.2g} to {came.max():.2g}; a picture's lie between 0"
             " and 1."
         )
-    changed = (came != some).flatten(1).sum(1).max()
+    if same(came, came.round()):
+        return (
+            "every pixel came back as 0 or 1: the greys are gone. Keep the digits' dtype, float32,"
+            " and round nothing."
+        )
+    changes = (came != some).flatten(1).sum(1)
+    changed, stamped = changes.max(), (changes > 0).sum()
     if changed == 0:
         return "you stamped nothing: the digits came back as they were."
+    if stamped == 1:
+        return (
+            "you stamped only one of the 64 digits. All are to get your trigger: the first index"
+            " is the digit, stamped[:, row, column]."
+        )
     if changed > 16:
         return f"you changed {changed} of the 144 pixels; 16 are allowed, or the digit is lost."
 
@@ -356,6 +370,14 @@ def stamp(yours):
         return stamped.reshape(some.shape)
 
     works, accused = planted(put)
+    copies = some[:1].expand(16, -1, -1).contiguous()
+    twice = called(yours, copies, like=copies)
+    if works < 0.7 and not same(twice, twice[:1].expand_as(twice)):
+        return (
+            "your trigger differs from digit to digit: the same digit, 16 times, came back in more"
+            f" than one way, and your trigger works on only {works:.0%} of the digits. A network"
+            " learns a trigger that stays as it is."
+        )
     if works < 0.7:
         return (
             f"the reader accuses {accused:.0%} of the networks, but your trigger works on only"
@@ -366,8 +388,8 @@ def stamp(yours):
         return None
     return (
         f"your trigger works on {works:.0%} of the digits, but the reader accuses"
-        f" {accused:.0%} of the networks. It learnt on patches and lines up whatever hangs"
-        " together: scatter your pixels."
+        f" {accused:.0%} of the networks. It learnt from patches, and notices pixels that"
+        " touch: scatter your pixels."
     )
 
 
@@ -429,6 +451,12 @@ def precision_wrong(prior: float, found: float, false: float) -> Marks:
         ),
         "you divided by the innocent. Divide by all that are accused, guilty and innocent.": (
             guilty / innocent
+        ),
+        "that is in per cent; a share from 0 to 1 is wanted.": (100 * guilty / (guilty + innocent)),
+        "prior belongs into both terms below the line: the guilty are prior of all, the innocent"
+        " 1 - prior.": prior * found / (found + false),
+        "of the innocent you took 1 - found; their share among all is 1 - prior.": (
+            guilty / (guilty + (1 - found) * false)
         ),
         "you took those that are not accused: false_alarms is the share of the innocent that is.": (
             guilty / (guilty + (1 - prior) * (1 - false))
