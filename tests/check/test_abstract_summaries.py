@@ -44,12 +44,17 @@ def unit(v):
     return v / np.linalg.norm(v)
 
 
-def direction(finish, scaled=True):
+def aside(v):
+    other = np.roll(v, 1) - (np.roll(v, 1) @ v) * v
+    return unit(v + 0.15 * unit(other))
+
+
+def direction(finish, scaled=True, **options):
     def made(x, is_concept):
         x = np.asarray(x)
         scaler = StandardScaler().fit(x)
         z = scaler.transform(x) if scaled else x
-        classifier = LogisticRegression(max_iter=1000).fit(z, np.asarray(is_concept))
+        classifier = LogisticRegression(max_iter=1000, **options).fit(z, np.asarray(is_concept))
         return finish(classifier.coef_[0], scaler)
 
     return made
@@ -114,6 +119,17 @@ WRONG = [
         centred(lambda a, b: (b.T @ a).norm() ** 2 / ((a.T @ a).norm() * (b.T @ b).norm()) ** 0.5),
         "the root of the denominator",
     ),
+    (
+        check.cka,
+        centred(lambda a, b: (b.T @ a).norm() ** 2 / (a.T @ a).norm() * (b.T @ b).norm()),
+        "Put the denominator in brackets",
+    ),
+    (
+        check.cka,
+        centred(lambda a, b: (b.T @ a).norm() ** 2 / (a.norm() ** 2 * b.norm() ** 2)),
+        "took ‖X‖² and ‖Y‖²",
+    ),
+    (check.cka, lambda x, y: x.mean(0), "one number is wanted"),
     (check.cka, centred(lambda a, b: ratio(a / a.std(0), b / b.std(0))), "standard deviation of 1"),
     (check.cka, centred(spectral), "spectral norms"),
     (check.cka, one_sided, "from one side only"),
@@ -157,6 +173,11 @@ WRONG = [
     (check.concept_vector, direction(lambda w, s: 7 * unit(w / s.scale_)), "its length is 7"),
     (
         check.concept_vector,
+        direction(lambda w, s: aside(unit(w / s.scale_))),
+        "nearly: your direction has a cosine of 0.98",
+    ),
+    (
+        check.concept_vector,
         direction(lambda w, s: unit(w[::-1] / s.scale_)),
         "your direction has a cosine",
     ),
@@ -170,6 +191,14 @@ WRONG = [
     (check.tcav_score, share(lambda z, t: z[:, t], sign=-1), "for which it falls"),
     (check.tcav_score, along(lambda s: s.mean()), "the mean of the derivatives"),
     (check.tcav_score, along(lambda s: (s > 0).sum()), "that counts pictures"),
+    (check.tcav_score, along(lambda s: 100 * (s > 0).float().mean()), "that is a percentage"),
+    (check.tcav_score, share(lambda z, t: z[t]), "one picture's logits"),
+    (check.tcav_score, along(lambda s: (s.abs() > 0).float().mean()), "dropped the sign"),
+    (
+        check.tcav_score,
+        lambda h, a, v, t: (h(a).argmax(1) == t).float().mean(),
+        "how often the target has the highest logit",
+    ),
     (check.tcav_score, along(lambda s: s > 0), "a number for each picture"),
     (
         check.tcav_score,
@@ -200,6 +229,7 @@ RIGHT = [
     (check.cka, centred(kernels())),
     (check.cka, lambda x, y: centred(ratio)(x.double(), y.double()).item()),
     (check.concept_vector, direction(lambda w, s: unit(w / s.scale_).tolist())),
+    (check.concept_vector, direction(lambda w, s: unit(w / s.scale_), solver="liblinear")),
     (
         check.concept_vector,
         direction(lambda w, s: torch.nn.functional.normalize(torch.tensor(w / s.scale_), dim=0)),

@@ -641,13 +641,14 @@ def shaped(
         )
     if not isinstance(value, kinds):
         one = "a tensor" if tensor else "an array"
+        one = f"{one} of shape {wanted}" if wanted else "one number"
         kind = type(value).__name__
         a = "an" if kind[0] in "aeiou" or kind == "ndarray" else "a"
-        return f"your {what} is {a} {kind}; {one} of shape {wanted} is wanted."
+        return f"your {what} is {a} {kind}; {one} is wanted."
     shape = tuple(np.shape(value))
     if shape != wanted:
         wrong = of_mark(known, lambda mark: mark == shape)
-        return wrong or f"your {what} has shape {shape}; {wanted} is wanted."
+        return wrong or f"your {what} has shape {shape}; {wanted or 'one number'} is wanted."
     if not tensor and not is_numeric(value):
         return f"your {what} holds things that are no numbers."
     finite = value.isfinite() if isinstance(value, torch.Tensor) else np.isfinite(np.asarray(value))

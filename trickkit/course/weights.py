@@ -146,7 +146,7 @@ def map_landscapes() -> None:
 
 
 def train_twins() -> None:
-    """The networks of lesson 12, twins but for their seeds: five minutes."""
+    """The networks of lesson 12, twins but for their seeds: three minutes."""
     weights: dict[str, torch.Tensor] = {}
     with training.one_thread():
         for name, design in progress_bar(kornblith2019.DESIGNS.items(), "designs"):

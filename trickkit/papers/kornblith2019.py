@@ -20,13 +20,12 @@ TWIN_SEEDS = (0, 1, 2)
 
 
 class Design(NamedTuple):
-    """How a network is made: its first layers' channels, its convolutions, whether batch norm
-    follows each, how often it sees how many clothes.
+    """How a network is made: its first layers' channels, its convolutions, how often it sees how
+    many clothes.
     """
 
     width: int = 8
     depth: int = 8
-    norm: bool = True
     epochs: int = 3
     images: int = 10_000
 
@@ -36,8 +35,6 @@ DESIGNS = {
     "untrained": Design(epochs=0),
     "1 epoch": Design(epochs=1),
     "10 epochs": Design(epochs=10),
-    "30 epochs": Design(epochs=30),
-    "no batch norm": Design(norm=False),
     "1,000 images": Design(images=1000, epochs=30),
     "4 convolutions": Design(depth=4),
     "12 convolutions": Design(depth=12),
@@ -73,8 +70,7 @@ def untrained_twin(name: str, *, seed: int) -> nn.Sequential:
             parts[f"conv{i + 1}"] = nn.Conv2d(
                 before, channels, 3, padding=1, stride=2 if i in halved else 1
             )
-            if design.norm:
-                parts[f"norm{i + 1}"] = nn.BatchNorm2d(channels)
+            parts[f"norm{i + 1}"] = nn.BatchNorm2d(channels)
             parts[f"relu{i + 1}"] = nn.ReLU()
             before = channels
         parts |= {"pool": nn.AdaptiveAvgPool2d(1), "flatten": nn.Flatten()}
@@ -114,7 +110,12 @@ def twin(name: str, *, seed: int = 0) -> nn.Sequential:
 
 
 @torch.no_grad()
-def representations(name: str, images: torch.Tensor, *, seed: int) -> list[torch.Tensor]:
-    """What the `compared_layers` of a twin that the course keeps say of images, (n, features)."""
+def representations(
+    name: str, images: torch.Tensor, *, seed: int, pooled: bool = False
+) -> list[torch.Tensor]:
+    """What the `compared_layers` of a twin that the course keeps say of images, (n, features).
+
+    pooled: maps as their means over all places, a feature a channel.
+    """
     outputs = activations.read(twin(name, seed=seed), images, *compared_layers(DESIGNS[name]))
-    return [out.flatten(1) for out in outputs]
+    return [out.mean((2, 3)) if pooled and out.dim() == 4 else out.flatten(1) for out in outputs]
