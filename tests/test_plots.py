@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from trickkit import plots
-from trickkit.plots import charts, picture
+from trickkit.plots import charts, contexts, picture
 
 PICTURES = {  # by the name of what drew them
     "atlases": plots.atlases(
@@ -274,6 +274,31 @@ def test_what_colours_cannot_tell_apart_is_refused():
         plots.curves([1, 2, 3], values, "seven", xlabel="x", ylabel="y")
     with pytest.raises(ValueError, match="7 groups came; at most 6"):
         plots.histograms(values, "seven", xlabel="x")
+
+
+def test_lights_are_on_their_own_scale_or_on_one():
+    """Two maps, one a tenth of the other: alike on scales of their own, dark on a common one."""
+    maps = [torch.ones(4, 4), torch.full((4, 4), 0.1)]
+
+    def brightness(**options):
+        lit = plots.lit(torch.ones(1, 3, 28, 28), maps, ["", ""], "lights", **options)
+        sheet = np.asarray(Image.open(io.BytesIO(lit.bytes)).convert("L"), dtype=float)
+        middle = sheet[sheet.shape[0] * 2 // 3]
+        return middle[len(middle) // 4], middle[3 * len(middle) // 4]
+
+    assert np.ptp(brightness()) < 5
+    first, second = brightness(full=1.0)
+    assert first > 245 and second < 70
+
+
+def test_words_that_do_not_fit_are_left_out_whole():
+    assert [contexts.fitting("one two three", n) for n in (13, 12, 7, 6, 2)] == [
+        "one two three",
+        "one two",
+        "one two",
+        "one",
+        "",
+    ]
 
 
 def test_magnified():

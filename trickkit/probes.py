@@ -71,7 +71,8 @@ def read_tokens(net: Bert, texts: Sequence[str], *layers: str) -> tuple[Tokens, 
 def cased_words(texts: Sequence[str], tokenizer: Tokenizer) -> pd.DataFrame:
     """The words of sentences and whether they were capitalised, which the tokenizer forgets.
 
-    Left out are the first word of a sentence, which always is, and words of more than one piece.
+    Left out is what opens a sentence, a word that always is, or a bracket, and words of more than
+    one piece.
 
     Returns a pandas frame: word, in small letters; capital; sentence, its number; row, the token's
         place in `read_tokens` of the same texts.

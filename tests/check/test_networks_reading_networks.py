@@ -73,6 +73,12 @@ def numpy_rows(x, k):
     return out
 
 
+def only_one_off(x, k):
+    out = largest(x, k)
+    out[6, 11] = 9
+    return out
+
+
 def raw(x):
     return x
 
@@ -133,6 +139,8 @@ WRONG = [
     (check.selectivity, lambda *a: 100 * by_hand(*a), "in per cent"),
     (check.selectivity, lambda *a: by_hand(*a, whole=lambda t, c: t / c), "the ratio"),
     (check.selectivity, lambda *a: by_hand(*a) + 0.2345, "your number is"),
+    (check.selectivity, lambda *a: len(a[-1]) * by_hand(*a), "a number of words"),
+    (check.selectivity, lambda *a: abs(by_hand(*a)), "dropped the sign"),
     (check.topk, lambda x, k: largest(x, k, sizes=raw, take=raw), "relu first"),
     (check.topk, over_the_batch, "whole batch"),
     (check.topk, lambda x, k: largest(x, k, sizes=torch.abs, take=raw), "sign aside"),
@@ -145,8 +153,12 @@ WRONG = [
     (check.topk, lambda x, k: largest(x, k - 1), "one too few"),
     (check.topk, lambda x, k: x.relu(), "everything above 0"),
     (check.topk, lambda x, k: x.clone(), "as it was"),
-    (check.topk, lambda x, k: x.relu().topk(k).values, "k values of each row alone"),
-    (check.topk, lambda x, k: 2 * largest(x, k), "row 0 of yours keeps"),
+    (check.topk, lambda x, k: x.relu().topk(k).values, "k numbers a row came"),
+    (check.topk, lambda x, k: x.relu().topk(k).indices, "k numbers a row came"),
+    (check.topk, lambda x, k: largest(x, k).sort(1, descending=True).values, "you sorted"),
+    (check.topk, lambda x, k: largest(x, k, sizes=raw, take=raw).abs(), "made positive"),
+    (check.topk, only_one_off, "row 6 of yours has 9.00 in place 11, .*wanted"),
+    (check.topk, lambda x, k: 2 * largest(x, k), "row 0 of yours has"),
 ]
 
 RIGHT = [

@@ -65,10 +65,10 @@ def control_labels(yours):
 @exercise(
     LESSON,
     probes.selectivity,
-    "Two probes, one for each task: fit(x[train], labels[train]) and fit(x[train],"
-    " control[train]).",
-    "A probe's accuracy: (probe(x[test]).argmax(1) == labels[test]).float().mean().",
-    "The accuracy on the task minus that on the control task.",
+    "Each task has a probe of its own. Both learn from the same rows, and both are asked about"
+    " others.",
+    "probe(vectors) has two columns, one a label; the larger one is the answer: argmax(1).",
+    "Accuracy is the share of the test rows whose answer is their label.",
     rounds=3,
 )
 def selectivity(yours):
@@ -84,8 +84,14 @@ def selectivity(yours):
         right = probes.selectivity(least_squares, x, labels, control, train, test)
         mistakes = differences(x, labels, control, train, test)
     value = called(yours, least_squares, x, labels, control, train, test, like=right)
-    if same(value, right):
+    swapped = called(yours, least_squares, x, control, labels, train, test, like=right)
+    if same(value, right) and same(swapped, -right):
         return None
+    if same(abs(value), abs(right)) and same(swapped, value):
+        return (
+            "you dropped the sign. A probe that does better on the control task has a selectivity"
+            " below 0."
+        )
     return recognised(value, mistakes) or (
         f"your number is {float(value):.3f}; {right:.3f} is wanted: the accuracy on the task minus"
         " that on the control task, both on the test rows."
@@ -119,6 +125,8 @@ def differences(
     task = of(labels)
     one = least_squares(x[train], labels[train])
     return {
+        "that is a number of words: divide by how many test rows there are.": len(test)
+        * (task - of(control)),
         "the sign is the other way round: the task comes first, and the control task is taken from"
         " it.": of(control) - task,
         "that is the accuracy on the task alone; take the accuracy on the control task from it.": (
@@ -152,9 +160,9 @@ def differences(
 @exercise(
     LESSON,
     autoencoders.topk,
-    "Negative numbers go first: x.relu().",
-    "values, places = x.topk(k, dim=-1) finds the k largest of each row.",
-    "torch.zeros_like(x).scatter(-1, places, values) puts them back where they were.",
+    "What is below 0 must not stay, even where a row has fewer than k numbers above 0.",
+    "A tensor's own topk finds values and places. Along which dimension?",
+    "scatter puts values into zeros, at their places.",
     rounds=3,
 )
 def topk(yours):
@@ -174,16 +182,18 @@ def topk(yours):
         like=right,
         what="array",
         known={
-            "those are the k values of each row alone. Put them back in their places, and 0"
-            " everywhere else.": (len(x), k)
+            "k numbers a row came: values, or their places. The result is as large as x, with each"
+            " value in its place and 0 everywhere else.": (len(x), k)
         },
     )
     if same(mine, right):
         return None
-    held = (mine != 0).sum(1)
+    off = (mine - right).abs() > 1e-4 * (1 + right.abs())
+    row, place = off.nonzero()[0].tolist() if off.any() else (0, 0)
     return recognised(mine, mistakes) or (
-        f"row 0 of yours keeps {held[0]} numbers, and its sum is {mine[0].sum():.2f}; k is {k}, and"
-        f" the sum {right[0].sum():.2f}. Keep the k largest as they are, if they are above 0."
+        f"row {row} of yours has {mine[row, place]:.2f} in place {place}, where x has"
+        f" {x[row, place]:.2f}; {right[row, place]:.2f} is wanted. Keep the {k} largest of a row as"
+        " they are, if they are above 0."
     )
 
 
@@ -205,6 +215,14 @@ def kept(x: torch.Tensor, k: int) -> Marks:
     return {
         "negative numbers are left in rows that have fewer than k positive ones. A feature is there"
         " or it is not: relu first.": largest(x, x),
+        "negative numbers among the k were made positive. A feature below 0 is not there: 0.": (
+            largest(x, x).abs()
+        ),
+        "you sorted the numbers. Each stays in its own place.": [
+            largest(positive, positive).sort(1, descending=True).values,
+            largest(positive, positive).sort(1).values,
+            largest(x, x).sort(1, descending=True).values,
+        ],
         "the k are chosen from the whole batch. Each row keeps its own k.": [
             over_all.view_as(x),
             few.view_as(x),

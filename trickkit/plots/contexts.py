@@ -22,7 +22,8 @@ def concordance(
     groups: name -> before, word, after, and a share from 0 to 1, as `autoencoders.contexts` finds
         them.
     columns: groups side by side.
-    side: characters shown before the word; after it a few more, since it is short.
+    side: characters shown before the word, at most; after it a few more, since it is short. Words
+        that do not fit are left out whole.
     """
     columns = min(columns, len(groups))
     lines = max(len(places) for places in groups.values()) + 1.6
@@ -48,9 +49,9 @@ def concordance(
             ax.add_patch(shade)
             room = side + 8 - len(word)
             for x, text, ha in (
-                (left - 1, before[-side:], "right"),
+                (left - 1, fitting(before[::-1], side)[::-1], "right"),
                 (left, word, "left"),
-                (left + len(word) + 1, after[:room], "left"),
+                (left + len(word) + 1, fitting(after, room), "left"),
             ):
                 ax.text(
                     x,
@@ -64,3 +65,8 @@ def concordance(
                 )
         said.append(f"{name}: {', '.join(word for _, word, _, _ in found) or 'nowhere'}")
     return Picture(figure, alt or f"{title}. Words in context. {'; '.join(said)}.")
+
+
+def fitting(text: str, room: int) -> str:
+    """The first words of a text, as many as fit into so many characters."""
+    return text if len(text) <= room else text[: room + 1].rpartition(" ")[0]

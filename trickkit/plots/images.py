@@ -168,15 +168,17 @@ def lit(
     columns: int = 6,
     size: float = 1.5,
     quantile: float = 0.99,
+    full: float | None = None,
     box: tuple[float, float, float, float] | None = None,
     alt: str = "",
 ) -> Picture:
     """Photos in the dark, lit where a map is high. Quick enough for a panel.
 
     images: (1, 3, H, W) in [0, 1], one a map, or a single one for all.
-    maps: (h, w), 0 or more, each on its own scale.
+    maps: (h, w), 0 or more, each on its own scale unless `full` is given.
     size: inches a photo.
     quantile: full light is where a map is as high as in this share of its places, or higher.
+    full: the value that gives full light in every photo, so that they can be compared.
     box: marked in every photo: left, top, width, height, in shares of its sides.
     alt: what is to be seen, if the captions do not say it.
     """
@@ -192,7 +194,8 @@ def lit(
     ax = figure.add_axes((0.05 / width, 0, 1 - 0.1 / width, 1 - 0.4 / height))
     for place, (image, values, caption) in enumerate(zip(images, maps, captions, strict=True)):
         values = torch.as_tensor(values).detach().float().cpu()
-        light = (values / values.quantile(quantile).clamp(min=1e-12)).clamp(0, 1)
+        brightest = values.quantile(quantile).clamp(min=1e-12) if full is None else full
+        light = (values / brightest).clamp(0, 1)
         small = F.interpolate(image.cpu().view(1, *image.shape[-3:]), (side - 3,) * 2, mode="area")
         light = F.interpolate(light[None, None], small.shape[-2:], mode="bilinear")
         top = round(place // columns * (size + below) * DPI)
