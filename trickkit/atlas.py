@@ -256,6 +256,9 @@ def draw(
 def loudest(model: nn.Module, layer: str, vectors: torch.Tensor) -> torch.Tensor:
     """The class that a network would name if a layer said this everywhere: (n,) int64.
 
+    Everywhere means 7 × 7 places, as many as the last block has in a picture of 224 pixels. Below
+    the last block the class depends on how many there are.
+
     vectors: (n, C), of the layer.
     """
     head = concepts.above(model, layer, image=torch.zeros(1, 3, 32, 32))

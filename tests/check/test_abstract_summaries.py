@@ -278,6 +278,17 @@ def iou_in_numpy(maps, masks, top):
     return scores
 
 
+def iou_reshaped(maps, masks, top):
+    rows, where = (x.reshape(x.shape[1], -1) for x in (maps, masks))
+    on = rows > rows.quantile(1 - top, dim=1, keepdim=True)
+    return (on[:, None] & where).sum(2) / (on[:, None] | where).sum(2)
+
+
+def per_unit_by_sorting(maps, top):
+    rows = maps.transpose(0, 1).flatten(1).sort(dim=1).values
+    return rows[:, int((1 - top) * rows.shape[1])][None, :, None, None]
+
+
 def iou_by_topk(maps, masks, top):
     rows = maps.transpose(0, 1).flatten(1)
     count = round(top * rows.shape[1])
@@ -342,6 +353,23 @@ def from_below(points, grid):
     return (grid - 1 - row) * grid + column
 
 
+def wrapping(points, grid):
+    column, row = ((points * grid).long() % grid).unbind(1)
+    return row * grid + column
+
+
+def overwriting(divide):
+    def cells(points, vectors, grid):
+        number = row_by_row(points, grid)
+        out = torch.zeros(grid**2, vectors.shape[1])
+        for cell, vector in zip(number.tolist(), vectors, strict=True):
+            out[cell] = vector
+        counts = number.bincount(minlength=grid**2).clamp(min=1)[:, None]
+        return out / counts if divide else out
+
+    return cells
+
+
 def in_square(counts, means):
     side = round(len(counts) ** 0.5)
     return means.view(side, side, -1)
@@ -366,17 +394,33 @@ def move_wrong(
     wanted=lambda targets: targets,
     count=lambda steps: steps,
     look=lambda x, images: x,
+    value=lambda said, targets: F.cosine_similarity(said, targets[:, None], dim=-1),
+    returns=lambda x, images: x,
 ):
     def move(read, images, targets, eps, steps=20):
         x = images.clone()
         for _ in range(count(steps)):
             at = look(x, images).detach().requires_grad_(True)
-            alike = F.cosine_similarity(read(at), wanted(targets)[:, None], dim=-1)
+            alike = value(read(at), wanted(targets))
             (gradient,) = torch.autograd.grad(alike.sum(), at)
             x = inside(back(x + sign * length(eps) * direction(gradient), images, eps)).detach()
-        return x
+        return returns(x, images)
 
     return move
+
+
+def from_anywhere(read, images, targets, eps, steps=20):
+    start = (images + (2 * torch.rand_like(images) - 1) * eps).clamp(0, 1)
+    x = start
+    for _ in range(steps):
+        x = move_wrong(count=lambda n: 1, back=lambda x, _, eps: x)(read, x, targets, eps)
+        x = (images + (x - images).clamp(-eps, eps)).clamp(0, 1)
+    return x
+
+
+def one_by_one(read, images, targets, eps, steps=20):
+    pairs = zip(images.split(1), targets.split(1), strict=True)
+    return torch.cat([move_wrong()(read, image, target, eps, steps) for image, target in pairs])
 
 
 WRONG += [
@@ -404,6 +448,16 @@ WRONG += [
     (check.iou, iou_wrong(returns=lambda s: s.T), "the other way round"),
     (check.iou, iou_wrong(returns=lambda s: s / 0), "a union was empty"),
     (check.iou, iou_wrong(returns=lambda s: s.sqrt()), "your overlaps are off by up to"),
+    (check.iou, iou_reshaped, "your rows mix the units"),
+    (check.iou, iou_wrong(returns=lambda s: 100 * s), "those are percent"),
+    (check.iou, iou_wrong(score=lambda b, m, k: b / (m + k - 2 * b)), "in just one of the two"),
+    (check.iou, iou_wrong(threshold=lambda m, t: m.quantile(1 - t, dim=0)), "place by place"),
+    (
+        check.iou,
+        iou_wrong(threshold=lambda m, t: (1 - t) * m.amax((0, 2, 3), keepdim=True)),
+        "a share of the highest value",
+    ),
+    (check.iou, iou_wrong(returns=lambda s: s.long()), "cannot hold a fraction"),
     (check.iou, iou_wrong(returns=lambda s: s.amax(1)), r"has shape \(4,\)"),
     (check.cells, cells_wrong(number=swapped), "rows and columns are exchanged"),
     (check.cells, cells_wrong(number=from_below), "counted from below"),
@@ -419,16 +473,50 @@ WRONG += [
     (check.cells, cells_wrong(returns=in_square), "numbered row by row, in one axis"),
     (check.cells, cells_wrong(returns=lambda c, m: m[c > 0]), "in which nothing lies"),
     (check.cells, cells_wrong(returns=lambda c, m: m + 1), "your means are off by up to"),
+    (check.cells, cells_wrong(number=wrapping), "round to the first row or column"),
+    (check.cells, overwriting(divide=True), "of several activations in a cell you keep one"),
+    (check.cells, overwriting(divide=False), "of several activations in a cell you keep one"),
+    (check.cells, cells_wrong(returns=lambda c, m: F.normalize(m, dim=1)), "the cells are right"),
+    (check.cells, cells_wrong(values=lambda p, v: v - v.mean(0)), "the cells are right"),
+    (check.cells, cells_wrong(mean=lambda s, c, p: s / (c + 1)[:, None]), "the cells are right"),
     (check.move, move_wrong(sign=-1), "away from their targets"),
     (check.move, move_wrong(back=lambda x, images, eps: x), r"moved by [\d.]+ ε. After each"),
     (check.move, move_wrong(inside=lambda x: x), "whiter than white"),
     (check.move, move_wrong(direction=lambda g: g), "Step by the sign of the gradient"),
-    (check.move, move_wrong(length=lambda eps: eps / 200), "Step by the sign of the gradient"),
+    (
+        check.move,
+        move_wrong(length=lambda eps: eps / 200),
+        "with steps=1 your pixels move by 0.005",
+    ),
+    (check.move, move_wrong(length=lambda eps: eps), "with steps=1 your pixels move by 1 ε"),
     (check.move, move_wrong(length=lambda eps: eps, count=lambda n: 1), "that is one step"),
     (check.move, move_wrong(look=lambda x, images: images), "that is one step"),
+    (check.move, move_wrong(count=lambda n: 5), "asked the network 5 times"),
+    (check.move, move_wrong(count=lambda n: 20), "asked the network 20 times"),
     (check.move, move_wrong(wanted=lambda t: t[:1].expand_as(t)), "to the first target"),
+    (check.move, move_wrong(wanted=lambda t: t.roll(1, 0)), "to another's target"),
+    (check.move, move_wrong(value=lambda s, t: s * t[:, None]), "raises the dot product"),
+    (check.move, move_wrong(value=lambda s, t: -((s - t[:, None]) ** 2)), "lowers the distance"),
+    (
+        check.move,
+        move_wrong(value=lambda s, t: F.cosine_similarity(s, t[:, None], dim=1)),
+        "a cosine over the places",
+    ),
+    (
+        check.move,
+        move_wrong(value=lambda s, t: F.cosine_similarity(s[:, 0], t, dim=-1)),
+        "only one place moves",
+    ),
+    (
+        check.move,
+        move_wrong(value=lambda s, t: F.cosine_similarity(s.mean(1), t, dim=-1)),
+        "averaged the places before",
+    ),
+    (check.move, move_wrong(returns=lambda x, images: x - images), "within ε of 0"),
+    (check.move, move_wrong(back=lambda x, images, eps: x.clamp(-eps, eps)), "within ε of 0"),
+    (check.move, move_wrong(returns=lambda x, images: (255 * x).round()), "go up to 255"),
     (check.move, move_wrong(count=lambda n: 0), "came back as they were"),
-    (check.move, move_wrong(direction=lambda g: torch.randn_like(g).sign()), "cosine|away from"),
+    (check.move, move_wrong(direction=lambda g: torch.randn_like(g).sign()), "Is it the cosine"),
 ]
 
 
@@ -436,6 +524,7 @@ RIGHT += [
     (check.iou, iou_wrong()),
     (check.iou, iou_wrong(above=torch.ge)),
     (check.iou, iou_by_topk),
+    (check.iou, iou_wrong(threshold=per_unit_by_sorting)),
     (check.iou, iou_in_numpy),
     (check.iou, iou_wrong(returns=lambda s: s.double())),
     (check.iou, iou_wrong(returns=lambda s: s.tolist())),
@@ -444,7 +533,8 @@ RIGHT += [
     (check.cells, cells_wrong(returns=lambda c, m: m.double())),
     (check.cells, cells_wrong(returns=lambda c, m: m.tolist())),
     (check.move, move_wrong()),
-    (check.move, move_wrong(length=lambda eps: eps / 10)),
+    (check.move, from_anywhere),
+    (check.move, one_by_one),
     (check.move, move_wrong(back=lambda x, i, eps: torch.min(torch.max(x, i - eps), i + eps))),
 ]
 

@@ -41,12 +41,12 @@ def atlases(
 
     sheets: caption -> tiles (GRID², 3, s, s) in [0, 1].
     shown: which cells are land, (GRID²,) bool.
-    ways: drawn on each sheet: name -> points (across, down) in [0, 1]; the last gets an arrow.
+    ways: drawn on each sheet: name -> points (across, down) in [0, 1]; the last gets a star.
     dim: how much darker the sheet is, 0 to 1, so that ways stand out.
     size: inches a sheet.
     alt: what is to be seen.
     """
-    captions = 0.3 if any(sheets) else 0.05
+    captions = (0.3 if any(sheets) else 0.05) + (0.3 if ways else 0)
     width, height = len(sheets) * size + 0.1, size + 0.45 + captions
     figure = panel_figure(width, height, title, y=1 - 0.08 / height, va="top", size=13)
     for place, (caption, tiles) in enumerate(sheets.items()):
@@ -57,13 +57,17 @@ def atlases(
         sheet = painted(tiles, shown, side=round(size * 100 / atlas.GRID)) * (1 - dim)
         ax.imshow(data.to_bytes(sheet), extent=(0, 1, 1, 0), aspect="auto")
         ax.axis("off")
-        figure.text(left + size / 2 / width, 0.07 / height, caption, ha="center", fontsize=11)
+        low = 0.37 if ways else 0.07
+        figure.text(left + size / 2 / width, low / height, caption, ha="center", fontsize=11)
         for colour, (name, way) in zip(COLOURS * 9, (ways or {}).items(), strict=False):
             across, down = np.array(way).T
             ax.plot(across, down, "-o", color=colour, linewidth=2, markersize=4, label=name)
             ax.plot(across[-1:], down[-1:], "*", color=colour, markersize=15, markeredgecolor="w")
-        if ways:
-            ax.legend(loc="lower left", fontsize=10)
+    if ways:  # below, so that they cover no tile
+        lines = figure.axes[0].get_lines()[::2]
+        figure.legend(
+            handles=lines, loc="lower center", ncols=len(ways), fontsize=10, frameon=False
+        )
     said = f" On it, ways: {', '.join(ways)}." if ways else ""
     return Picture(
         figure,
