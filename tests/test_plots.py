@@ -234,7 +234,7 @@ def test_numbers_are_said():
         "Chance to live: if 3rd: 40%, 30% to 50%, of 20; else: 90%, 80% to 100%."
         in said["intervals"]
     )
-    assert "a, b: mean on the diagonal 1.00; c: mean" in said["likeness"]
+    assert "a, b: 1.00 on the diagonal, 0.00 off it" in said["likeness"]
     assert "dots. a note. 5 dots, one of them a star: a; b." in said["clouds"]
     assert "Path straight, t = 0.25: loss 2.00, accuracy 0.70." in said["path_between"]
     flat = plots.neuron(

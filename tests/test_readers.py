@@ -184,7 +184,7 @@ def test_a_report_of_a_table_counted_by_hand():
     assert [tuple(pair) for pair in readers.DIGIT_PAIRS.tolist()] == pairs
     assert report.mixed[0, pairs.index((4, 9))].item() == pytest.approx(5 / 9)
     assert report.worst().item() == 1 and report.pair().tolist() == [[4, 9]]
-    assert report.words(0) == "reads 92% rightly, is worst at 1, and mixes up 4 and 9 most"
+    assert report.words(0) == "gets 92% right, is worst at 1, and mixes up 4 and 9 most"
     assert readers.right(report, report).all()
     other = readers.Report(report.recall - 0.06, report.mixed.flip(1))
     assert readers.right(other, report).tolist() == [[False, True, False]]

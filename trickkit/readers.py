@@ -215,7 +215,7 @@ class Report(NamedTuple):
         """What is told of one network, in a sentence."""
         one, two = self.pair()[row].tolist()
         return (
-            f"reads {self.recall[row].mean():.0%} rightly, is worst at {self.worst()[row]}, and"
+            f"gets {self.recall[row].mean():.0%} right, is worst at {self.worst()[row]}, and"
             f" mixes up {one} and {two} most"
         )
 

@@ -87,7 +87,18 @@ def along(finish):
     return lambda head, a, v, t: finish(LOGIT(head, a, t) @ v)
 
 
+def rises_by(head, activations, vector, target, *, length):
+    step = length / 2 * vector.view(activations.shape[1:])
+    return (head(activations + step) > head(activations - step))[:, target].float().mean()
+
+
+def moved(head, activations, vector, target):
+    there = head(activations + vector.view(activations.shape[1:]))
+    return (there > head(activations))[:, target].float().mean()
+
+
 WRONG = [
+    (check.tcav_score, moved, "a whole step"),
     (check.cka, ratio, "the columns are not centred"),
     (
         check.cka,
@@ -235,6 +246,7 @@ RIGHT = [
         direction(lambda w, s: torch.nn.functional.normalize(torch.tensor(w / s.scale_), dim=0)),
     ),
     (check.tcav_score, along(lambda s: (s > 0).double().mean().item())),
+    (check.tcav_score, lambda h, a, v, t: rises_by(h, a, v, t, length=1e-3)),
     (
         check.tcav_score,
         lambda h, a, v, t: (concepts.derivatives(h, a, v)[:, t] > 0).float().mean(),

@@ -55,7 +55,7 @@ def control_labels(yours):
     if not same(first, again):
         return "the same seed gave other labels the second time. Make the generator from the seed."
     if same(first, other):
-        return "every seed gives the same labels. The coin is to hang on the seed alone."
+        return "every seed gives the same labels. Another seed tosses all coins again."
     share = (ones > 0).double().mean().item()
     if not 0.35 < share < 0.65:
         return f"{share:.0%} of the types got a 1. A fair coin gives about half of them one."

@@ -37,10 +37,11 @@ def likeness(
         ax.set(xlabel=axes[0], ylabel=axes[1])
         ax.set_title(caption, fontsize=11)
         shown = caption.replace("\n", ", ")
-        said.append(f"{shown}: mean on the diagonal {np.diag(values).mean():.2f}")
+        off = values[~np.eye(len(values), dtype=bool)].mean()
+        said.append(f"{shown}: {np.diag(values).mean():.2f} on the diagonal, {off:.2f} off it")
     figure.colorbar(drawn, ax=grid, shrink=0.8, aspect=25, label="how alike")
     figure.suptitle(title, fontsize=12)
-    return Picture(figure, alt or f"{title}. {'; '.join(said)}.")
+    return Picture(figure, alt or f"{title}. Means: {'; '.join(said)}.")
 
 
 def clouds(
@@ -61,11 +62,11 @@ def clouds(
     figure = panel_figure(8.0, 3.9, title, size=13)
     figure.text(0.5, 0.87, note, ha="center", fontsize=10)
     for place, (points, caption) in enumerate(zip((first, second), captions, strict=True)):
-        ax = figure.add_axes((0.03 + 0.5 * place, 0.04, 0.44, 0.73))
+        ax = figure.add_axes((0.05 + 0.5 * place, 0.08, 0.43, 0.69))
         xy = np.asarray(points.detach().cpu(), dtype=np.float32)
         ax.plot(*xy.T, ".", color=BLUE, markersize=4, alpha=0.5)
         ax.plot(*xy[star], "*", color=RED, markersize=15, markeredgecolor="white")
-        ax.set(xticks=[], yticks=[])
+        ax.set(xticks=[], yticks=[], xlabel="main direction", ylabel="second direction")
         ax.margins(0.08)
         ax.set_title(caption, fontsize=10)
     alt = f"{title}. {note + '. ' if note else ''}{len(first)} dots, one of them a star: "
