@@ -82,7 +82,7 @@ bench: $(STAMP)   ## on the processor, the same work by us and by other librarie
 papers: $(STAMP)  ## gather PAPERS.md from the lessons' stored outputs
 	$(BIN)/python -m trickkit.papers
 
-weights: $(STAMP) ## train what the course trained itself anew (data/weights, data/stickers): an hour and a half
+weights: $(STAMP) ## train what the course trained itself anew (data/weights, data/stickers): an hour and three quarters
 	$(BIN)/python -m trickkit.course.weights
 
 maps: $(STAMP)    ## bring the tables of lessons and modules, and the "Next lesson" lines, up to date
