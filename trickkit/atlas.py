@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional as F
 
-from trickkit import activations, concepts, data, dreams, features, models
+from trickkit import activations, attention, concepts, data, dreams, features, models
 from trickkit.common import progress_bar, unknown, validate_count, validate_number
 from trickkit.contract import (
     described,
@@ -113,10 +113,7 @@ def collect(
 
 def as_maps(out: torch.Tensor) -> torch.Tensor:
     """What a layer puts out as maps (N, C, h, w): as they came, or tokens without the first."""
-    if out.dim() == 4:
-        return out
-    side = round((out.shape[1] - 1) ** 0.5)
-    return out[:, 1:].mT.unflatten(2, (side, side))
+    return out if out.dim() == 4 else attention.on_grid(out[:, 1:].mT)
 
 
 def inner_places(number: int, height: int, width: int) -> torch.Tensor:
@@ -303,9 +300,7 @@ def tiles(chart: Atlas, *, side: int = 80) -> torch.Tensor:
 
 def neighbours(points: torch.Tensor, *, k: int = 10) -> torch.Tensor:
     """The k nearest others of each of n points (n, d), the nearest first: (n, k) int64."""
-    validate_count(k=k)
-    apart = torch.cdist(points.float(), points.float())
-    return apart.fill_diagonal_(torch.inf).topk(k, largest=False).indices
+    return strangers(points, torch.arange(len(points), device=points.device), k=k)
 
 
 def kept(one: torch.Tensor, other: torch.Tensor) -> float:

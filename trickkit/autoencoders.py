@@ -145,7 +145,7 @@ def trained_dictionary(name: str) -> Autoencoder:
     """One of the course's autoencoders, 768 features of which 16 describe a vector.
 
     name: "trained" read the third layer of `models.minilm`, "untrained" and "redrawn" that of its
-        twins (`twin`), "dinov2" patches in the ninth layer of `models.dinov2`.
+        twins (`sentence_net`), "dinov2" patches in the ninth layer of `models.dinov2`.
     Raises ValueError for an unknown name, FileNotFoundError where the weights are missing.
     """
     if name not in NAMES:

@@ -11,8 +11,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 from torch import nn
 from torch.nn import functional as F
 
@@ -152,6 +150,10 @@ def concept_vector(activations: torch.Tensor, is_concept: torch.Tensor) -> torch
     Returns (d,), of length 1, as flat as a picture's activations.
     Raises ValueError for activations and answers that do not fit, or only one kind of answer.
     """
+    # here, since they are slow to import, and every figure and panel comes by this module
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
     x, labels = validate_rows(activations, is_concept)
     scaler = StandardScaler().fit(x)
     classifier = LogisticRegression(max_iter=1000).fit(scaler.transform(x), labels)
