@@ -214,6 +214,16 @@ def test_tables():
     assert len(people) == 2201 and people["survived"].sum() == 711  # Dawson 1995, table 1
     loans = data.german_credit()
     assert loans.shape == (1000, 9) and loans["risk"].sum() == 700 and "sex" not in loans
+    counts, months = data.compas(), data.compas_months()
+    for table in (counts, months):
+        assert table["people"].sum() == 7214  # ProPublica's two-year file
+        assert (table["people"] * table["reoffended"]).sum() == 3251
+    scores = data.credit_scores()
+    assert scores.groupby("group").size().eq(198).all() and scores["at_or_below"].max() == 100
+    assert data.census().shape == (15000, 10)
+    hours = data.bike_hours()
+    assert len(hours) == 17379 and hours["rides"].sum() == 3292679  # Fanaee-T and Gama's total
+    assert hours[["date", "hour"]].apply(tuple, axis=1).is_monotonic_increasing
     assert data.hackers_and_prophets()["source"].value_counts().tolist() == [3000, 3000]
 
 

@@ -552,6 +552,75 @@ def german_credit() -> "pd.DataFrame":
     return pd.read_csv(shipped("tables/german_credit.csv")).drop(columns="sex")
 
 
+def compas() -> "pd.DataFrame":
+    """COMPAS scores of Broward County, 2013 and 2014: 7,214 people, counted.
+
+    Larson, Mattu, Kirchner and Angwin (ProPublica 2016), from the records of the sheriff and the
+    courts. No row is a person: only counts are carried.
+
+    Returns a pandas frame: race (Black, white or other), sex, screened (before or from April 2014),
+        decile (1 to 10), reoffended (0 or 1: charged again within two years, by ProPublica's
+        count) and people, how many.
+    """
+    import pandas as pd
+
+    return pd.read_csv(shipped("tables/compas_counts.csv"))
+
+
+def compas_months() -> "pd.DataFrame":
+    """The people of `compas`, counted by the month in which they were screened.
+
+    Returns a pandas frame: month ("2013-01"), group (Black, white or other), high (1 for a decile
+        of 5 and above), reoffended (0 or 1) and people, how many.
+    """
+    import pandas as pd
+
+    return pd.read_csv(shipped("tables/compas_months.csv"))
+
+
+def credit_scores() -> "pd.DataFrame":
+    """Credit scores of 2003, and how many of those who had them did not pay.
+
+    Board of Governors of the Federal Reserve System, Report to the Congress on Credit Scoring
+    (2007); the scores are TransUnion's TransRisk, scaled to 0 to 100.
+
+    Returns a pandas frame, 198 scores for each of four groups: group, people (how many in the
+        group), score, at_or_below (% of the group with at most this score) and bad (% of those
+        near this score who failed to pay).
+    """
+    import pandas as pd
+
+    return pd.read_csv(shipped("tables/credit_scores.csv"))
+
+
+def census() -> "pd.DataFrame":
+    """15,000 answers to the American census bureau's survey of 1994.
+
+    Becker and Kohavi, UCI ("Adult").
+
+    Returns a pandas frame: age, workclass, education, marital_status, occupation, relationship,
+        race, sex, hours_per_week and over_50k (1 for who earns more than $50,000 a year).
+    """
+    import pandas as pd
+
+    return pd.read_csv(shipped("tables/census_1994.csv"))
+
+
+def bike_hours() -> "pd.DataFrame":
+    """Hired bicycles in Washington, hour by hour, 2011 and 2012: 17,379 hours of 17,544.
+
+    Fanaee-T and Gama (UCI 2013), from the records of Capital Bikeshare.
+
+    Returns a pandas frame in the order of time: date, hour, season, holiday, workday, weather,
+        temperature and feels_like (degrees Celsius), humidity (%), wind (km/h), casual and
+        registered (riders), and rides, both together.
+    """
+    import pandas as pd
+
+    hours = pd.read_csv(shipped("tables/bike_hours.csv"), parse_dates=["date"])
+    return hours.assign(rides=hours["casual"] + hours["registered"])
+
+
 def tic_tac_toe() -> "pd.DataFrame":
     """Every way a game of tic-tac-toe can end, x first: 958 boards.
 
