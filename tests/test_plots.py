@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from trickkit import plots
+from trickkit import fairness, plots
 from trickkit.plots import charts, contexts, picture
 
 PICTURES = {  # by the name of what drew them
@@ -191,6 +191,25 @@ PICTURES = {  # by the name of what drew them
         axes=[("x", "y")] * 2,
         path=np.zeros((2, 2)),
     ),
+    "audits": plots.audits(
+        {
+            name: {
+                group: fairness.rates(fairness.confusion([[6, 3], [2, 5]], threshold))
+                for group, threshold in (("one", 2), ("two", last))
+            }
+            for name, last in (("even", 2), ("uneven", 3))
+        },
+        "bars",
+    ),
+    "base_rate_lines": plots.base_rate_lines(
+        {"one": (0.4, 0.6), "two": (0.25, 0.5)}, {"one": 0.5, "two": 1 / 3}, "two lines"
+    ),
+    "reachable": plots.reachable(
+        {"one": fairness.roc([[6, 3], [2, 5]]), "two": fairness.roc([[3, 3], [3, 5]])},
+        (0.3, 0.7),
+        "two roofs",
+    ),
+    "by_month": plots.by_month(["2013-01", "2013-02"], np.array([1, 2]), np.array([3, 2]), "bars"),
 }
 
 
@@ -235,6 +254,10 @@ def test_numbers_are_said():
         in said["intervals"]
     )
     assert "a, b: 1.00 on the diagonal, 0.00 off it" in said["likeness"]
+    assert "uneven: two: FPR 0%, FNR 100%, PPV –, flagged 0%." in said["audits"]
+    assert "one, base rate 50%: 0.40 and 0.60; two, base rate 33%:" in said["base_rate_lines"]
+    assert "is at FPR 0.30 and FNR 0.30." in said["reachable"]
+    assert "1 of 3 charged again in the first, 2 of 2 in the last." in said["by_month"]
     assert "dots. a note. 5 dots, one of them a star: a; b." in said["clouds"]
     assert "Path straight, t = 0.25: loss 2.00, accuracy 0.70." in said["path_between"]
     flat = plots.neuron(

@@ -1,0 +1,263 @@
+"""Lesson 19's exercises, answered rightly in other ways than the course's, and wrongly in each way
+that has a sentence of its own."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from trickkit import fairness
+from trickkit.check import consequences as check
+
+from .answers import accepted, refused
+
+
+def table(counts, threshold):
+    flagged = counts[:, threshold - 1 :].sum(1)
+    (fp, tp), (tn, fn) = flagged, counts.sum(1) - flagged
+    return tn, fp, fn, tp
+
+
+def from_table(rates):
+    return lambda counts, threshold: rates(*table(np.array(counts), threshold))
+
+
+def odds(change):
+    """The identity, with something changed."""
+    return lambda p, ppv, fnr: change(p, ppv, fnr, fairness.forced_fpr(p, ppv, fnr))
+
+
+def search(keep, score=lambda right, people: right.sum()):
+    """Of all pairs that are kept, the one with the highest score."""
+
+    def pair(counts, tolerance):
+        found = []
+        for both in itertools.product(range(1, 11), repeat=2):
+            fours = np.array([table(c, t) for c, t in zip(counts, both, strict=True)])
+            tn, fp, fn, tp = fours.T
+            rates = {
+                "FPR": fp / (fp + tn),
+                "FNR": fn / (fn + tp),
+                "PPV": tp / (fp + tp),
+                "flagged": (fp + tp) / fours.sum(1),
+            }
+            gap = {name: abs(a - b) for name, (a, b) in rates.items()}
+            gap["signed"] = max(rates[name][0] - rates[name][1] for name in ("FPR", "FNR"))
+            if keep(gap, tolerance):
+                found.append((score(tn + tp, fours.sum(1)), both, gap))
+        return max(found, key=lambda one: one[:2])[1]
+
+    return pair
+
+
+def even(gap, tolerance):
+    return max(gap["FPR"], gap["FNR"]) <= tolerance
+
+
+def most_even(counts, tolerance, used=True):
+    def gap(pair):
+        both = [fairness.error_rates(c, t) for c, t in zip(counts, pair, strict=True)]
+        return abs(both[0] - both[1]).max()
+
+    return min(itertools.product(range(1 + used, 11), repeat=2), key=gap)
+
+
+def shares(reoffended, people):
+    return np.asarray(reoffended) / people
+
+
+WRONG = [
+    (
+        check.error_rates,
+        from_table(lambda tn, fp, fn, tp: (fp / (fp + tp), fn / (fn + tn))),
+        "look down the columns",
+    ),
+    (
+        check.error_rates,
+        from_table(lambda tn, fp, fn, tp: (fp / (fp + tp), fn / (fn + tp))),
+        "look down the columns",
+    ),
+    (
+        check.error_rates,
+        lambda counts, t: fairness.error_rates(counts, t + 1),
+        "above the threshold only",
+    ),
+    (check.error_rates, lambda c, t: fairness.error_rates(c, t)[::-1], "the other order"),
+    (
+        check.error_rates,
+        lambda c, t: abs(fairness.error_rates(c, t) - (0, 1)),
+        "the second is the share that was flagged",
+    ),
+    (
+        check.error_rates,
+        lambda c, t: abs(fairness.error_rates(c, t) - (1, 0)),
+        "the first is the share that was rightly left alone",
+    ),
+    (check.error_rates, lambda c, t: 1 - fairness.error_rates(c, t), "those below the threshold"),
+    (
+        check.error_rates,
+        from_table(lambda tn, fp, fn, tp: np.array([fp, fn]) / (tn + fp + fn + tp)),
+        "you divide by everyone",
+    ),
+    (check.error_rates, from_table(lambda tn, fp, fn, tp: (fp, fn)), "numbers of people"),
+    (check.error_rates, lambda c, t: 100 * fairness.error_rates(c, t), "percentages"),
+    (check.error_rates, lambda c, t: fairness.error_rates(c[::-1], t), "you took row 0 for"),
+    (
+        check.error_rates,
+        lambda c, t: [
+            c[0][c[0] >= t].sum() / c[0].sum(),
+            1 - c[1][c[1] >= t].sum() / c[1].sum(),
+        ],
+        "you compare the counts",
+    ),
+    (check.error_rates, lambda c, t: (0.5, 0.5), "the rates are .*and yours are 0.5000"),
+    (check.error_rates, lambda c, t: fairness.error_rates(c, min(t, 9)), "at threshold 11 nobody"),
+    (check.error_rates, lambda c, t: c.sum(1), "numbers of|the rates are"),
+    (check.error_rates, lambda c, t: c, "has shape"),
+    (
+        check.forced_fpr,
+        odds(lambda p, ppv, fnr, right: right * ((1 - p) / p) ** 2),
+        "base rate's odds are upside down",
+    ),
+    (
+        check.forced_fpr,
+        odds(lambda p, ppv, fnr, right: right * (ppv / (1 - ppv)) ** 2),
+        "odds of PPV are upside down",
+    ),
+    (
+        check.forced_fpr,
+        odds(lambda p, ppv, fnr, right: right * fnr / (1 - fnr)),
+        "you multiply by FNR",
+    ),
+    (
+        check.forced_fpr,
+        odds(lambda p, ppv, fnr, right: right * (1 - p)),
+        "share of the whole group",
+    ),
+    (
+        check.forced_fpr,
+        odds(lambda p, ppv, fnr, right: right * (1 - p) / p),
+        "the base rate is missing",
+    ),
+    (
+        check.forced_fpr,
+        odds(lambda p, ppv, fnr, right: p / 1 - p * (1 - ppv) / ppv * (1 - fnr)),
+        "brackets are missing",
+    ),
+    (
+        check.forced_fpr,
+        odds(lambda p, ppv, fnr, right: right / (1 - ppv)),
+        "counts all who are flagged",
+    ),
+    (check.forced_fpr, odds(lambda p, ppv, fnr, right: 1 - right), "this is 1 − FPR"),
+    (check.forced_fpr, odds(lambda p, ppv, fnr, right: right / p), "multiply by p"),
+    (check.forced_fpr, odds(lambda p, ppv, fnr, right: 2.0), r"it is .*yours is 2\.0000"),
+    (check.balance, search(lambda gap, t: gap["FPR"] <= t), "only FPR is even|gaps of"),
+    (check.balance, search(lambda gap, t: gap["FNR"] <= t), "only FNR is even|gaps of"),
+    (check.balance, search(lambda gap, t: gap["flagged"] <= t), "flags like shares"),
+    (check.balance, search(lambda gap, t: gap["PPV"] <= t), "has like PPV"),
+    (check.balance, most_even, "most even pair of those that do not"),
+    (check.balance, lambda c, t: most_even(c, t, used=False), "it flags everyone"),
+    (check.balance, search(lambda gap, t: True), "most accurate pair of all"),
+    (
+        check.balance,
+        search(even, score=lambda right, people: (right / people).mean()),
+        "mean of the two groups' accuracies",
+    ),
+    (check.balance, lambda c, t: fairness.balance(c, t)[::-1], "in the other order"),
+    (check.balance, lambda c, t: fairness.balance(c, t) - 1, "counted from 0"),
+    (
+        check.balance,
+        search(lambda gap, t: gap["FPR"] + gap["FNR"] <= t),
+        "two gaps together",
+    ),
+    (check.balance, search(lambda gap, t: gap["signed"] <= t), "only F|without regard|gaps of"),
+    (check.balance, lambda c, t: (0, 0), "not both whole numbers from 1 to 10"),
+    (check.balance, lambda c, t: (10, 2), "have gaps of .* is allowed; .* and are right about"),
+    (
+        check.first_bad_month,
+        lambda reoffended, people: int((shares(reoffended, people) > 0.9).argmax()),
+        "is alone: .* by chance all charged again",
+    ),
+    (
+        check.first_bad_month,
+        lambda reoffended, people: int(np.where(np.asarray(people) < 50, 999, people).argmin()),
+        "has few people, but a usual share",
+    ),
+    (
+        check.first_bad_month,
+        lambda reoffended, people: fairness.first_bad_month(reoffended, people) + 1,
+        "already above nine in ten",
+    ),
+    (
+        check.first_bad_month,
+        lambda reoffended, people: fairness.first_bad_month(reoffended, people) - 1,
+        "the last month in order",
+    ),
+    (
+        check.first_bad_month,
+        lambda reoffended, people: len(people) - 1,
+        "the last month of all|already above",
+    ),
+    (check.first_bad_month, lambda reoffended, people: 15, "month 15 is where|month \\d+ is|order"),
+    (
+        check.first_bad_month,
+        lambda reoffended, people: int(np.argmin(people)),
+        "is alone|falls most",
+    ),
+    (
+        check.first_bad_month,
+        lambda reoffended, people: len(people) - fairness.first_bad_month(reoffended, people),
+        "how many months are bad|month|first",
+    ),
+    (check.first_bad_month, lambda reoffended, people: 0, "month .* is the first from which on"),
+    (
+        check.first_bad_month,
+        lambda reoffended, people: fairness.first_bad_month(reoffended, people) % len(people),
+        "without a bad month .* you say 0",
+    ),
+    (
+        check.first_bad_month,
+        lambda reoffended, people: [
+            *range(fairness.first_bad_month(reoffended, people), len(people))
+        ][0],
+        "without a bad month .* stopped with IndexError",
+    ),
+]
+
+RIGHT = [
+    (check.error_rates, from_table(lambda tn, fp, fn, tp: [fp / (fp + tn), fn / (fn + tp)])),
+    (
+        check.error_rates,
+        lambda counts, t: torch.tensor(fairness.error_rates(counts, t)).float(),
+    ),
+    (
+        check.forced_fpr,
+        lambda p, ppv, fnr: (lambda tp: tp / ppv - tp)(p * (1 - fnr)) / (1 - p),
+    ),
+    (check.forced_fpr, lambda p, ppv, fnr: torch.tensor(fairness.forced_fpr(p, ppv, fnr))),
+    (check.balance, search(even)),
+    (check.balance, search(lambda gap, t: gap["FPR"] <= t and gap["FNR"] <= t)),
+    (
+        check.first_bad_month,
+        lambda reoffended, people: next(
+            (
+                place
+                for place in range(len(people))
+                if (shares(reoffended, people)[place:] > 0.9).all()
+            ),
+            len(people),
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("exercise", "function"), RIGHT)
+def test_another_right_way_is_right(exercise, function):
+    accepted(exercise, function)
+
+
+@pytest.mark.parametrize(("exercise", "function", "says"), WRONG)
+def test_each_way_of_being_wrong_has_its_sentence(exercise, function, says):
+    refused(exercise, function, says)

@@ -1,0 +1,343 @@
+"""The checks of lesson 19, in NumPy.
+
+Each draws fresh tables of counts; what is wrong is told by what it equals instead.
+"""
+
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+
+from trickkit import fairness
+from trickkit.check import (
+    Marks,
+    called,
+    exercise,
+    fresh_rng,
+    progress,
+    recognised,
+    same,
+    told_apart,
+)
+
+__all__ = ["balance", "error_rates", "first_bad_month", "forced_fpr", "progress"]
+LESSON = "19 consequences"
+SCORES = np.arange(1, 11)
+
+
+def drawn_group(rng: np.random.Generator, *, people: int, base: float, slope: float) -> np.ndarray:
+    """A group whose odds of the outcome rise with the score, e^slope a step: counts, (2, 10)."""
+    at = rng.dirichlet(np.full(10, 8.0)) * people
+    share = 1 / (1 + np.exp(-slope * (SCORES - 5.5) - np.log(base / (1 - base))))
+    return np.round([at * (1 - share), at * share]).astype(int) + 1
+
+
+@exercise(
+    LESSON,
+    fairness.error_rates,
+    "Decile t stands in column t − 1, so counts[:, threshold - 1:] are those at or above it.",
+    "Each rate looks along one row: FPR divides by counts[0].sum(), FNR by counts[1].sum().",
+    rounds=3,
+)
+def error_rates(yours):
+    """FPR and FNR of one group's counts."""
+    for _ in range(100):
+        rng = fresh_rng()
+        people, base = int(rng.integers(800, 4000)), rng.uniform(0.3, 0.6)
+        counts = drawn_group(rng, people=people, base=base, slope=0.3)
+        threshold = int(rng.integers(3, 9))
+        right = fairness.error_rates(counts, threshold)
+        mistakes = error_rate_mistakes(counts, threshold)
+        if told_apart(right, mistakes):
+            break
+    mine = called(yours, counts, threshold, like=right, what="pair (FPR, FNR)")
+    if not same(mine, right):
+        return recognised(mine, mistakes) or (
+            f"at threshold {threshold} the rates are {right[0]:.4f} and {right[1]:.4f}, and yours"
+            f" are {mine[0]:.4f} and {mine[1]:.4f}."
+        )
+    nobody = called(yours, counts, 11, like=right, what="pair (FPR, FNR) at threshold 11")
+    if not same(nobody, (0.0, 1.0)):
+        return (
+            "at threshold 11 nobody is flagged, so the rates are 0 and 1, and yours are"
+            f" {nobody[0]:g} and {nobody[1]:g}."
+        )
+    return None
+
+
+def error_rate_mistakes(counts: np.ndarray, threshold: int) -> Marks:
+    """The sentences for what a wrong pair of rates may equal."""
+    (tn, fp), (fn, tp) = fairness.confusion(counts, threshold).tolist()
+    (tn_, fp_), (fn_, tp_) = fairness.confusion(counts, threshold + 1).tolist()
+    n = counts.sum()
+    large = (counts * (counts >= threshold)).sum(1) / counts.sum(1)
+    by_size = [(large[0], 1 - large[1])]
+    fpr, fnr = fp / (fp + tn), fn / (fn + tp)
+    return {
+        "you look down the columns: of those flagged, how many were not charged again. FPR looks"
+        " along a row: of those not charged again, how many were flagged.": [
+            (fp / (fp + tp), fn / (fn + tn)),
+            (fp / (fp + tp), fnr),
+            (fpr, fn / (fn + tn)),
+        ],
+        "you flag those above the threshold only. Who scores the threshold itself is flagged, and"
+        " decile t stands in column t − 1.": [(fp_ / (fp_ + tn_), fn_ / (fn_ + tp_))],
+        "the two rates are in the other order: FPR comes first.": (fnr, fpr),
+        "the second is the share that was flagged, 1 − FNR. FNR counts those charged again who"
+        " were not flagged.": (fpr, 1 - fnr),
+        "you flag those below the threshold. A high decile means a high risk.": [
+            (1 - fpr, 1 - fnr)
+        ],
+        "the first is the share that was rightly left alone, 1 − FPR. FPR counts those flagged.": [
+            (1 - fpr, fnr)
+        ],
+        "you divide by everyone. FPR is a share of those not charged again, FNR of those charged"
+        " again.": (fp / n, fn / n),
+        "these are numbers of people; shares are wanted. Divide each by its own row's sum.": [
+            (fp, fn)
+        ],
+        "you compare the counts with the threshold. They are people; the decile is told by the"
+        " column's place.": by_size,
+        "these are percentages; shares from 0 to 1 are wanted.": (100 * fpr, 100 * fnr),
+        "you took row 0 for those charged again. It holds those who were not.": [
+            (tp / (fn + tp), tn / (fp + tn))
+        ],
+    }
+
+
+@exercise(
+    LESSON,
+    fairness.forced_fpr,
+    "Count in shares of the group: TP = p (1 − FNR), and TP / (TP + FP) = PPV. Solve for FP.",
+    "FP = TP (1 − PPV) / PPV. FPR is FP divided by the share not charged again, 1 − p.",
+    rounds=3,
+)
+def forced_fpr(yours):
+    """The rate that the other three force."""
+    for _ in range(100):
+        base, ppv, fnr = fresh_rng().uniform(0.2, 0.8, 3).tolist()
+        right = fairness.forced_fpr(base, ppv, fnr)
+        mistakes = {
+            "the base rate's odds are upside down: p / (1 − p).": (
+                right * ((1 - base) / base) ** 2
+            ),
+            "the odds of PPV are upside down: (1 − PPV) / PPV. A better PPV means fewer who are"
+            " wrongly flagged.": right * (ppv / (1 - ppv)) ** 2,
+            "you multiply by FNR. The flagged among those charged again are 1 − FNR.": [
+                right * fnr / (1 - fnr)
+            ],
+            "this is FP as a share of the whole group. FPR is a share of those not charged again:"
+            " divide by 1 − p.": right * (1 - base),
+            "the base rate is missing: your number is the same for every group.": [
+                right * (1 - base) / base,
+            ],
+            "brackets are missing: p / 1 - p is p less p, not p / (1 - p).": [
+                base - base * (1 - ppv) / ppv * (1 - fnr),
+                base / 1 - base,
+            ],
+            "this counts all who are flagged: TP / PPV is TP + FP. Take TP away.": (
+                base * (1 - fnr) / ppv / (1 - base)
+            ),
+            "this is 1 − FPR, the share rightly left alone.": 1 - right,
+            "you divide by 1 − p but TP is a share of those charged again only: multiply by p.": [
+                right / base
+            ],
+        }
+        if right < 0.9 and told_apart(right, mistakes):
+            break
+    mine = float(called(yours, base, ppv, fnr, like=right))
+    if same(mine, right):
+        return None
+    return recognised(mine, mistakes) or (
+        f"with p = {base:.3f}, PPV = {ppv:.3f} and FNR = {fnr:.3f} it is {right:.4f}, and yours is"
+        f" {mine:.4f}."
+    )
+
+
+@exercise(
+    LESSON,
+    fairness.balance,
+    "Go through all 100 pairs: for a in range(1, 11), for b in range(1, 11). Keep those where both"
+    " gaps, abs(error_rates(counts[0], a) - error_rates(counts[1], b)), are small enough.",
+    "Of those kept take the one with the most right decisions in both groups together: for a group,"
+    " counts[0, :t - 1].sum() + counts[1, t - 1:].sum().",
+    rounds=3,
+)
+def balance(yours):
+    """The pair that is right about most people, of those that are even enough."""
+    untried: set[str] | None = None  # mistakes that were right in every table until now
+    while untried != set():
+        pairs = Pairs(fresh_rng())
+        right, mistakes = pairs.right, pairs.mistakes()
+        wrong = {s: m for s, m in mistakes.items() if not np.array_equal(m, right)}
+        untried = set(mistakes) if untried is None else untried
+        if not (pairs.clear and untried & wrong.keys() and told_apart(right, wrong)):
+            continue
+        untried -= wrong.keys()
+        mine = called(yours, pairs.counts, pairs.tolerance, like=right, what="pair of thresholds")
+        if np.array_equal(mine, right):
+            continue
+        if said := recognised(mine, wrong, same=np.array_equal):
+            return said
+        if not np.isin(mine, SCORES).all():
+            return f"{mine[0]:g} and {mine[1]:g} are not both whole numbers from 1 to 10."
+        return f"{pairs.told(mine)}, where {pairs.tolerance} is allowed; {pairs.told(right)}."
+    return None
+
+
+class Pairs:
+    """All pairs of thresholds of two fresh groups, what they do, and which is right."""
+
+    def __init__(self, rng: np.random.Generator):
+        sizes = rng.permutation([rng.integers(700, 1500), rng.integers(3000, 6000)])
+        bases, slopes = rng.permutation([0.3, 0.6]), rng.permutation([0.3, 0.4])
+        self.counts = np.stack(
+            [
+                drawn_group(rng, people=people, base=base, slope=slope)
+                for people, base, slope in zip(sizes, bases, slopes, strict=True)
+            ]
+        )
+        self.tolerance = round(float(rng.uniform(0.05, 0.1)), 3)
+        self.all = np.array(list(itertools.product(SCORES, repeat=2)))
+        tables = [[fairness.confusion(c, int(t)) for t in SCORES] for c in self.counts]
+        self.found = [[fairness.rates(table) for table in group] for group in tables]
+        self.gaps = np.column_stack([self.apart("FPR"), self.apart("FNR")])
+        one, other = self.of("accuracy")
+        people = self.counts.sum((1, 2))
+        self.accuracy = (one * people[0] + other * people[1]) / people.sum()
+        self.mean_accuracy = (one + other) / 2
+        self.even = np.all(abs(self.gaps) <= self.tolerance, axis=1)
+        self.right = self.best(self.even)
+        ordered = np.sort(self.accuracy[self.even])
+        self.clear = (
+            len(ordered) > 2
+            and ordered[-1] - ordered[-2] > 1e-3
+            and (abs(abs(self.gaps) - self.tolerance) > 1e-4).all()
+        )
+
+    def of(self, rate: str) -> tuple[np.ndarray, np.ndarray]:
+        """A rate of the first group in each pair, and of the second."""
+        shares = np.array([[f[rate][0] / f[rate][1] for f in group] for group in self.found])
+        return shares[0][self.all[:, 0] - 1], shares[1][self.all[:, 1] - 1]
+
+    def apart(self, rate: str) -> np.ndarray:
+        """By how much a rate of the first group is above that of the second, in each pair."""
+        one, other = self.of(rate)
+        return one - other
+
+    def best(self, kept: np.ndarray, *, by: np.ndarray | None = None) -> np.ndarray:
+        """The pair that is right about most people, of those kept."""
+        return self.all[np.where(kept, self.accuracy if by is None else by, -1).argmax()]
+
+    def told(self, pair: np.ndarray) -> str:
+        """What a pair does, in words."""
+        i = int((self.all == pair).all(1).argmax())
+        fpr, fnr = abs(self.gaps[i])
+        return (
+            f"{pair[0]:g} and {pair[1]:g} have gaps of {fpr:.3f} (FPR) and {fnr:.3f} (FNR), and are"
+            f" right about {self.accuracy[i]:.1%} of all people"
+        )
+
+    def mistakes(self) -> Marks:
+        """The sentences for what a wrong pair may be."""
+        gaps, even = abs(self.gaps), self.tolerance
+        used = self.all.min(1) > 1
+        most_even = (
+            "this is the most even pair{}. Of all that are even enough, the one that is right about"
+            " most people is wanted."
+        )
+        return {
+            "only FPR is even enough in your pair; FNR has to be as well.": (
+                self.best(gaps[:, 0] <= even)
+            ),
+            "only FNR is even enough in your pair; FPR has to be as well.": (
+                self.best(gaps[:, 1] <= even)
+            ),
+            "your pair flags like shares of both groups. Like FPR and like FNR are wanted.": (
+                self.best(abs(self.apart("flagged")) <= even)
+            ),
+            "your pair has like PPV in both groups. Like FPR and like FNR are wanted.": (
+                self.best(abs(self.apart("PPV")) <= even)
+            ),
+            most_even.format(", for it flags everyone"): np.array([1, 1]),
+            most_even.format(" of those that do not flag everyone"): (
+                self.all[np.where(used, gaps.max(1), 9).argmin()]
+            ),
+            "this is the most accurate pair of all, without regard to the gaps.": (self.best(used)),
+            "your pair is the best by the mean of the two groups' accuracies. The groups are not"
+            " equally large: count people.": self.best(self.even, by=self.mean_accuracy),
+            "the two thresholds are in the other order.": self.right[::-1],
+            "your thresholds are columns, counted from 0. Decile t stands in column t − 1.": (
+                self.right - 1
+            ),
+            "you allow the two gaps together no more than each may have.": (
+                self.best(gaps.sum(1) <= even)
+            ),
+        }
+
+
+@exercise(
+    LESSON,
+    fairness.first_bad_month,
+    "Divide month by month. Which is the last month in which nine in ten or fewer were charged"
+    " again?",
+    "np.flatnonzero(share <= 0.9)[-1] is the last month in order; the bad ones begin after it.",
+    rounds=3,
+)
+def first_bad_month(yours):
+    """The month from which on the table cannot be right."""
+    rng = fresh_rng()
+    months = int(rng.integers(22, 34))
+    bad = int(rng.integers(11, months - 7))
+    people = rng.integers(300, 600, months)
+    share = rng.uniform(0.3, 0.42, months)
+    thin, chance = rng.choice(np.arange(2, bad - 2), 2, replace=False)
+    people[thin] = rng.integers(60, 90)
+    people[chance] = rng.integers(5, 12)  # a month of few people, all charged again
+    people[bad:] = rng.integers(90, 140, months - bad)
+    share[bad:] = 1
+    share[bad] = rng.uniform(0.93, 0.98)
+    share[chance] = 1
+    reoffended = np.round(people * share).astype(int)
+    right = fairness.first_bad_month(reoffended, people)
+    mine = int(called(yours, reoffended, people, like=right, what="place of a month"))
+    if mine == right:
+        return without_a_fault(yours, reoffended[:bad], people[:bad])
+    drop = int(np.diff(people).argmin()) + 1
+    mistakes = {
+        f"month {int(chance)} is alone: {people[chance]} people, by chance all charged again, and"
+        " the months after it are as usual. The bad months go on to the end.": int(chance),
+        f"month {int(thin)} has few people, but a usual share of them was charged again.": [
+            int(thin)
+        ],
+        "this is the first month in which everyone was charged again. The one before it is already"
+        " above nine in ten.": right + 1,
+        "this is the last month in order; the first bad one comes after it.": right - 1,
+        "this is the last month of all. When do the bad ones begin?": months - 1,
+        "month 15 is where ProPublica's file goes bad; this table's fault is elsewhere.": 15,
+        "this is where the number of people falls most. Look at the share of them that was charged"
+        " again.": [drop, int(people.argmin())],
+        "this is how many months are bad. Which is the first?": months - right,
+    }
+    return recognised(mine, mistakes, same=lambda a, b: a == b) or (
+        f"month {right} is the first from which on more than nine in ten were charged again"
+        f" ({reoffended[right]} of {people[right]}), and you say {mine}."
+    )
+
+
+def without_a_fault(yours: Callable, reoffended: np.ndarray, people: np.ndarray) -> str | None:
+    """The sentence for a function that finds a fault in a table that has none."""
+    right = len(people)
+    try:
+        mine = called(yours, reoffended, people, like=right, what="place where no month is bad")
+    except (LookupError, TypeError, ValueError) as error:
+        return (
+            f"in a table without a bad month the answer is the number of months, {right}; yours"
+            f" stopped with {type(error).__name__}: {error}."
+        )
+    if int(mine) == right:
+        return None
+    return (
+        f"in a table without a bad month the answer is the number of months, {right}, and you say"
+        f" {int(mine)}."
+    )
