@@ -150,6 +150,16 @@ PICTURES = {  # by the name of what drew them
         box=(0, 0, 0.5, 0.5),
     ),
     "relief": plots.relief([np.ones((5, 5)), np.full((5, 5), 2.0)], ["a", "b"], "hills"),
+    "bars_by_group": plots.bars_by_group(
+        ["a, from 3", "b"], {"get <one>": np.array([0.2, 0.95]), "lost": np.zeros(2)}, "refused"
+    ),
+    "drifting": plots.drifting(
+        {"by lot": np.random.rand(9, 5), "top": np.random.rand(9, 5), "c": np.ones((9, 5))},
+        "cities",
+        truth=0.5,
+        xlabel="day",
+        ylabel="share",
+    ),
     "contours": plots.contours([1 + np.random.rand(5, 5)] * 3, ["a\nb", "c", "d"], "maps"),
     "trails": plots.trails([np.random.rand(4, 2)] * 2, ["a", "b"], "ways"),
     "rearranged": plots.rearranged(

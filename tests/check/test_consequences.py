@@ -4,11 +4,17 @@ that has a sentence of its own."""
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score, train_test_split
+from sklearn.tree import DecisionTreeClassifier
 
-from trickkit import fairness
+from trickkit import audit, fairness, feedback
 from trickkit.check import consequences as check
+from trickkit.papers import hardt2016
 
 from .answers import accepted, refused
 
@@ -253,9 +259,125 @@ RIGHT = [
 ]
 
 
+def own(record, patrol):
+    return record[np.arange(len(record)), patrol]
+
+
+def commonest(frame, column):
+    return frame[column].value_counts(normalize=True).max()
+
+
+def held_out(model, inputs, answers):
+    x, x_test, y, y_test = train_test_split(
+        pd.get_dummies(inputs), answers, test_size=0.3, random_state=0
+    )
+    return model.fit(x, y).score(x_test, y_test)
+
+
+def seen(frame, inputs, column, model=None):
+    """Scored on the rows it was trained on."""
+    model = model or DecisionTreeClassifier(random_state=0)
+    inputs = pd.get_dummies(inputs)
+    return model.fit(inputs, frame[column]).score(inputs, frame[column])
+
+
+def of_others(frame, column):
+    return frame.drop(columns=column)
+
+
+def scored(frame, column):
+    return cross_val_score(audit.trees(max_iter=20), of_others(frame, column), frame[column]).mean()
+
+
+def right(frame, column):
+    return scored(frame, column) - commonest(frame, column)
+
+
+WRONG += [
+    (check.profit, lambda r, lost, b: r - lost, "break even at one half"),
+    (check.profit, lambda r, lost, b: r - lost * (1 - b) / b, "upside down"),
+    (check.profit, lambda r, lost, b: r * (1 - b) - lost * b, "Divide by 1 − break_even"),
+    (check.profit, lambda r, lost, b: r * (1 - b) / b - lost, "and not \\(1 − break_even\\)"),
+    (check.profit, lambda r, lost, b: r - lost * b, "how many lost ones"),
+    (check.profit, lambda r, lost, b: r - lost / (1 - b), "not all of them"),
+    (check.profit, lambda r, lost, b: r + lost * b / (1 - b), "look at the sign"),
+    (check.profit, lambda r, lost, b: lost - r * b / (1 - b), "changed places"),
+    (check.profit, lambda r, lost, b: r - lost * 0.82 / 0.18, "whatever break_even says"),
+    (check.profit, lambda r, lost, b: r, "cost nothing yet"),
+    (check.profit, lambda r, lost, b: r / (r + lost), "not what is earned"),
+    (check.profit, lambda r, lost, b: (r - lost * b / (1 - b)).sum(), "added everything up"),
+    (check.profit, lambda r, lost, b: hardt2016.profit(r, lost, break_even=b) + 1, "yours is"),
+    (check.give_away, scored, "take that away"),
+    (
+        check.give_away,
+        lambda f, c: seen(f, of_others(f, c), c) - commonest(f, c),
+        "saw the column itself, or was scored on",
+    ),
+    (
+        check.give_away,
+        lambda f, c: (
+            seen(f, of_others(f, c), c, DecisionTreeClassifier(max_depth=6)) - commonest(f, c)
+        ),
+        "knows by heart",
+    ),
+    (
+        check.give_away,
+        lambda f, c: held_out(DecisionTreeClassifier(), f, f[c]) - commonest(f, c),
+        "saw the column itself",
+    ),
+    (
+        check.give_away,
+        lambda f, c: held_out(DecisionTreeClassifier(), f, f[c]),
+        "was left among the inputs, and the share",
+    ),
+    (check.give_away, lambda f, c: 100 * right(f, c), "per cent"),
+    (check.give_away, lambda f, c: -right(f, c), "sign is turned"),
+    (check.give_away, lambda f, c: scored(f, c) - 0.5, "one half"),
+    (
+        check.give_away,
+        lambda f, c: (
+            held_out(LogisticRegression(), of_others(f, c).select_dtypes("number"), f[c])
+            - commonest(f, c)
+        ),
+        "words too",
+    ),
+    (check.give_away, lambda f, c: 0.4 * right(f, c), "to gain. Yours"),
+    (check.learn, lambda r, p: np.ones(len(r)), "without a cure"),
+    (check.learn, lambda r, p: own(r, p) / r.sum(1), "should divide"),
+    (check.learn, lambda r, p: 1 - own(r, p) / r.sum(1), r"one \*over\* the share"),
+    (check.learn, lambda r, p: r.sum(1) / own(r, p) - 1, "odds against"),
+    (check.learn, lambda r, p: 1 / own(r, p), r"the \*share\* of the record is wanted"),
+    (check.learn, lambda r, p: own(r, p), "not what a find counts"),
+    (check.learn, lambda r, p: r.sum(1) / r.max(1), "longest record"),
+    (check.learn, lambda r, p: r.sum(1) / r[:, 0], "first district"),
+    (check.learn, lambda r, p: r.sum() / own(r, p), "added up all cities"),
+    (check.learn, lambda r, p: r.min(1) / own(r, p), "whatever the least patrolled"),
+    (check.learn, lambda r, p: r.mean(1) / own(r, p), "the mean is not the sum"),
+    (check.learn, lambda r, p: r.sum(1) / r[:, p], r"in \*every\* city"),
+    (check.learn, lambda r, p: r.sum(1, keepdims=True) / r, "a number for each district"),
+    (check.learn, lambda r, p: feedback.learn(r, p) ** 2, "Yours counts"),
+]
+
+RIGHT += [
+    (check.profit, lambda r, lost, b: r - lost / (1 / b - 1)),
+    (check.profit, lambda r, lost, b: torch.tensor(r - lost * b / (1 - b)).float()),
+    (check.give_away, right),
+    (
+        check.give_away,
+        lambda f, c: (
+            held_out(RandomForestClassifier(30, random_state=0), of_others(f, c), f[c])
+            - commonest(f, c)
+        ),
+    ),
+    (check.learn, lambda r, p: 1 / (own(r, p) / r.sum(1))),
+    (check.learn, lambda r, p: [sum(city) / city[d] for city, d in zip(r, p, strict=True)]),
+    (check.learn, lambda r, p: torch.tensor(r).sum(1) / torch.tensor(own(r, p))),
+]
+
+
 @pytest.mark.parametrize(("exercise", "function"), RIGHT)
 def test_another_right_way_is_right(exercise, function):
-    accepted(exercise, function)
+    accepted(exercise, function, times=10 if exercise is check.give_away else 40)
 
 
 @pytest.mark.parametrize(("exercise", "function", "says"), WRONG)

@@ -7,8 +7,9 @@ import itertools
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 
-from trickkit import fairness
+from trickkit import audit, fairness, feedback
 from trickkit.check import (
     Marks,
     called,
@@ -19,8 +20,18 @@ from trickkit.check import (
     same,
     told_apart,
 )
+from trickkit.papers import hardt2016
 
-__all__ = ["balance", "error_rates", "first_bad_month", "forced_fpr", "progress"]
+__all__ = [
+    "balance",
+    "error_rates",
+    "first_bad_month",
+    "forced_fpr",
+    "give_away",
+    "learn",
+    "profit",
+    "progress",
+]
 LESSON = "19 consequences"
 SCORES = np.arange(1, 11)
 
@@ -340,4 +351,198 @@ def without_a_fault(yours: Callable, reoffended: np.ndarray, people: np.ndarray)
     return (
         f"in a table without a bad month the answer is the number of months, {right}, and you say"
         f" {int(mine)}."
+    )
+
+
+@exercise(
+    LESSON,
+    hardt2016.profit,
+    "At 0.82, of 100 loans 82 are repaid and 18 are lost, and the lender comes out even.",
+    "So 18 lost loans cost as much as 82 repaid ones earn: one lost costs 82 / 18.",
+    "repaid - lost * break_even / (1 - break_even)",
+    rounds=5,
+)
+def profit(yours):
+    """repaid − lost · b / (1 − b)."""
+    while True:
+        rng = fresh_rng()
+        repaid, lost = rng.uniform(0.2, 0.9, (2, 4, 3))
+        b = float(rng.uniform(0.6, 0.9))
+        right = hardt2016.profit(repaid, lost, break_even=b)
+        mistakes = {
+            "a lost loan costs as much as a repaid one earns. Then the lender would break even at"
+            " one half, and not at break_even.": repaid - lost,
+            "the odds are upside down: the higher break_even, the dearer is a lost loan.": (
+                repaid - lost * (1 - b) / b
+            ),
+            "that is right but for its unit: what *one* repaid loan earns is to be 1. Divide by"
+            " 1 − break_even.": repaid * (1 - b) - lost * b,
+            "that is right but for its unit: what *one* repaid loan earns is to be 1, and not"
+            " (1 − break_even) / break_even.": repaid * (1 - b) / b - lost,
+            "a lost loan costs break_even of what a repaid one earns. Of 100 loans,"
+            " 100 · break_even are repaid: how many lost ones do they pay for?": repaid - lost * b,
+            "a lost loan costs 1 / (1 − break_even). Of 100 loans, 100 · break_even are repaid, not"
+            " all of them.": repaid - lost / (1 - b),
+            "lost loans *add* to your profit: look at the sign.": repaid + lost * b / (1 - b),
+            "the two have changed places: repaid loans earn, lost ones cost.": (
+                lost - repaid * b / (1 - b)
+            ),
+            "your lender breaks even at 0.82, whatever break_even says.": (
+                hardt2016.profit(repaid, lost)
+            ),
+            "lost loans cost nothing yet.": repaid,
+            "that is the lender's chance to be repaid, not what is earned.": (
+                repaid / (repaid + lost)
+            ),
+        }
+        if told_apart(right, mistakes):
+            break
+    known = {"you added everything up. A number for each place is wanted, as they came.": ()}
+    said = called(yours, repaid, lost, b, like=right, what="profit", known=known)
+    if same(said, right):
+        return None
+    return recognised(said, mistakes) or (
+        f"{repaid[0, 0]:.2f} repaid and {lost[0, 0]:.2f} lost at break-even {b:.2f} earn"
+        f" {right[0, 0]:.2f}; yours is {float(said[0, 0]):.2f}."
+    )
+
+
+ROWS = 500  # of the tables that a give_away is tried on
+NOISE = 16  # of their columns tell nothing, enough to be learnt by heart
+SLACK = 0.09  # of what is right, more than chance and another model's skill do
+
+
+def made_up(rng: np.random.Generator, *, told: float, common: float) -> pd.DataFrame:
+    """A table with a column `hidden` of two words.
+
+    told: how often another column, of words, says it right.
+    common: how frequent the commoner word is.
+    """
+    hidden = rng.permutation(np.where(np.arange(ROWS) < common * ROWS, "a", "b"))
+    heard = np.where(rng.random(ROWS) < told, hidden, np.where(hidden == "a", "b", "a"))
+    noise = {f"noise {i}": rng.normal(size=ROWS) for i in range(NOISE)}
+    return pd.DataFrame(noise | {"word": heard, "hidden": hidden})
+
+
+@exercise(
+    LESSON,
+    audit.give_away,
+    "frame.drop(columns=column) is what the model may see, frame[column] what it is to guess.",
+    "cross_val_score(audit.trees(), inputs, answers) trains on some rows and is scored on others:"
+    " five accuracies. What would you get by always naming the commonest answer?",
+    "answers.value_counts(normalize=True).max() is that. Take it from the mean of the five.",
+    rounds=1,
+)
+def give_away(yours):
+    """Accuracy on rows not seen, less the commonest value's share."""
+    rng = fresh_rng()
+    told, common = float(rng.uniform(0.88, 0.94)), float(rng.uniform(0.62, 0.7))
+    telling, silent = (made_up(rng, told=t, common=common) for t in (told, 0.5))
+    silent["word"] = rng.permutation(silent["word"])
+    gained, invented = (
+        float(called(yours, table, "hidden", like=0.0, what="gain")) for table in (telling, silent)
+    )
+    told = (telling["word"] == telling["hidden"]).mean()
+    most = telling["hidden"].value_counts(normalize=True).max()
+    right = told - most
+    if -1.5 * SLACK < gained - right < SLACK and invented < SLACK:
+        return None
+    found = f"in a table whose other columns tell nothing you find {invented:.2f} to gain"
+    if gained > 1:
+        return "those are per cent; a share is wanted, from 0 to 1."
+    if gained > 0.97 and invented > 0.97:
+        return (
+            f"{found}. The column was left among the inputs, and the share of the commonest value"
+            " was not taken away."
+        )
+    if abs(gained - told) < SLACK and invented > 0.3:
+        return (
+            f"{found}. That is accuracy. Whoever always names the commonest value is right in"
+            f" {most:.2f} of the rows, and knows nothing: take that away."
+        )
+    if invented > 1 - most - 0.02:
+        return (
+            f"{found}, which is all there is: your model saw the column itself, or was scored on"
+            " the rows it was trained on."
+        )
+    if abs(gained - (told - 0.5)) < SLACK / 2 and invented > -SLACK / 2:
+        return (
+            f"you took away one half, but the commoner value has {most:.2f} of the rows: that is"
+            " what you get right without knowing anything."
+        )
+    if invented > SLACK:
+        return f"{found}. Score the model on rows it was not trained on: those it knows by heart."
+    if gained < -right / 2:
+        return "the sign is turned: accuracy *less* the share of the commonest value."
+    if gained < right / 4:
+        return (
+            f"one column of words tells the hidden one in {told:.0%} of the rows, and you find"
+            f" {gained:.2f} to gain. Did the model see all the other columns, words too?"
+        )
+    return (
+        f"the other columns tell the hidden one in {told:.0%} of the rows, and its commonest value"
+        f" has {most:.0%}: about {right:.2f} to gain. Yours is {gained:.2f}."
+    )
+
+
+@exercise(
+    LESSON,
+    feedback.learn,
+    "record[np.arange(len(record)), patrol] is what each city's record says of the district"
+    " patrolled; record.sum(1) is all of it.",
+    "A district with a quarter of the record gets a quarter of the patrols. How often must a find"
+    " there count to make up for the other three quarters?",
+    "One over the share: record.sum(1) / record[np.arange(len(record)), patrol]",
+    rounds=5,
+)
+def learn(yours):
+    """One over the patrolled district's share of the record."""
+    while True:
+        rng = fresh_rng()
+        record = rng.integers(2, 60, (7, 3)).astype(float)
+        patrol = rng.integers(0, 3, 7)
+        if len(set(patrol.tolist())) < 3:
+            continue
+        own = record[np.arange(7), patrol]
+        share = own / record.sum(1)
+        right = feedback.learn(record, patrol)
+        mistakes = {
+            "every find counts 1, which is how the record was kept without a cure.": np.ones(7),
+            "you multiply by the share, and should divide: now a find counts *more* where more"
+            " patrols go.": share,
+            "a find counts 1 less the share. Where half as many patrols go, a find must count twice"
+            " as much: one *over* the share.": 1 - share,
+            "those are the odds against the district, 1 / share − 1. One over the share.": (
+                1 / share - 1
+            ),
+            "you divided by the record itself. The longer all records get, the less a find counts:"
+            " the *share* of the record is wanted.": 1 / own,
+            "that is what the record says of the district, not what a find counts.": own,
+            "you divide by the share of the district with the longest record, wherever the patrol"
+            " was.": record.sum(1) / record.max(1),
+            "you divide by the share of the first district, wherever the patrol was.": (
+                record.sum(1) / record[:, 0]
+            ),
+            "you added up all cities. Each has a record of its own: .sum(1).": (record.sum() / own),
+            "within a city that weighs finds rightly, but a find is to count 1 / share, whatever"
+            " the least patrolled district gets.": record.min(1) / own,
+            "with three districts the mean is not the sum: one over the *share* of the record.": (
+                record.mean(1) / own
+            ),
+        }
+        if told_apart(right, mistakes):
+            break
+    known = {
+        "record[:, patrol] takes those columns in *every* city. One for each city:"
+        " record[np.arange(len(record)), patrol].": (7, 7),
+        "that is a number for each district. One for each city is wanted: for the district that"
+        " was patrolled.": (7, 3),
+    }
+    said = called(yours, record, patrol, like=right, what="count", known=known)
+    if same(said, right):
+        return None
+    return recognised(said, mistakes) or (
+        f"in the first city the record is {record[0].astype(int).tolist()} and district"
+        f" {patrol[0]} was patrolled: a find counts {right[0]:.2f}. Yours counts"
+        f" {float(said[0]):.2f}."
     )

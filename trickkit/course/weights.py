@@ -28,7 +28,7 @@ from trickkit import (
 )
 from trickkit.common import progress_bar
 from trickkit.contract import seeded
-from trickkit.papers import jain2019, kornblith2019, li2018
+from trickkit.papers import hooker2019, jain2019, kornblith2019, li2018
 
 STICKER = "stickers/toaster.png"
 
@@ -201,6 +201,12 @@ def train_readers_of_networks() -> None:
     )
 
 
+def prune_networks() -> None:
+    """What the pruned networks of lesson 19 answer: two minutes."""
+    with training.one_thread():
+        keep(hooker2019.FILE, save(hooker2019.all_asked_anew()))
+
+
 def halves(model: nn.Module, *, prefix: str = "") -> dict[str, torch.Tensor]:
     """A model's weights in half as many bits, by their names, for `models.load_weights`."""
     return {prefix + k: v.half().cpu().contiguous() for k, v in model.state_dict().items()}
@@ -232,3 +238,4 @@ if __name__ == "__main__":
     draw_atlases()
     train_autoencoders()
     train_readers_of_networks()
+    prune_networks()

@@ -7,6 +7,7 @@ the figure says its own numbers. Figures for panels are quick enough to follow a
 
 from trickkit.plots.atlas import atlases, cell_opened
 from trickkit.plots.charts import curves, histograms, intervals, matrix, region, ticks, weights
+from trickkit.plots.consequences import bars_by_group, drifting
 from trickkit.plots.contexts import concordance
 from trickkit.plots.fairness import audits, base_rate_lines, by_month, reachable
 from trickkit.plots.images import Film, film, lit, magnified, maps, pictures, signed

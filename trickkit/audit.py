@@ -1,0 +1,176 @@
+"""What an audit asks beside the error rates: what the other columns give away, and a card on which
+nothing may be left out.
+
+The card's questions follow the recommendations of Carina C. Zona, "Consequences of an Insightful
+Algorithm" (RubyConf 2015).
+"""
+
+import dataclasses
+import pathlib
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from trickkit import data
+from trickkit.common import unknown, whole_number
+from trickkit.fairness import interval
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# rate -> group -> (how many it happened to, of how many)
+Counts = Mapping[str, Mapping[str, tuple[int, int]]]
+QUESTIONS = {  # field -> what it asks; Zona's recommendation behind it
+    "decision": (
+        "What is decided, about whom, and what does an error cost whom?",
+        "consider decisions' potential impacts",
+    ),
+    "label": (
+        "What is the model taught to predict, and what is that really?",
+        "be humble: inner states cannot be read",
+    ),
+    "counted": ("Who is in the data, and who is missing?", "be visionary about countering bias"),
+    "errors": ("Who is wronged how often? Counts by group.", "audit outcomes constantly"),
+    "recourse": (
+        "How can a person object, and who answers?",
+        "be honest and trustworthy: recourse for a wrong conclusion",
+    ),
+    "consent": ("What did people agree to, and did they know?", "cultivate informed consent"),
+    "transparency": ("Who can see the data and the rule?", "commit to transparency"),
+    "not_measured": ("What can this audit not tell?", "anticipate diverse ways to fail"),
+}
+
+
+def as_categories(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """A copy in which every column of words is one of categories, as `trees` wants them."""
+    words = frame.select_dtypes(exclude=["number", "bool"]).columns
+    return frame.astype(dict.fromkeys(words, "category"))
+
+
+def trees(*, max_iter: int = 50) -> Pipeline:
+    """Boosted trees for a table of words and numbers as it is, not trained yet.
+
+    max_iter: how many, a class.
+    """
+    model = HistGradientBoostingClassifier(
+        categorical_features="from_dtype",
+        max_iter=max_iter,
+        early_stopping=False,
+        random_state=0,
+    )
+    return make_pipeline(FunctionTransformer(as_categories), model)
+
+
+def give_away(frame: "pd.DataFrame", column: str) -> float:
+    """How much the other columns tell of one: the accuracy of `trees` that never see it, on rows
+    they were not trained on, less that of always naming its commonest value.
+
+    frame: rows of words and numbers.
+    column: the name of one, of few values.
+
+    Returns 0 for nothing, up to 1 less the commonest value's share for everything.
+    Raises ValueError for a name that is none of a column.
+    """
+    if column not in frame:
+        raise unknown("column", column, map(str, frame))
+    hidden = frame[column].astype(str)
+    right = cross_val_score(trees(), frame.drop(columns=column), hidden, cv=3).mean()
+    return float(right - hidden.value_counts(normalize=True).max())
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Card:
+    """An audit of one system, on one card.
+
+    system: its name.
+    decision, label, counted, recourse, consent, transparency, not_measured: answers to the
+        `QUESTIONS`, in words; "not measured" and "none" are answers, an empty one is not.
+    errors: counts, rate -> group -> (how many it happened to, of how many), which the card turns
+        into shares with 95 % intervals; or words.
+    Raises ValueError that names every field which is empty, and for counts that are none.
+    """
+
+    system: str
+    decision: str
+    label: str
+    counted: str
+    errors: Counts | str
+    recourse: str
+    consent: str
+    transparency: str
+    not_measured: str
+
+    def __post_init__(self) -> None:
+        empty = []
+        for name, said in vars(self).items():
+            if name == "errors" and not isinstance(said, str):
+                empty += [name] * (not said)
+                for rate, groups in said.items():
+                    _validate_rate(rate, groups)
+            elif not isinstance(said, str):
+                raise ValueError(f"{name} is {said!r}; an answer in words is wanted.")
+            elif not said.strip(" .…"):
+                empty.append(name)
+        if empty:
+            raise ValueError(
+                f'The card says nothing of: {", ".join(empty)}. "Not measured" is an answer; an'
+                " empty field is not."
+            )
+
+    def markdown(self) -> str:
+        """The card as a page of Markdown."""
+        lines = [f"# Audit card: {self.system}"]
+        for name, (question, advice) in QUESTIONS.items():
+            said = getattr(self, name)
+            lines += ["", f"**{name.replace('_', ' ').capitalize()}.** {question} *({advice})*", ""]
+            lines.append(said if isinstance(said, str) else _table(said))
+        return "\n".join(lines) + "\n"
+
+    def _repr_markdown_(self) -> str:
+        return "##" + self.markdown()  # a heading of a part, not of the notebook
+
+    def save(self, *, folder: pathlib.Path | None = None) -> pathlib.Path:
+        """Write the card to a new file; one that is there already is never written over.
+
+        folder: where; None for the learner's own, `data.own_folder`.
+        Returns the file's path: audit_NAME.md, or the next of audit_NAME_2.md, audit_NAME_3.md, …
+        Raises OSError where it cannot be written, such as in a folder that may only be read; the
+            environment variable TRICKKIT_COURSE names another.
+        """
+        folder = data.own_folder() if folder is None else folder
+        stem = "audit_" + (re.sub(r"[^a-z0-9]+", "_", self.system.lower()).strip("_") or "card")
+        names = [f"{stem}.md", *(f"{stem}_{number}.md" for number in range(2, 1000))]
+        folder.mkdir(parents=True, exist_ok=True)
+        path = next(p for p in map(folder.joinpath, names) if not p.exists())
+        data.write_whole(path, self.markdown().encode())
+        return path
+
+
+def _validate_rate(rate: str, groups: Mapping[str, tuple[int, int]]) -> None:
+    """Raise ValueError unless these are counts of one rate."""
+    wanted = f"errors[{rate!r}]: {{group: (how many, of how many)}} is wanted"
+    if not isinstance(groups, Mapping) or not groups:
+        raise ValueError(f"{wanted}; {groups!r} came.")
+    for group, counts in groups.items():
+        numbers = [whole_number(n) for n in counts] if isinstance(counts, tuple | list) else []
+        hits, n = numbers if len(numbers) == 2 else (None, None)
+        if hits is None or n is None or not 0 <= hits <= n or not n:
+            raise ValueError(
+                f"{wanted}; of {group} came {counts!r}. Counts, not shares: an interval needs them."
+            )
+
+
+def _table(errors: Counts) -> str:
+    """Rates with their intervals, as a table of Markdown."""
+    lines = ["| rate | group | share | 95 % interval | people |", "| --- | --- | --- | --- | --- |"]
+    for rate, groups in errors.items():
+        for group, (hits, n) in groups.items():
+            low, high = interval(np.array(hits), np.array(n))
+            lines.append(f"| {rate} | {group} | {hits / n:.1%} | {low:.1%} to {high:.1%} | {n:,} |")
+    return "\n".join(lines)
