@@ -138,6 +138,8 @@ RETURNS_NO_ARRAY = {  # a function, an objective, a sentence, a choice, a table 
     "pick",
     "unavoidable_errors",
     "impostor",
+    "bias",
+    "which_to_drop",
 }
 NEEDS_GRADIENT = {
     "worst_case_loss",
