@@ -4,13 +4,15 @@ import io
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
 
-from trickkit import fairness, plots
+from trickkit import fairness, monitors, plots
 from trickkit.plots import charts, contexts, picture
 
+DAYS = pd.DataFrame({"a": np.zeros(366)}, pd.date_range("2012-01-01", periods=366))
 PICTURES = {  # by the name of what drew them
     "atlases": plots.atlases(
         {"drawn": torch.rand(144, 3, 8, 8), "real": torch.rand(144, 3, 8, 8)},
@@ -139,6 +141,22 @@ PICTURES = {  # by the name of what drew them
         corner=(3, 4),
         side=20,
     ),
+    "catches": plots.catches(
+        np.eye(3, 2), ["a", "b", "quiet"], ["c", "d"], ["1", "2", "3"], "t", xlabel="x", note="n"
+    ),
+    "lights": plots.lights(
+        np.eye(2, 30, dtype=bool), ["a", "b"], ["one", "two"], {"error": np.ones(30)}, "month"
+    ),
+    "on_call": plots.on_call(
+        monitors.Year(DAYS, {"fault": DAYS[5:8]}, {"fault": DAYS["a"][5:8]}),
+        {
+            "setting": monitors.Ledger(
+                {DAYS.index[5]: "fault", DAYS.index[9]: ""}, {"fault": 1}, 7e3
+            )
+        },
+        "a year",
+    ),
+    "readiness": plots.readiness({"a": [1, 0.5, 0], "b": [1, 1, 1]}, "score", fresh=[("b", 1)]),
     "icosahedra": plots.icosahedra(torch.eye(12)[:2], ["a\nb", "c"], "lights"),
     "cubes": plots.cubes({"a": torch.rand(9, 3)}, np.arange(9) % 2, "dots"),
     "planes": plots.planes(
@@ -262,6 +280,10 @@ def test_numbers_are_said():
     assert "from -1.5 to 3." in said["microscope"]
     assert "of each row: b at 'a' 90%, a at 'b' 70%." in said["alignment_matrix"]
     assert "one: most on to 98%, be 2%; two: most on to 50%, be 50%." in said["attended"]
+    assert "a: c 100%, d 0%, 1; b: c 0%, d 100%, 2;" in said["catches"]
+    assert "a 1 of 30, one; b 1 of 30, two." in said["lights"]
+    assert "setting: 2 pages, 1 of them false, 7,000 rides lost." in said["on_call"]
+    assert "a 1.5; b 3." in said["readiness"]
     assert "Weights: sex is male +0.30, age > 42 -0.20." in said["weights"]
     assert (
         "x (5 × 784) @ W (784 × 50) = a (5 × 50); x (5 × 784) @ g (5 × 50) does not fit, 784"

@@ -26,8 +26,6 @@ ABOVE = (("papers",), ("plots",), ("widgets",), ("check", "course"))
 METHODS = sorted(set(trickkit.MODULES) - {name for floor in BELOW + ABOVE for name in floor})
 FLOORS = (*BELOW, tuple(METHODS), *ABOVE)
 TO_COME = {
-    19: "consequences",
-    20: "technical debt",
     21: "a Space Invaders player",
 }
 NEXT = re.compile(r"\*\*(Next lesson|The map)\*\* \[[^]]*\]\([^)]*\)")

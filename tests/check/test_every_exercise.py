@@ -127,6 +127,7 @@ def test_cells_call_a_learners_function_as_its_stub_allows(path):
 
 RETURNS_NO_ARRAY = {  # a function, an objective, a sentence, a choice, a table of words, two things
     "straight_through",
+    "data_contract",
     "shaded",
     "certificate",
     "red_shoes",

@@ -5,8 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.stats import chi2
 
-from trickkit import debt
+from trickkit import debt, monitors, scorecard
 from trickkit.check import technical_debt as check
 
 from .answers import accepted, refused
@@ -190,11 +191,219 @@ RIGHT = [
 ]
 
 
+COLUMNS = list(monitors.WEATHER)
+
+
+def stuck_days(hours, least=12):
+    days = hours.groupby("date")
+    one = (days[COLUMNS].transform("nunique") == 1).any(axis=1)
+    return one & (days["hour"].transform("size") >= least)
+
+
+def contract(
+    slack=0.05,
+    clean=True,
+    gap=True,
+    gap_slack=None,
+    missing=True,
+    stuck=True,
+    least=12,
+    sides=(True, True),
+    answer=lambda inside, stuck: (~inside.all(axis=1) | stuck).to_numpy(),
+):
+    """The course's contract, with parts of it changed or left out."""
+
+    def measured(hours):
+        values = hours[COLUMNS]
+        return values.assign(gap=values["feels_like"] - values["temperature"]) if gap else values
+
+    def learned(train):
+        values = measured(train[~stuck_days(train)] if clean else train)
+        low, high = values.min(), values.max()
+        room = slack * (high - low)
+        if gap_slack is not None:
+            room["gap"] = gap_slack * (high - low)["gap"]
+
+        def breaks(hours):
+            values = measured(hours)
+            below, above = values < low - room, values > high + room
+            outside = below * sides[0] + above * sides[1]
+            inside = ~outside if not missing else ~outside & values.notna()
+            held = stuck_days(hours, least) if stuck else stuck_days(hours) & False
+            return answer(inside, held)
+
+        return breaks
+
+    return learned
+
+
+def by_loops(train):
+    """The contract a day and a column at a time."""
+    bad = set()
+    for date, day in train.groupby("date"):
+        if len(day) >= 12 and any(len(set(day[name])) == 1 for name in COLUMNS):
+            bad.add(date)
+    good = train[[date not in bad for date in train["date"]]]
+    series = {name: good[name].tolist() for name in COLUMNS}
+    series["gap"] = (good["feels_like"] - good["temperature"]).tolist()
+    limits = {}
+    for name, values in series.items():
+        room = (max(values) - min(values)) / 20
+        limits[name] = min(values) - room, max(values) + room
+
+    def breaks(hours):
+        marks = []
+        for _, day in hours.groupby("date"):
+            stuck = len(day) >= 12 and any(day[name].nunique() == 1 for name in COLUMNS)
+            for row in day[COLUMNS].itertuples():
+                values = {name: getattr(row, name) for name in COLUMNS}
+                values["gap"] = values["feels_like"] - values["temperature"]
+                held = all(limits[n][0] <= v <= limits[n][1] for n, v in values.items())
+                marks.append(stuck or not held)
+        return marks
+
+    return breaks
+
+
+def spoils(train):
+    breaks = monitors.data_contract(train)
+
+    def spoiling(hours):
+        marks = breaks(hours)
+        hours["wind"] = 0.0
+        return marks
+
+    return spoiling
+
+
+def alarm(quantile, spread=lambda n, m: 1 / n + 1 / m):
+    return lambda n, m, bins, alpha: quantile(bins, alpha) * spread(n, m)
+
+
+def right_quantile(bins, alpha):
+    return chi2.isf(alpha, bins - 1)
+
+
+def sums(points):
+    return [sum(part) for part in points.values()]
+
+
+WRONG += [
+    (check.data_contract, lambda train: np.zeros(5, bool), r"a function is to be .* shape \(5,\)"),
+    (check.data_contract, lambda train: "limits", "yours returned a str"),
+    (check.data_contract, lambda train: lambda hours: None, "says nothing of the hours"),
+    (check.data_contract, lambda train: lambda hours: True, "says one thing of all hours"),
+    (
+        check.data_contract,
+        contract(answer=lambda inside, stuck: (~inside).to_numpy()),
+        "something of each column.*any",
+    ),
+    (
+        check.data_contract,
+        contract(gap=False, answer=lambda inside, stuck: (~inside).to_numpy()),
+        "something of each column.*any",
+    ),
+    (
+        check.data_contract,
+        contract(answer=lambda inside, stuck: (inside.all(axis=1) & ~stuck).to_numpy()),
+        "True of hours that keep it",
+    ),
+    (
+        check.data_contract,
+        contract(answer=lambda inside, stuck: (~inside).sum(axis=1).to_numpy() + 2),
+        "says 2 of an hour; True or False",
+    ),
+    (check.data_contract, contract(missing=False), "missing .* pass.*NaN"),
+    (check.data_contract, contract(clean=False), "humidity given as a fraction"),
+    (check.data_contract, contract(slack=0), "a hot July"),
+    (check.data_contract, contract(slack=0.2), "a tenth of the range (below|above) it"),
+    (check.data_contract, contract(sides=(True, False)), "a tenth of the range above it"),
+    (check.data_contract, contract(sides=(False, True)), "as a fraction|range below it"),
+    (check.data_contract, contract(gap=False), "25 degrees .* feel like 5"),
+    (check.data_contract, contract(gap_slack=0.0), "just outside .* here too"),
+    (check.data_contract, contract(stuck=False), "never changes: with one value all day"),
+    (check.data_contract, contract(least=1), "only five hours"),
+    (
+        check.data_contract,
+        lambda train: lambda hours: np.ones(len(hours), bool),
+        "True of hours that keep it",
+    ),
+    (
+        check.data_contract,
+        lambda train: lambda hours: stuck_days(hours) | (hours["wind"] > 40),
+        "like those it has learned from",
+    ),
+    (check.data_contract, spoils, "changed hours itself"),
+    (check.psi_alarm, lambda n, m, bins, alpha: 0.1, "a fixed number"),
+    (check.psi_alarm, lambda n, m, bins, alpha: 0.25, "a fixed number"),
+    (check.psi_alarm, alarm(right_quantile, lambda n, m: 1 / n), "1/m is missing"),
+    (check.psi_alarm, alarm(right_quantile, lambda n, m: 1 / m), "1/n is missing"),
+    (check.psi_alarm, alarm(lambda bins, alpha: chi2.isf(alpha, bins)), "you take bins"),
+    (check.psi_alarm, alarm(right_quantile, lambda n, m: 1), "does not fall as n grows"),
+    (check.psi_alarm, alarm(right_quantile, lambda n, m: 1 / (n + m)), r"is not 1/\(n \+ m\)"),
+    (check.psi_alarm, alarm(right_quantile, lambda n, m: 1 / (1 / n + 1 / m)), "you divide"),
+    (check.psi_alarm, alarm(lambda bins, alpha: chi2.ppf(alpha, bins - 1)), "at 1 − alpha"),
+    (check.psi_alarm, alarm(lambda bins, alpha: chi2.isf(alpha / 2, bins - 1)), "halved"),
+    (check.psi_alarm, alarm(lambda bins, alpha: bins - 1), "on average"),
+    (check.psi_alarm, alarm(lambda bins, alpha: 3 * bins), "yours is .*; wanted is"),
+    (check.ml_test_score, lambda points: np.mean(sums(points)), "mean of the sections"),
+    (check.ml_test_score, lambda points: sum(sums(points)), "add up all points"),
+    (check.ml_test_score, lambda points: max(sums(points)), "the best section"),
+    (check.ml_test_score, lambda points: min(sums(points)) / 7, "share of points"),
+    (
+        check.ml_test_score,
+        lambda points: min(sum(p > 0 for p in part) for part in points.values()),
+        "counts as a whole one",
+    ),
+    (
+        check.ml_test_score,
+        lambda points: min(sum(int(p) for p in part) for part in points.values()),
+        "half points are lost",
+    ),
+    (
+        check.ml_test_score,
+        lambda points: min(sum(part) for part in points.values() if part),
+        "pass over a section",
+    ),
+    (check.ml_test_score, lambda points: min(points, key=lambda s: sum(points[s])), "a str"),
+    (check.ml_test_score, lambda points: min(sums(points)) + 10, "your score is"),
+]
+
+RIGHT += [
+    (check.data_contract, contract()),
+    (check.data_contract, by_loops),
+    (
+        check.data_contract,
+        contract(answer=lambda inside, stuck: (~inside.all(axis=1) | stuck).tolist()),
+    ),
+    (check.data_contract, contract(answer=lambda inside, stuck: ~inside.all(axis=1) | stuck)),
+    (
+        check.data_contract,
+        contract(
+            answer=lambda inside, stuck: torch.tensor((~inside.all(axis=1) | stuck).to_numpy())
+        ),
+    ),
+    (
+        check.data_contract,
+        contract(answer=lambda inside, stuck: (~inside.all(axis=1) | stuck).astype(int)),
+    ),
+    (check.psi_alarm, alarm(lambda bins, alpha: chi2.ppf(1 - alpha, bins - 1))),
+    (check.psi_alarm, lambda *args: torch.tensor(alarm(right_quantile)(*args)).float()),
+    (check.ml_test_score, lambda points: min(sums(points))),
+    (check.ml_test_score, lambda points: np.float32(min(sums(points)))),
+    (check.ml_test_score, lambda points: pd.Series(points).map(sum).min()),
+]
+
+
 @pytest.mark.parametrize(("exercise", "function"), RIGHT)
 def test_another_right_way_is_right(exercise, function):
-    accepted(exercise, function)
+    accepted(exercise, function, times=12)
 
 
 @pytest.mark.parametrize(("exercise", "function", "says"), WRONG)
 def test_each_way_of_being_wrong_has_its_sentence(exercise, function, says):
     refused(exercise, function, says)
+
+
+def test_the_score_is_of_sections_with_any_names():
+    assert scorecard.ml_test_score({"one": [1], "two": [0.5]}) == 0.5

@@ -3,15 +3,18 @@
 Each draws a fresh log of rides, or a fresh account of what inputs are worth.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import chi2
 
-from trickkit import debt
+from trickkit import debt, monitors, scorecard
 from trickkit.check import (
     Marks,
+    Trial,
+    Wrong,
     called,
     exercise,
     fresh_rng,
@@ -19,10 +22,19 @@ from trickkit.check import (
     recognised,
     same,
     shaped,
+    told_apart,
     written,
 )
 
-__all__ = ["bias", "demand_weights", "progress", "which_to_drop"]
+__all__ = [
+    "bias",
+    "data_contract",
+    "demand_weights",
+    "ml_test_score",
+    "progress",
+    "psi_alarm",
+    "which_to_drop",
+]
 LESSON = "20 technical_debt"
 
 
@@ -287,3 +299,249 @@ def demand_weights(yours):
         f"an hour with {rides[i]} rides and {bikes[i]} bikes, explored: {tried[i]}, counts"
         f" {right[i]:g} at a chance of {chance:g}, and yours is {float(mine[i]):g}."
     )
+
+
+def weather(rng: np.random.Generator, days: int) -> pd.DataFrame:
+    """Hours of made-up weather, whose felt temperature is never far from the other."""
+    n = 24 * days
+    temperature = rng.uniform(0, 30, n)
+    return pd.DataFrame(
+        {
+            "date": pd.Timestamp("2011-01-01") + pd.to_timedelta(np.repeat(range(days), 24), "D"),
+            "hour": np.tile(range(24), days),
+            "temperature": temperature,
+            "feels_like": temperature + rng.uniform(-4, 4, n),
+            "humidity": rng.uniform(20, 95, n),
+            "wind": rng.uniform(0, 50, n),
+        },
+        index=range(500, 500 + n),
+    )
+
+
+def months(rng: np.random.Generator, clean: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The sentence for a wrong answer, and a month of which a contract has to say something.
+
+    clean: hours that keep it.
+    """
+    month = clean.iloc[24 * 3 : 24 * 31]
+
+    def spoilt(rows, **columns):
+        changed = month.copy()
+        for name, values in columns.items():
+            changed.loc[rows, name] = values
+        return changed
+
+    hours = month.index[rng.choice(len(month), 9, replace=False)]
+    name = str(rng.choice(["temperature", "humidity", "wind"]))
+    low, high = clean[name].min(), clean[name].max()
+    gap = clean["feels_like"] - clean["temperature"]
+    day = month.index[month["date"] == rng.choice(month["date"])]
+    steady = {"wind": 20.0} if name == "temperature" else {name: (low + high) / 2}
+    yield "alarms in a month like those it has learned from", month
+    for column in monitors.WEATHER:
+        yield (
+            f"lets a missing {column} pass. Whatever a NaN is compared with, the answer is False:"
+            " ask which hours lie inside, and turn that round",
+            spoilt(hours, **{column: np.nan}),
+        )
+    yield (
+        "lets a humidity given as a fraction pass, from 0.2 to 0.95. One day of train has humidity"
+        " 0 all day: leave such days out before you learn the range",
+        month.assign(humidity=month["humidity"] / 100),
+    )
+    for edge, sign in ((low, -1), (high, 1)):
+        yield (
+            f"alarms on {name} just outside what it has learned, as in a hot July. A twentieth of"
+            " the range, on either side, is allowed",
+            only_gap(spoilt(hours, **{name: edge + sign * 0.03 * (high - low)}), name),
+        )
+        yield (
+            f"lets {name} pass that lies a tenth of the range {'below' if sign < 0 else 'above'}"
+            " it. Only a twentieth is allowed",
+            only_gap(spoilt(hours, **{name: edge + sign * 0.1 * (high - low)}), name),
+        )
+    yield (
+        "lets 25 degrees pass that feel like 5. Each column is within its range, and their"
+        " difference is not: feels_like − temperature wants a range of its own",
+        spoilt(hours, temperature=25.0, feels_like=5.0),
+    )
+    yield (
+        "alarms on a difference between feels_like and temperature that is just outside what it has"
+        " learned. A twentieth of its range is allowed here too",
+        spoilt(hours, temperature=15.0, feels_like=15 + gap.max() + 0.03 * (gap.max() - gap.min())),
+    )
+    yield (
+        f"lets a day pass on which {next(iter(steady))} never changes: with one value all day it is"
+        " stuck",
+        spoilt(day, **steady),
+    )
+    yield (
+        "calls a sensor stuck on a day that has only five hours. Ask for twelve at least",
+        spoilt(day, **steady).drop(day[5:]),
+    )
+
+
+def only_gap(hours: pd.DataFrame, changed: str) -> pd.DataFrame:
+    """Hours whose felt temperature has followed the other, if it was that which was changed."""
+    if changed != "temperature":
+        return hours
+    return hours.assign(feels_like=hours["temperature"].clip(-2, 32))
+
+
+@exercise(
+    LESSON,
+    monitors.data_contract,
+    'Begin with the stuck days: hours.groupby("date")[name].transform("nunique") == 1 tells, for'
+    ' each hour, whether a column has one value that day; .transform("size") how many hours it'
+    " has.",
+    "Put the four columns and feels_like − temperature into one frame, values. Its .min() and"
+    " .max(), without the stuck days, are the range; the slack is (high − low) / 20.",
+    "((values >= low − slack) & (values <= high + slack)).all(axis=1) is True for hours that keep"
+    " the contract. It is False for a NaN, as it should be.",
+)
+def data_contract(yours):
+    """A contract learned from weather, and what it says of months in which something is wrong."""
+    rng = fresh_rng()
+    clean = weather(rng, 34)
+    train = clean.copy()
+    train.loc[train["date"] == train["date"].iloc[24 * 32], "humidity"] = 0.0
+    breaks = written(yours(train))
+    if not callable(breaks):
+        shape = getattr(breaks, "shape", None)
+        came = f"a {type(breaks).__name__}" + (f" that has shape {tuple(shape)}" if shape else "")
+        return (
+            "a function is to be returned, which takes hours and says which of them break the"
+            f" contract; yours returned {came}."
+        )
+    return broken_wrongly(Trial(breaks, breaks), train, months(rng, clean))
+
+
+def broken_wrongly(
+    breaks: Callable, train: pd.DataFrame, cases: Iterator[tuple[str, pd.DataFrame]]
+) -> str | None:
+    """The sentence for a contract that is not the one that was asked for, else None."""
+    right = monitors.data_contract(train)
+
+    def returned(hours):
+        if (came := breaks(hours)) is None:
+            raise Wrong("your contract says nothing of the hours: end it with return.")
+        return came
+
+    for sentence, hours in cases:
+        n = len(hours)
+        known: Marks = {
+            "your contract says one thing of all hours; wanted is which of them break it: one True"
+            f" or False each, {n} here.": [(), bool],
+            "your contract says something of each column; wanted is one True or False for each"
+            " hour: .any(axis=1).": [(n, 4), (n, 5)],
+        }
+        wanted = right(hours)
+        came = called(returned, hours, like=wanted, what="contract's answer", known=known)
+        if not np.isin(came, (0, 1)).all():
+            return f"your contract says {came.max():g} of an hour; True or False is wanted."
+        if not wanted.all() and (came.astype(bool) == ~wanted).all():
+            return "your contract says True of hours that keep it. Wanted are those that break it."
+        if (came.astype(bool) != wanted).any():
+            return f"your contract {sentence}."
+    return None
+
+
+@exercise(
+    LESSON,
+    monitors.psi_alarm,
+    "PSI / (1/n + 1/m) is nearly χ² with bins − 1 degrees of freedom. So the threshold is a"
+    " quantile of χ², times (1/n + 1/m).",
+    "scipy.stats.chi2.isf(alpha, df) is what χ² exceeds in alpha of all cases.",
+    rounds=3,
+)
+def psi_alarm(yours):
+    """The PSI that is exceeded in a share alpha of cases where nothing has shifted."""
+    rng = fresh_rng()
+    while True:
+        n, m = int(rng.integers(50, 400)), int(rng.integers(500, 3000))
+        bins, alpha = int(rng.integers(5, 21)), float(rng.choice([0.01, 0.02, 0.05, 0.1]))
+        right = monitors.psi_alarm(n, m, bins=bins, alpha=alpha)
+        q = chi2.isf(alpha, bins - 1)
+        both = 1 / n + 1 / m
+        mistakes: Marks = {
+            "that is a fixed number. What PSI does by chance depends on n, m, bins and alpha.": [
+                0.1,
+                0.2,
+                0.25,
+            ],
+            "1/m is missing: the reference was drawn by chance, too.": q / n,
+            "1/n is missing: the sample is the smaller, and chance moves it more.": q / m,
+            "χ² has bins − 1 degrees of freedom, for the shares add up to 1; you take bins.": (
+                chi2.isf(alpha, bins) * both
+            ),
+            "your threshold does not fall as n grows: (1/n + 1/m) is missing.": q,
+            "1/n + 1/m is not 1/(n + m).": q / (n + m),
+            "you divide by (1/n + 1/m); multiply by it.": q / both,
+            "nearly every PSI lies above your threshold: that is χ²'s quantile at alpha, and at"
+            " 1 − alpha it is wanted. chi2.isf(alpha, df) is chi2.ppf(1 − alpha, df).": (
+                chi2.ppf(alpha, bins - 1) * both
+            ),
+            "alpha is halved. Only a large PSI is an alarm, so all of alpha lies above.": (
+                chi2.isf(alpha / 2, bins - 1) * both
+            ),
+            "that is what PSI comes to on average, (bins − 1) · (1/n + 1/m), and it is exceeded"
+            " nearly half the time.": (bins - 1) * both,
+        }
+        if told_apart(right, mistakes):
+            break
+    mine = called(yours, n, m, bins, alpha, like=right, what="threshold")
+    if np.isclose(mine, right, rtol=1e-3):
+        return None
+    return recognised(mine, mistakes) or (
+        f"for n = {n}, m = {m}, {bins} bins and alpha = {alpha:g} yours is {mine:.4g}; wanted is"
+        f" {right:.4g}."
+    )
+
+
+@exercise(
+    LESSON,
+    scorecard.ml_test_score,
+    "Add up the points of each section: sum(given) for given in points.values().",
+    "The score is the least of these sums. sum([]) is 0, so an empty section needs no care.",
+    rounds=3,
+)
+def ml_test_score(yours):
+    """The lowest of the sums of the sections."""
+    rng = fresh_rng()
+    for empty in (False, True):
+        while True:
+            given = rng.choice([0.0, 0.5, 1.0], size=(4, 7), p=[0.25, 0.4, 0.35])
+            points = dict(zip(scorecard.SECTIONS, given.tolist(), strict=True))
+            if empty:
+                points[str(rng.choice(scorecard.SECTIONS))] = []
+            sums = [sum(part) for part in points.values()]
+            filled = [sum(part) for part in points.values() if part]
+            right = scorecard.ml_test_score(points)
+            mistakes: Marks = {
+                "you take the mean of the sections. The score is that of the lowest: a chain breaks"
+                " at its weakest link.": [np.mean(sums), np.mean(filled)],
+                "you add up all points. The score is that of the lowest section.": sum(sums),
+                "you take the best section; the score is that of the lowest.": max(sums),
+                "you take the share of points in the lowest section; add them up.": right / 7,
+                "half a point counts as a whole one with you. What is done by hand is worth ½.": (
+                    min(sum(point > 0 for point in part) for part in points.values())
+                ),
+                "half points are lost: what is done by hand is worth ½.": min(
+                    sum(int(point) for point in part) for part in points.values()
+                ),
+            }
+            if empty:
+                ignored = "you pass over a section without points; it has 0, and so has the score."
+                mistakes = {ignored: min(filled)}
+            if told_apart(right, mistakes):
+                break
+        known: Marks = {
+            "your score is a str, the section's name perhaps; wanted is its sum of points.": str
+        }
+        mine = called(yours, points, like=right, what="score", known=known)
+        if not np.isclose(mine, right):
+            return recognised(mine, mistakes) or (
+                f"with sums of {', '.join(f'{s:g}' for s in sums)} your score is {mine:g}; wanted"
+                f" is {right:g}."
+            )
+    return None

@@ -9,10 +9,11 @@ from trickkit.plots.atlas import atlases, cell_opened
 from trickkit.plots.charts import curves, histograms, intervals, matrix, region, ticks, weights
 from trickkit.plots.consequences import bars_by_group, drifting
 from trickkit.plots.contexts import concordance
-from trickkit.plots.fairness import audits, base_rate_lines, by_month, reachable
 from trickkit.plots.debt import gap, served, slopes, spread
+from trickkit.plots.fairness import audits, base_rate_lines, by_month, reachable
 from trickkit.plots.images import Film, film, lit, magnified, maps, pictures, signed
 from trickkit.plots.information import bands, cubes, icosahedra, layers_in_plane, planes
+from trickkit.plots.monitors import catches, lights, on_call, readiness
 from trickkit.plots.panels import (
     alignment_matrix,
     attacked,
