@@ -105,7 +105,7 @@ PICTURES = {  # by the name of what drew them
         label="chance to live",
         notes=["of 20", ""],
     ),
-    "gap": plots.gap(
+    "shortfall": plots.shortfall(
         [1, 2, 3], [3, 4, 6], [3, 3, 4], ("a", "b"), "apart", ylabel="rides", marks={2: "here"}
     ),
     "slopes": plots.slopes(

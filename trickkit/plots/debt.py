@@ -19,7 +19,7 @@ from trickkit.plots.picture import (
 )
 
 
-def gap(
+def shortfall(
     x: Numbers,
     upper: Numbers,
     lower: Numbers,
