@@ -108,9 +108,6 @@ PICTURES = {  # by the name of what drew them
     "shortfall": plots.shortfall(
         [1, 2, 3], [3, 4, 6], [3, 3, 4], ("a", "b"), "apart", ylabel="rides", marks={2: "here"}
     ),
-    "slopes": plots.slopes(
-        {"a": ([1, 2, 3], [1, 2, 4]), "b": ([4, 5, 6], [3, 2, 2])}, "turned", xlabel="x", ylabel="y"
-    ),
     "spread": plots.spread(["test", "day"], np.array([[1, 0.5], [1, 2]]), "equal", ylabel="ratio"),
     "served": plots.served(
         ["Jan", "Feb"], {"a": np.array([np.nan, 0.3]), "b": np.array([0.4, 0.2])}, "month by month"

@@ -39,6 +39,11 @@ def misaligned(rides, f, by):
     return pd.Series(f).groupby(by).sum() / rides.groupby(by).sum() - 1
 
 
+def matching_nowhere(rides, f, by):
+    sums = pd.DataFrame({"rides": rides, "f": pd.Series(f)}).groupby(by).sum()
+    return sums["f"] / sums["rides"] - 1
+
+
 def greedy(limit=lambda whole, errors, tolerance: whole + tolerance, steps=99, pick=min):
     """Inputs dropped one at a time. limit: of (error with all, errors so far, tolerance)."""
 
@@ -52,6 +57,26 @@ def greedy(limit=lambda whole, errors, tolerance: whole + tolerance, steps=99, p
             kept.remove(name)
             errors.append(found[name])
         return [n for n in inputs if n not in kept]
+
+    return drop
+
+
+def dearest(error_of, inputs, tolerance):
+    kept, most = list(inputs), error_of(inputs) + tolerance
+    while True:
+        found = {n: error_of(tuple(k for k in kept if k != n)) for n in kept}
+        can = [n for n in kept if found[n] <= most]
+        if not can:
+            return [n for n in inputs if n not in kept]
+        kept.remove(max(can, key=found.get))
+
+
+def of_one(asked):
+    """Inputs that can go, one at a time, where asked(name) is what error_of is asked for."""
+
+    def drop(error_of, inputs, tolerance):
+        most = error_of(inputs) + tolerance
+        return [n for n in inputs if error_of(asked(n)) <= most]
 
     return drop
 
@@ -101,7 +126,13 @@ WRONG = [
     ),
     (check.bias, only_sliced(lambda r, f, by: debt.bias(r, f, by=by).reset_index()), "DataFrame"),
     (check.bias, only_sliced(lambda r, f, by: (f - r) / r), "is indexed by"),
-    (check.bias, only_sliced(misaligned), "matches rows by their index"),
+    (
+        check.bias,
+        only_sliced(misaligned),
+        "some groups are NaN: pandas matches rows by their index",
+    ),
+    (check.bias, only_sliced(matching_nowhere), "no forecast has found its hour"),
+    (check.bias, lambda r, f, by: debt.bias(r, f, by=list(by)), "by may be None"),
     (check.bias, only_sliced(of_all), "Divide by its own"),
     (check.bias, only_sliced(lambda r, f, by: -debt.bias(r, f, by=by)), "sign is turned"),
     (check.bias, only_sliced(lambda r, f, by: ((f - r) / r).groupby(by).mean()), "own ratio"),
@@ -116,6 +147,10 @@ WRONG = [
     (check.which_to_drop, first_come, "the first input that can go"),
     (check.which_to_drop, greedy(lambda w, e, t: e[-1]), "stop after the first"),
     (check.which_to_drop, greedy(pick=max), "nothing goes"),
+    (check.which_to_drop, of_one(lambda name: (name,)), "not for that input alone"),
+    (check.which_to_drop, of_one(lambda name: name), "stopped with TypeError: error_of takes"),
+    (check.which_to_drop, dearest, "the input that costs most"),
+    (check.which_to_drop, greedy(lambda w, e, t: w), "you forget the tolerance"),
     (check.which_to_drop, lambda error_of, inputs, tolerance: ["rides"], "none of the inputs"),
     (check.which_to_drop, lambda error_of, inputs, tolerance: list(inputs), "the error goes from"),
     (check.which_to_drop, lambda error_of, inputs, tolerance: 3, "a int came"),
@@ -158,6 +193,12 @@ WRONG = [
         weights(lambda r, b, e, c: np.where(r >= b, e / (1 - c), 1)),
         "and yours is",
     ),
+    (
+        check.demand_weights,
+        weights(lambda r, b, e, c: np.where(r < b, 1, e * int(1 / c))),
+        "cut to",
+    ),
+    (check.demand_weights, weights(lambda r, b, e, c: np.where(r < b, 1, e * round(1 / c))), "cut"),
     (
         check.demand_weights,
         weights(lambda r, b, e, c: np.where(e, 1 / c, 1)),

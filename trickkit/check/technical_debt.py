@@ -36,6 +36,10 @@ __all__ = [
     "which_to_drop",
 ]
 LESSON = "20 technical_debt"
+WITHOUT_GROUPS = "by may be None: then one number for all hours is wanted."
+BY_INDEX = (
+    "pandas matches rows by their index, not by their place: np.asarray(…) takes the index away."
+)
 
 
 def biases(rides: Any, forecasts: Any, total: Any) -> Marks:
@@ -70,7 +74,10 @@ def biases(rides: Any, forecasts: Any, total: Any) -> Marks:
     " table.groupby(np.asarray(by)).sum(), and divide afterwards.",
 )
 def bias(yours):
-    """How many rides too many are forecast, as a share of the rides."""
+    """How many rides too many are forecast, as a share of the rides.
+
+    Raises Wrong where it is right by group, and stops without groups.
+    """
     rng = fresh_rng()
     names = [str(name) for name in rng.permutation(["holiday", "sunday", "workday"])]
     place = np.concatenate([[0, 1, 2], rng.integers(0, 3, 57)])
@@ -78,8 +85,13 @@ def bias(yours):
     forecasts = rides.to_numpy() * np.array([0.5, 0.8, 1.4])[place] * rng.uniform(0.7, 1.3, 60)
     by = pd.Series(np.array(names)[place], index=rides.index, name="day")
     right = debt.bias(rides, forecasts)
-    known: Marks = {"by may be None: then one number for all hours is wanted.": (0,)}
-    mine = called(yours, rides, forecasts, None, like=right, known=known)
+    known: Marks = {WITHOUT_GROUPS: (0,)}
+    try:
+        mine = called(yours, rides, forecasts, None, like=right, known=known)
+    except Exception as error:
+        if sliced(written(yours(rides, forecasts, by)), rides.to_numpy(), forecasts, by.to_numpy()):
+            raise
+        raise Wrong(WITHOUT_GROUPS) from error
     if not same(mine, right):
         mistakes = biases(rides.to_numpy(), forecasts, np.inf)
         return recognised(mine, mistakes) or f"it is {right:+.4f}, and yours is {float(mine):+.4f}."
@@ -104,14 +116,14 @@ def sliced(mine: Any, rides: np.ndarray, forecasts: np.ndarray, by: np.ndarray) 
     if wrong := shaped(
         values,
         right.to_numpy(),
-        not_finite="some groups are NaN. pandas matches rows by their index, not by their place:"
-        " np.asarray(…) takes the index away.",
+        not_finite=f"some groups are NaN: {BY_INDEX}",
     ):
         return wrong
     if same(values, right.to_numpy()):
         return None
     groups = [biases(rides[by == g], forecasts[by == g], rides.sum()) for g in right.index]
-    mistakes: Marks = {}
+    # a table whose rows match nowhere has no forecasts in any group
+    mistakes: Marks = {f"no forecast has found its hour: {BY_INDEX}": np.full(len(right), -1.0)}
     for sentence, mark in groups[0].items():
         several = range(len(mark)) if isinstance(mark, list) else [None]
         mistakes[sentence] = [
@@ -139,6 +151,8 @@ def account(rng: np.random.Generator) -> tuple[tuple[str, ...], Callable]:
     base = rng.uniform(0.2, 0.3)
 
     def error_of(inputs):
+        if isinstance(inputs, str):
+            raise TypeError(f"error_of takes a tuple of names, those that are read, not {inputs!r}")
         gone = set(names) - set(inputs)
         found = base + sum(costs.get(name, 0.2) for name in gone)
         return found + 0.1 * ({twin, other} <= gone)
@@ -157,18 +171,24 @@ def first_come(error_of: Callable, inputs: tuple[str, ...], tolerance: float) ->
 
 
 def greedy(
-    error_of: Callable, inputs: tuple[str, ...], limit: Callable[[list[float]], float]
+    error_of: Callable,
+    inputs: tuple[str, ...],
+    limit: Callable[[list[float]], float],
+    pick: Callable = min,
 ) -> set[str]:
-    """What goes, one at a time, while the least error is at most a limit of the errors so far."""
+    """What goes, one at a time, while the error is at most a limit of the errors so far.
+
+    pick: the best of those that can go, or the worst.
+    """
     kept = inputs
     errors = [error_of(inputs)]
     while len(kept) > 1:
         without = [tuple(n for n in kept if n != gone) for gone in kept]
-        best = min(without, key=error_of)
-        if error_of(best) > limit(errors):
+        possible = [names for names in without if error_of(names) <= limit(errors)]
+        if not possible:
             break
-        kept = best
-        errors.append(error_of(best))
+        kept = pick(possible, key=error_of)
+        errors.append(error_of(kept))
     return set(inputs) - set(kept)
 
 
@@ -226,7 +246,15 @@ def ways(
         ),
         "you stop after the first. Go on with what is left: the error may rise, by the tolerance in"
         " all.": {min(alone, key=alone.__getitem__)},
-        "nothing goes. Which model has the least error, of those that lack one input?": set(),
+        "nothing goes. Ask error_of for what is left without one input, not for that input alone;"
+        " then drop where the error is least.": set(),
+        "you forget the tolerance: by so much the error may rise above that of all inputs.": (
+            greedy(error_of, inputs, lambda errors: errors[0])
+        ),
+        "each time you drop the input that costs most and still can go; drop the one without which"
+        " the error is least.": (
+            greedy(error_of, inputs, lambda errors: errors[0] + tolerance, pick=max)
+        ),
         "you compare with the least error so far; compare with the error of all inputs.": (
             greedy(error_of, inputs, lambda errors: min(errors) + tolerance)
         ),
@@ -245,7 +273,7 @@ def ways(
 def demand_weights(yours):
     """How many hours each hour of a log stands for."""
     rng = fresh_rng()
-    chance = float(rng.choice([0.1, 0.2, 0.25]))
+    chance = float(rng.choice([0.15, 0.3]))
     bikes = rng.integers(20, 90, 80)
     demand = np.where(np.arange(80) % 2, bikes - rng.integers(1, 20, 80), bikes + 5)
     demand[:8] = bikes[:8]  # the last bike goes, and nobody is turned away
@@ -277,6 +305,10 @@ def demand_weights(yours):
         " explored speak for themselves: count 1.": np.where(tried, 1 / chance, ~out),
         "you use the explored hours alone. That is not wrong on average, but throws away all hours"
         " in which bikes were left.": tried / chance,
+        "your weights are cut to whole numbers; 1 / chance need not be one.": [
+            np.trunc(right),
+            np.round(right),
+        ],
         "you multiply by chance; divide by it.": np.where(out, tried * chance, 1),
         "an hour with as many rides as bikes counts once. Its bikes ran out: who came later is not"
         " in the log. Compare with >=.": np.where(rides > bikes, tried / chance, 1),

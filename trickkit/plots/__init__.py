@@ -9,7 +9,7 @@ from trickkit.plots.atlas import atlases, cell_opened
 from trickkit.plots.charts import curves, histograms, intervals, matrix, region, ticks, weights
 from trickkit.plots.consequences import bars_by_group, drifting
 from trickkit.plots.contexts import concordance
-from trickkit.plots.debt import served, shortfall, slopes, spread
+from trickkit.plots.debt import served, shortfall, spread
 from trickkit.plots.fairness import audits, base_rate_lines, by_month, reachable
 from trickkit.plots.images import Film, film, lit, magnified, maps, pictures, signed
 from trickkit.plots.information import bands, cubes, icosahedra, layers_in_plane, planes

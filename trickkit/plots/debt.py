@@ -1,4 +1,4 @@
-"""A pipeline that rots: what falls apart, what no longer correlates, what was equal once."""
+"""A pipeline that rots: what falls apart, and what was equal once."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,7 +13,6 @@ from trickkit.plots.picture import (
     ORANGE,
     RED,
     Picture,
-    draw_points,
     grid_figure,
     panel_figure,
 )
@@ -53,38 +52,6 @@ def shortfall(
     return Picture(figure, alt or f"{title}. {ylabel}: {means}.")
 
 
-def slopes(
-    groups: Mapping[str, tuple[Numbers, Numbers]],
-    title: str,
-    *,
-    xlabel: str,
-    ylabel: str,
-    alt: str = "",
-) -> Picture:
-    """Two groups of dots, and the straight line that fits each.
-
-    groups: name -> x and y, (n,) each.
-    """
-    figure, axes = grid_figure(6.6, 3.8)
-    ax = axes[0, 0]
-    points = [np.stack([np.asarray(x), np.asarray(y)], 1) for x, y in groups.values()]
-    labels = np.repeat(range(len(points)), list(map(len, points)))
-    draw_points(ax, np.concatenate(points), labels, list(groups), markersize=5, alpha=0.55)
-    said = []
-    for name, part, colour in zip(groups, points, (BLUE, ORANGE), strict=True):
-        slope, start = np.polyfit(part[:, 0], part[:, 1], 1)
-        ends = np.array([part[:, 0].min(), part[:, 0].max()])
-        ax.plot(ends, start + slope * ends, color="black", linewidth=4.5)
-        ax.plot(ends, start + slope * ends, color=colour, linewidth=2.5)
-        said.append(f"{name} {slope:+.0f}")
-    ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
-    ax.yaxis.set_major_formatter("{x:,.0f}")
-    ax.legend(frameon=False, loc="upper left")
-    return Picture(
-        figure, alt or f"{title}. {ylabel} by {xlabel}, the line's slope: {'; '.join(said)}."
-    )
-
-
 def spread(
     columns: Sequence[str], values: Numbers, title: str, *, ylabel: str, alt: str = ""
 ) -> Picture:
@@ -118,7 +85,7 @@ def served(
     errors: Mapping[str, Numbers],
     title: str,
     *,
-    ylim: tuple[float, float] = (0.1, 0.7),
+    ylim: tuple[float, float] = (0, 0.7),
 ) -> Picture:
     """How far off each of a few forecasters was in each month. For panels.
 
