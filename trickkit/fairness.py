@@ -222,21 +222,22 @@ def equalized_odds(counts: np.ndarray) -> np.ndarray:
     return np.stack(chances)
 
 
-def first_bad_month(reoffended: np.ndarray, people: np.ndarray) -> int:
-    """The place of the month from which to the end more than nine in ten came out the same way.
+def first_bad_month(charged: np.ndarray, people: np.ndarray) -> int:
+    """The place of the month from which on, in every month, more than nine in ten were charged
+    again.
 
     Barenstein (2019) saw such a month in ProPublica's file: from there on it holds hardly anyone
     but those who were charged again.
 
-    reoffended, people: (months,), in the order of time; people above 0.
+    charged, people: (months,), in the order of time; people above 0.
     Returns the number of months where there is no such month.
     Raises ValueError for lists that do not go together.
     """
-    reoffended, people = np.asarray(reoffended), np.asarray(people)
-    if reoffended.ndim != 1 or reoffended.shape != people.shape or not (people > 0).all():
+    charged, people = np.asarray(charged), np.asarray(people)
+    if charged.ndim != 1 or charged.shape != people.shape or not (people > 0).all():
         raise ValueError(
-            f"Two counts a month are wanted, people above 0; of shapes {reoffended.shape} and"
+            f"Two counts a month are wanted, people above 0; of shapes {charged.shape} and"
             f" {people.shape} came."
         )
-    sane = np.flatnonzero(reoffended / people <= 0.9)
+    sane = np.flatnonzero(charged / people <= 0.9)
     return int(sane[-1]) + 1 if len(sane) else 0

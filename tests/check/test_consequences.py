@@ -73,6 +73,18 @@ def shares(reoffended, people):
     return np.asarray(reoffended) / people
 
 
+def suffix(bad):
+    """From where on all are bad."""
+    return len(bad) - int(np.logical_and.accumulate(bad[::-1]).sum())
+
+
+def onwards(charged, people):
+    """From where on nine in ten of all together are charged again."""
+    totals = [np.cumsum(list(reversed(list(counts))))[::-1] for counts in (charged, people)]
+    bad = totals[0] / totals[1] > 0.9
+    return int(bad.argmax()) if bad.any() else len(bad)
+
+
 WRONG = [
     (
         check.error_rates,
@@ -184,7 +196,7 @@ WRONG = [
     (
         check.first_bad_month,
         lambda reoffended, people: int((shares(reoffended, people) > 0.9).argmax()),
-        "is alone: .* by chance all charged again",
+        "by chance all charged again",
     ),
     (
         check.first_bad_month,
@@ -199,7 +211,7 @@ WRONG = [
     (
         check.first_bad_month,
         lambda reoffended, people: fairness.first_bad_month(reoffended, people) - 1,
-        "the last month in order",
+        "is the last in order",
     ),
     (
         check.first_bad_month,
@@ -210,7 +222,7 @@ WRONG = [
     (
         check.first_bad_month,
         lambda reoffended, people: int(np.argmin(people)),
-        "is alone|falls most",
+        "by chance all charged again|it is the first|is the first from",
     ),
     (
         check.first_bad_month,
@@ -230,6 +242,41 @@ WRONG = [
         ][0],
         "without a bad month .* stopped with IndexError",
     ),
+    (
+        check.first_bad_month,
+        lambda charged, people: next(
+            p for p in range(len(people)) if (shares(charged, people)[p:] > 0.9).all()
+        ),
+        "without a bad month .* stopped with StopIteration.$",
+    ),
+    (
+        check.first_bad_month,
+        lambda charged, people: (
+            None if (place := fairness.first_bad_month(charged, people)) == len(people) else place
+        ),
+        "without a bad month .* returns nothing",
+    ),
+    (check.first_bad_month, onwards, "you add up all months"),
+    (check.first_bad_month, lambda c, p: suffix(shares(c, p) > 0.5), "is the last in order"),
+    (
+        check.error_rates,
+        lambda c, t: (fairness.error_rates(c, t + 1)[0], fairness.error_rates(c, t)[1]),
+        "above the threshold only",
+    ),
+    (check.error_rates, lambda c, t: fairness.error_rates(c, t - 1), "one decile too many"),
+    (check.error_rates, lambda c, t: np.array(c)[:, t - 1] / c.sum(1), "own decile alone"),
+    (check.error_rates, lambda c, t: fairness.error_rates(c, 5), "whatever `threshold` says"),
+    (check.error_rates, lambda c, t: fairness.error_rates(c, t).round(2), "rounded"),
+    (check.forced_fpr, odds(lambda p, ppv, fnr, right: right * ppv), "without dividing by PPV"),
+    (check.forced_fpr, odds(lambda p, ppv, fnr, right: right / (1 - fnr)), "FNR is missing"),
+    (check.forced_fpr, odds(lambda p, ppv, fnr, right: 100 * right), "percentages"),
+    (check.forced_fpr, odds(lambda p, ppv, fnr, right: ppv), "this is PPV"),
+    (
+        check.forced_fpr,
+        odds(lambda p, ppv, fnr, right: right * (1 - p) / 1 - p),
+        "brackets are missing",
+    ),
+    (check.balance, lambda c, t: fairness.balance(c, t) + 1, "one too high"),
 ]
 
 RIGHT = [

@@ -12,6 +12,7 @@ import pandas as pd
 from trickkit import audit, fairness, feedback
 from trickkit.check import (
     Marks,
+    NotWritten,
     called,
     exercise,
     fresh_rng,
@@ -63,6 +64,8 @@ def error_rates(yours):
             break
     mine = called(yours, counts, threshold, like=right, what="pair (FPR, FNR)")
     if not same(mine, right):
+        if np.round(right, 2).tolist() == np.round(mine, 3).tolist():
+            return "your rates are rounded to two digits. Leave them as they are."
         return recognised(mine, mistakes) or (
             f"at threshold {threshold} the rates are {right[0]:.4f} and {right[1]:.4f}, and yours"
             f" are {mine[0]:.4f} and {mine[1]:.4f}."
@@ -79,7 +82,8 @@ def error_rates(yours):
 def error_rate_mistakes(counts: np.ndarray, threshold: int) -> Marks:
     """The sentences for what a wrong pair of rates may equal."""
     (tn, fp), (fn, tp) = fairness.confusion(counts, threshold).tolist()
-    (tn_, fp_), (fn_, tp_) = fairness.confusion(counts, threshold + 1).tolist()
+    above, below = (fairness.error_rates(counts, threshold + step) for step in (1, -1))
+    alone = counts[:, threshold - 1] / counts.sum(1)
     n = counts.sum()
     large = (counts * (counts >= threshold)).sum(1) / counts.sum(1)
     by_size = [(large[0], 1 - large[1])]
@@ -92,7 +96,23 @@ def error_rate_mistakes(counts: np.ndarray, threshold: int) -> Marks:
             (fpr, fn / (fn + tn)),
         ],
         "you flag those above the threshold only. Who scores the threshold itself is flagged, and"
-        " decile t stands in column t − 1.": [(fp_ / (fp_ + tn_), fn_ / (fn_ + tp_))],
+        " decile t stands in column t − 1.": [
+            (above[0], above[1]),
+            (above[0], fnr),
+            (fpr, above[1]),
+        ],
+        "you flag one decile too many: the threshold's own stands in column t − 1.": [
+            (below[0], below[1]),
+            (below[0], fnr),
+            (fpr, below[1]),
+        ],
+        "you flag the threshold's own decile alone. Those above it are flagged as well.": [
+            (alone[0], 1 - alone[1]),
+            (alone[0], alone[1]),
+        ],
+        "your rates are those at 5, whatever `threshold` says.": [
+            tuple(fairness.error_rates(counts, 5))
+        ],
         "the two rates are in the other order: FPR comes first.": (fnr, fpr),
         "the second is the share that was flagged, 1 − FNR. FNR counts those charged again who"
         " were not flagged.": (fpr, 1 - fnr),
@@ -139,10 +159,15 @@ def forced_fpr(yours):
             ],
             "this is FP as a share of the whole group. FPR is a share of those not charged again:"
             " divide by 1 − p.": right * (1 - base),
-            "the base rate is missing: your number is the same for every group.": [
+            "the base rate is missing, or cancels: FP holds p, and is divided by 1 − p, not p.": [
                 right * (1 - base) / base,
             ],
-            "brackets are missing: p / 1 - p is p less p, not p / (1 - p).": [
+            "you multiply by 1 − PPV without dividing by PPV.": right * ppv,
+            "FNR is missing: of those charged again, 1 − FNR are flagged.": right / (1 - fnr),
+            "these are percentages; a share from 0 to 1 is wanted.": 100 * right,
+            "this is PPV, which was given.": ppv,
+            "brackets are missing: a / 1 - p is a less p, not a / (1 - p).": [
+                right * (1 - base) - base,
                 base - base * (1 - ppv) / ppv * (1 - fnr),
                 base / 1 - base,
             ],
@@ -258,12 +283,10 @@ class Pairs:
             " most people is wanted."
         )
         return {
-            "only FPR is even enough in your pair; FNR has to be as well.": (
-                self.best(gaps[:, 0] <= even)
-            ),
-            "only FNR is even enough in your pair; FPR has to be as well.": (
-                self.best(gaps[:, 1] <= even)
-            ),
+            "only FPR is even enough in your pair; FNR has to be as well, and a gap below 0"
+            " counts like one above: take abs.": (self.best(gaps[:, 0] <= even)),
+            "only FNR is even enough in your pair; FPR has to be as well, and a gap below 0"
+            " counts like one above: take abs.": (self.best(gaps[:, 1] <= even)),
             "your pair flags like shares of both groups. Like FPR and like FNR are wanted.": (
                 self.best(abs(self.apart("flagged")) <= even)
             ),
@@ -281,6 +304,9 @@ class Pairs:
             "your thresholds are columns, counted from 0. Decile t stands in column t − 1.": (
                 self.right - 1
             ),
+            "your thresholds are one too high. Who scores the threshold itself is flagged.": (
+                self.right + 1
+            ),
             "you allow the two gaps together no more than each may have.": (
                 self.best(gaps.sum(1) <= even)
             ),
@@ -297,61 +323,68 @@ class Pairs:
 )
 def first_bad_month(yours):
     """The month from which on the table cannot be right."""
-    rng = fresh_rng()
-    months = int(rng.integers(22, 34))
-    bad = int(rng.integers(11, months - 7))
+    while True:
+        charged, people, right, mistakes = months_gone_bad(fresh_rng())
+        if told_apart(right, mistakes):
+            break
+    mine = int(called(yours, charged, people, like=right, what="place of a month"))
+    if mine == right:
+        return without_a_fault(yours, charged[:right], people[:right])
+    return recognised(mine, mistakes, same=lambda a, b: a == b) or (
+        f"month {right} is the first from which on more than nine in ten were charged again"
+        f" ({charged[right]} of {people[right]}), and you say {mine}."
+    )
+
+
+def months_gone_bad(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, int, Marks]:
+    """Charged and people in each month, from where they are bad, and what mistakes find instead."""
+    months = int(rng.integers(28, 40))
+    bad = int(rng.integers(14, months - 11))
     people = rng.integers(300, 600, months)
     share = rng.uniform(0.3, 0.42, months)
-    thin, chance = rng.choice(np.arange(2, bad - 2), 2, replace=False)
-    people[thin] = rng.integers(60, 90)
-    people[chance] = rng.integers(5, 12)  # a month of few people, all charged again
+    thin, chance = np.sort(rng.choice(np.arange(2, bad - 7), 2, replace=False)).tolist()
+    people[thin] = rng.integers(50, 60)
+    lucky = slice(chance, chance + rng.integers(1, 4))
+    people[lucky] = rng.integers(5, 12)  # a few people, all charged again
+    share[lucky] = 1
+    people[bad - 2 : bad] = rng.integers(60, 90, 2)  # added up with the bad ones, they look bad too
+    share[bad - 1] = 0.85
     people[bad:] = rng.integers(90, 140, months - bad)
     share[bad:] = 1
     share[bad] = rng.uniform(0.93, 0.98)
-    share[chance] = 1
-    reoffended = np.round(people * share).astype(int)
-    right = fairness.first_bad_month(reoffended, people)
-    mine = int(called(yours, reoffended, people, like=right, what="place of a month"))
-    if mine == right:
-        return without_a_fault(yours, reoffended[:bad], people[:bad])
-    drop = int(np.diff(people).argmin()) + 1
-    mistakes = {
-        f"month {int(chance)} is alone: {people[chance]} people, by chance all charged again, and"
-        " the months after it are as usual. The bad months go on to the end.": int(chance),
-        f"month {int(thin)} has few people, but a usual share of them was charged again.": [
-            int(thin)
-        ],
+    charged = np.round(people * share).astype(int)
+    right = fairness.first_bad_month(charged, people)
+    onwards = charged[::-1].cumsum()[::-1] / people[::-1].cumsum()[::-1]
+    mistakes: Marks = {
+        f"month {chance} has {people[chance]} people, by chance all charged again, and soon after"
+        " it the months are as usual. The bad ones go on to the end.": chance,
+        f"month {thin} has few people, but a usual share of them was charged again.": thin,
+        "you add up all months to the end. Each of them by itself has to be above nine in ten.": (
+            int((onwards > 0.9).argmax())
+        ),
         "this is the first month in which everyone was charged again. The one before it is already"
         " above nine in ten.": right + 1,
-        "this is the last month in order; the first bad one comes after it.": right - 1,
+        f"month {right - 1} is the last in order, with {charged[right - 1]} of {people[right - 1]}"
+        " charged again, not more than nine in ten. The first bad one comes after it.": right - 1,
         "this is the last month of all. When do the bad ones begin?": months - 1,
         "month 15 is where ProPublica's file goes bad; this table's fault is elsewhere.": 15,
-        "this is where the number of people falls most. Look at the share of them that was charged"
-        " again.": [drop, int(people.argmin())],
         "this is how many months are bad. Which is the first?": months - right,
     }
-    return recognised(mine, mistakes, same=lambda a, b: a == b) or (
-        f"month {right} is the first from which on more than nine in ten were charged again"
-        f" ({reoffended[right]} of {people[right]}), and you say {mine}."
-    )
+    return charged, people, right, mistakes
 
 
-def without_a_fault(yours: Callable, reoffended: np.ndarray, people: np.ndarray) -> str | None:
+def without_a_fault(yours: Callable, charged: np.ndarray, people: np.ndarray) -> str | None:
     """The sentence for a function that finds a fault in a table that has none."""
     right = len(people)
+    wanted = f"in a table without a bad month the answer is the number of months, {right}"
     try:
-        mine = called(yours, reoffended, people, like=right, what="place where no month is bad")
-    except (LookupError, TypeError, ValueError) as error:
-        return (
-            f"in a table without a bad month the answer is the number of months, {right}; yours"
-            f" stopped with {type(error).__name__}: {error}."
-        )
-    if int(mine) == right:
-        return None
-    return (
-        f"in a table without a bad month the answer is the number of months, {right}, and you say"
-        f" {int(mine)}."
-    )
+        mine = called(yours, charged, people, like=right, what="place where no month is bad")
+    except NotWritten:
+        return f"{wanted}, and yours returns nothing."
+    except (LookupError, StopIteration, TypeError, ValueError) as error:
+        told = f"{type(error).__name__}: {error}".removesuffix(": ")
+        return f"{wanted}; yours stopped with {told}."
+    return None if int(mine) == right else f"{wanted}, and you say {int(mine)}."
 
 
 @exercise(

@@ -89,7 +89,7 @@ def base_rate_lines(
         ax.plot(no, yes, marker, color=colour, markersize=9, label=f"{group}, base rate {p:.0%}")
     ax.plot(0, 1, "*", color="black", markersize=15, clip_on=False, zorder=5)
     ax.annotate("perfect prediction: both lines", (0, 1), (0.05, 0.985), fontsize=10, va="center")
-    ax.set(xlim=(0, 0.7), ylim=(0.3, 1), title=title)
+    ax.set(xlim=(0, 1), ylim=(0, 1), title=title)
     ax.set_xlabel("mean score of those not charged again")
     ax.set_ylabel("mean score of those charged again")
     ax.legend(frameon=False, loc="lower left")
@@ -116,8 +116,19 @@ def reachable(points: Mapping[str, np.ndarray], target: tuple[float, float], tit
     for (group, roc), (colour, _, marker) in zip(points.items(), GROUPS, strict=True):
         roof = roc[fairness.hull(roc) - 1].T
         roofs.append(roof)
-        ax.plot(*roc.T, marker, color=colour, markersize=6, label=f"{group}, each threshold")
+        ax.plot(*roc.T, marker, color=colour, markersize=6, label=f"{group}, by threshold")
         ax.plot(*roof, color=colour, linewidth=1.4)
+        aside, align = ((-7, 4), "right") if len(roofs) == 1 else ((7, -10), "left")
+        for threshold in range(3, len(roc) - 1):  # the outer ones stand too close
+            ax.annotate(
+                str(threshold),
+                roc[threshold - 1],
+                aside,
+                textcoords="offset points",
+                ha=align,
+                fontsize=9,
+                color=colour,
+            )
     fpr = np.linspace(0, 1, 201)
     under = np.min([np.interp(fpr, *roof) for roof in roofs], axis=0)
     ax.fill_between(fpr, fpr, under, color=SKY, alpha=0.25, linewidth=0, label="both can have")
