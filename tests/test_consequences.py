@@ -1,8 +1,11 @@
 """Lesson 19, second sitting: credit against sums by hand, the urn against Pólya's limit, cards in a
 folder of their own, answers of pruned networks against the network asked anew."""
 
+import errno
 import functools
+import io
 import os
+import pathlib
 
 import numpy as np
 import pandas as pd
@@ -147,6 +150,8 @@ def test_what_other_columns_give_away():
     assert audit.give_away(table, "word") == pytest.approx(1 - max(most, 1 - most))
     assert audit.give_away(table.drop(columns="upper"), "word") < 0.06
     assert table.equals(before)
+    table.loc[::9, "word"] = None  # what is not known is a value of its own
+    assert 0 < audit.give_away(table, "word") < 1
     with pytest.raises(ValueError, match="no column called 'words'. Did you mean 'word'"):
         audit.give_away(table, "words")
 
@@ -164,7 +169,7 @@ def test_a_card_turns_counts_into_intervals_and_asks_every_question():
     assert "\nnot measured\n" in audit.Card(**ANSWERS | {"errors": "not measured"}).markdown()
 
 
-@pytest.mark.parametrize("empty", ["", "  ", "…", "..."])
+@pytest.mark.parametrize("empty", ["", "  ", "…", "...", "-", "?", "n/a", "N/A.", "\u200b"])
 def test_a_card_names_every_empty_field(empty):
     with pytest.raises(
         ValueError, match="says nothing of: label, errors, consent. .Not measured. is"
@@ -173,11 +178,55 @@ def test_a_card_names_every_empty_field(empty):
 
 
 @pytest.mark.parametrize(
-    "counts", [{"women": (41, 40)}, {"women": (0.1, 40)}, {"women": 0.3}, {"women": (0, 0)}, {}, 3]
+    ("counts", "says"),
+    [
+        ({"women": (41, 40)}, "more than there are"),
+        ({"women": (-1, 40)}, "No count is below 0"),
+        ({"women": (0.1, 40)}, "Counts, not shares"),
+        ({"women": (0, 0)}, "Nobody is in that group"),
+        ({"women": 0.3}, "of women came 0.3"),
+        ({"women": (1, 2, 3)}, r"came \(1, 2, 3\)"),
+        ({"women": "Not measured"}, "for all errors words; of women came 'Not measured'"),
+        ("Not measured", "for all errors words; 'Not measured' came"),
+        ({}, "{} came"),
+        (3, "3 came"),
+    ],
 )
-def test_a_card_wants_counts(counts):
-    with pytest.raises(ValueError, match="errors.'refused'.: {group"):
+def test_a_card_wants_counts(counts, says):
+    with pytest.raises(ValueError, match=f"errors.'refused'.: {{group.*{says}"):
         audit.Card(**ANSWERS | {"errors": {"refused": counts}})
+
+
+@pytest.mark.parametrize("counts", [(3.0, 40.0), np.array([3, 40]), [np.int64(3), 40]])
+def test_a_card_takes_whole_numbers_of_any_kind(counts):
+    page = audit.Card(**ANSWERS | {"errors": {"refused": {"women": counts}}}).markdown()
+    assert "| refused | women | 7.5% | 2.6% to 19.9% | 40 |" in page
+
+
+@pytest.mark.parametrize("errors", [None, 3, [("women", 3, 40)], pd.Series({"women": 3})])
+def test_errors_are_counts_or_words(errors):
+    with pytest.raises(ValueError, match="(?s)errors is .*{rate: {group.* or an answer in words"):
+        audit.Card(**ANSWERS | {"errors": errors})
+
+
+@pytest.mark.parametrize("errors", [{"": {"women": (3, 40)}}, {"refused": {" ": (3, 40)}}])
+def test_rates_and_groups_have_names(errors):
+    with pytest.raises(ValueError, match="name them both"):
+        audit.Card(**ANSWERS | {"errors": errors})
+
+
+def test_no_answer_breaks_the_page():
+    page = audit.Card(
+        **ANSWERS
+        | {
+            "system": "mine\n# yours",
+            "label": "# heading\n\n- a point\n---\n<script>",
+            "errors": {"a|b": {"x\ny": (3, 40)}},
+        }
+    ).markdown()
+    assert page.startswith("# Audit card: mine # yours\n")
+    assert "\n\\# heading\n\n- a point\n\\---\n\\<script>\n" in page
+    assert "\n| a\\|b | x y | 7.5% |" in page
 
 
 def test_a_card_wants_words():
@@ -192,14 +241,48 @@ def test_a_card_is_kept_in_the_learners_folder_and_never_written_over(tmp_path, 
     assert [p.name for p in (first, second)] == ["audit_my_score_v2.md", "audit_my_score_v2_2.md"]
     assert first.parent == tmp_path / "mine" and "asked" not in first.read_text(encoding="utf-8")
     assert sorted(os.listdir(first.parent)) == [first.name, second.name]
-    other = audit.Card(**ANSWERS | {"system": "Ü"}).save(folder=tmp_path)
-    assert other.name == "audit_card.md"
+
+
+@pytest.mark.parametrize(
+    ("system", "name"),
+    [
+        ("Кредит 日本語 ÄÖÜ", "audit_кредит_日本語_äöü.md"),
+        ("../../etc/passwd", "audit_etc_passwd.md"),
+        ("日" * 300, f"audit_{'日' * 50}.md"),
+        ("٣", "audit_٣.md"),
+    ],
+)
+def test_a_cards_file_has_its_systems_name(system, name, tmp_path):
+    assert audit.Card(**ANSWERS | {"system": system}).save(folder=str(tmp_path)).name == name
+    assert os.listdir(tmp_path) == [name]
+
+
+def test_a_link_to_nowhere_is_not_written_over(tmp_path):
+    link = tmp_path / "audit_my_score_v2.md"
+    link.symlink_to(tmp_path / "nowhere")
+    assert audit.Card(**ANSWERS).save(folder=tmp_path).name == "audit_my_score_v2_2.md"
+    assert link.is_symlink() and not link.exists()
 
 
 def test_a_card_that_cannot_be_kept_leaves_nothing(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match="file"):
+    with pytest.raises(OSError, match="file cannot be written to .*TRICKKIT_COURSE to a folder"):
         audit.Card(**ANSWERS).save(folder=tmp_path / "file")
+
+
+def test_a_full_disk_leaves_no_half_card(tmp_path, monkeypatch):
+    class Full(io.StringIO):
+        def write(self, text):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    def full(path, *args, **options):
+        pathlib.Path(path).touch()
+        return Full()
+
+    monkeypatch.setattr("builtins.open", full)
+    with pytest.raises(OSError, match=r"No space left on device\)"):
+        audit.Card(**ANSWERS).save(folder=tmp_path)
+    assert not os.listdir(tmp_path)
 
 
 def test_as_many_shoes_are_mirrored_as_are_wanted():

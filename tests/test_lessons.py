@@ -156,8 +156,9 @@ def test_the_lesson_runs_with_every_exercise_solved(path):
                 if isinstance(n, ast.FunctionDef) and n.name == name
             )
             asked = [a.arg for a in stub.args.args]
+            imports = cell.source.partition("def ")[0]
             cell.source = (
-                f"def {name}({ast.unparse(stub.args)}):\n    return"
+                f"{imports}def {name}({ast.unparse(stub.args)}):\n    return"
                 f" check.{exercise}.by_place({', '.join(asked)})\n\n\n{name} ="
                 f" check.{exercise}({name})"
             )

@@ -43,8 +43,8 @@ def learn(record: np.ndarray, patrol: np.ndarray) -> np.ndarray:
 
 
 def thin(record: np.ndarray, patrol: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
-    """Whether a find is written down: 0 or 1, (cities,). The other cure, by Ensign and others
-    (section on modifying the urn).
+    """Whether a find is written down: 0 or 1, (cities,). The other cure, in the manner of
+    Ensign and others (section on modifying the urn).
 
     Kept with a probability of the smallest share of patrols over the district's own: what is
     looked for twice as often is kept half as often.

@@ -353,6 +353,13 @@ WRONG += [
     (check.profit, lambda r, lost, b: r, "cost nothing yet"),
     (check.profit, lambda r, lost, b: r / (r + lost), "not what is earned"),
     (check.profit, lambda r, lost, b: (r - lost * b / (1 - b)).sum(), "added everything up"),
+    (check.profit, lambda r, lost, b: (r - lost * b / (1 - b)).sum(1), "each row"),
+    (check.profit, lambda r, lost, b: (r - lost * b / (1 - b)).sum(0), "each column"),
+    (check.profit, lambda r, lost, b: r - lost * b / 1 - b, "brackets are missing"),
+    (check.profit, lambda r, lost, b: (r - lost) * b / (1 - b), "for what is lost alone"),
+    (check.profit, lambda r, lost, b: (r - lost * b / (1 - b)) / (r + lost), "of one loan"),
+    (check.profit, lambda r, lost, b: 100 * (r - lost * b / (1 - b)), "per cent"),
+    (check.profit, lambda r, lost, b: np.maximum(r - lost * b / (1 - b), 0), "stops at 0"),
     (check.profit, lambda r, lost, b: hardt2016.profit(r, lost, break_even=b) + 1, "yours is"),
     (check.give_away, scored, "take that away"),
     (
@@ -378,6 +385,11 @@ WRONG += [
         "was left among the inputs, and the share",
     ),
     (check.give_away, lambda f, c: 100 * right(f, c), "per cent"),
+    (check.give_away, lambda f, c: scored(f, c) / commonest(f, c), "you divided by the share"),
+    (check.give_away, lambda f, c: scored(f, c) - f[c].value_counts().max(), "how many rows"),
+    (check.give_away, lambda f, c: scored(f, c) - 1 + commonest(f, c), "the \\*rarest\\* value"),
+    (check.give_away, lambda f, c: right(f, c) / (1 - commonest(f, c)), "all there was"),
+    (check.give_away, lambda f, c: right(f, c) + (f.pop(c) == "").sum(), "Work on a copy"),
     (check.give_away, lambda f, c: -right(f, c), "sign is turned"),
     (check.give_away, lambda f, c: scored(f, c) - 0.5, "one half"),
     (
@@ -402,7 +414,10 @@ WRONG += [
     (check.learn, lambda r, p: r.mean(1) / own(r, p), "the mean is not the sum"),
     (check.learn, lambda r, p: r.sum(1) / r[:, p], r"in \*every\* city"),
     (check.learn, lambda r, p: r.sum(1, keepdims=True) / r, "a number for each district"),
-    (check.learn, lambda r, p: feedback.learn(r, p) ** 2, "Yours counts"),
+    (check.learn, lambda r, p: feedback.learn(r, p) ** 2, "by the share twice"),
+    (check.learn, lambda r, p: r.max(1) / own(r, p), "the longest record over"),
+    (check.learn, lambda r, p: len(p) / np.bincount(p)[p], "today's patrols in all cities"),
+    (check.learn, lambda r, p: feedback.learn(r, p) + 1, "Yours counts"),
 ]
 
 RIGHT += [

@@ -291,7 +291,7 @@ def test_what_was_changed_in_place_is_told_by_its_name():
     x = torch.zeros(2)
     with pytest.raises(check.Wrong, match=r"changed x itself\. Work on a new tensor: x \+ … or x"):
         check.called(spoils, x, [1], like=x)
-    with pytest.raises(check.Wrong, match=r"changed the list itself\. Work on a new array\."):
+    with pytest.raises(check.Wrong, match=r"changed the list itself\. Work on a copy\."):
         check.called(spoils, 1.0, a := [1], like=0.0, keeps={"the list": a})
 
 

@@ -362,7 +362,7 @@ def spoilt(value: object) -> str:
             "your function changed {0} itself. Work on a new tensor: {0} + … or {0} * …, not {0} +="
             " …, nor {0}[…] = …, and no method whose name ends in _."
         )
-    return "your function changed {0} itself. Work on a new array."
+    return "your function changed {0} itself. Work on a copy."
 
 
 @contextlib.contextmanager

@@ -392,14 +392,13 @@ def without_a_fault(yours: Callable, charged: np.ndarray, people: np.ndarray) ->
     hardt2016.profit,
     "At 0.82, of 100 loans 82 are repaid and 18 are lost, and the lender comes out even.",
     "So 18 lost loans cost as much as 82 repaid ones earn: one lost costs 82 / 18.",
-    "repaid - lost * break_even / (1 - break_even)",
     rounds=5,
 )
 def profit(yours):
     """repaid − lost · b / (1 − b)."""
     while True:
         rng = fresh_rng()
-        repaid, lost = rng.uniform(0.2, 0.9, (2, 4, 3))
+        repaid, lost = rng.uniform(0.1, 0.9, (2, 4, 3))
         b = float(rng.uniform(0.6, 0.9))
         right = hardt2016.profit(repaid, lost, break_even=b)
         mistakes = {
@@ -424,13 +423,28 @@ def profit(yours):
                 hardt2016.profit(repaid, lost)
             ),
             "lost loans cost nothing yet.": repaid,
+            "brackets are missing: b / 1 - b is b less b, not b / (1 - b).": (
+                repaid - lost * b / 1 - b
+            ),
+            "the odds are for what is lost alone: repaid loans earn 1 each.": (
+                (repaid - lost) * b / (1 - b)
+            ),
+            "that is the profit of one loan on average; what all of them earn is wanted.": (
+                right / (repaid + lost)
+            ),
+            "those are per cent: one repaid loan earns 1.": 100 * right,
+            "your profit stops at 0, but a lender can lose.": np.maximum(right, 0),
             "that is the lender's chance to be repaid, not what is earned.": (
                 repaid / (repaid + lost)
             ),
         }
         if told_apart(right, mistakes):
             break
-    known = {"you added everything up. A number for each place is wanted, as they came.": ()}
+    known = {
+        "you added everything up. A number for each place is wanted, as they came.": (),
+        "you added up each row, all groups. A number for each place is wanted.": (4,),
+        "you added up each column, all thresholds. A number for each place is wanted.": (3,),
+    }
     said = called(yours, repaid, lost, b, like=right, what="profit", known=known)
     if same(said, right):
         return None
@@ -461,8 +475,9 @@ def made_up(rng: np.random.Generator, *, told: float, common: float) -> pd.DataF
     LESSON,
     audit.give_away,
     "frame.drop(columns=column) is what the model may see, frame[column] what it is to guess.",
-    "cross_val_score(audit.trees(), inputs, answers) trains on some rows and is scored on others:"
-    " five accuracies. What would you get by always naming the commonest answer?",
+    "model_selection.cross_val_score(audit.trees(), inputs, answers) trains on some rows and is"
+    " scored on others, five times: five accuracies. What would you get by always naming the"
+    " commonest answer?",
     "answers.value_counts(normalize=True).max() is that. Take it from the mean of the five.",
     rounds=1,
 )
@@ -481,8 +496,24 @@ def give_away(yours):
     if -1.5 * SLACK < gained - right < SLACK and invented < SLACK:
         return None
     found = f"in a table whose other columns tell nothing you find {invented:.2f} to gain"
-    if gained > 1:
+    if gained > 2:
         return "those are per cent; a share is wanted, from 0 to 1."
+    if gained > 1:
+        return "you divided by the share of the commonest value; take it away."
+    if gained < -1:
+        return "you took away how many rows the commonest value has. Their share is wanted."
+    if gained < -right / 2:
+        return "the sign is turned: accuracy *less* the share of the commonest value."
+    if abs(gained - right / (1 - most)) < SLACK and invented < SLACK:
+        return (
+            "you divided by all there was to gain, 1 less the commonest value's share. The gain"
+            " itself is wanted."
+        )
+    if abs(gained - (told - 1 + most)) < SLACK / 2 and invented > SLACK:
+        return (
+            f"you took away the share of the *rarest* value. Naming the commonest is right in"
+            f" {most:.2f} of the rows: take that away."
+        )
     if gained > 0.97 and invented > 0.97:
         return (
             f"{found}. The column was left among the inputs, and the share of the commonest value"
@@ -505,8 +536,6 @@ def give_away(yours):
         )
     if invented > SLACK:
         return f"{found}. Score the model on rows it was not trained on: those it knows by heart."
-    if gained < -right / 2:
-        return "the sign is turned: accuracy *less* the share of the commonest value."
     if gained < right / 4:
         return (
             f"one column of words tells the hidden one in {told:.0%} of the rows, and you find"
@@ -525,7 +554,7 @@ def give_away(yours):
     " patrolled; record.sum(1) is all of it.",
     "A district with a quarter of the record gets a quarter of the patrols. How often must a find"
     " there count to make up for the other three quarters?",
-    "One over the share: record.sum(1) / record[np.arange(len(record)), patrol]",
+    "Four times: one over the share of the record.",
     rounds=5,
 )
 def learn(yours):
@@ -562,6 +591,12 @@ def learn(yours):
             "with three districts the mean is not the sum: one over the *share* of the record.": (
                 record.mean(1) / own
             ),
+            "that is the longest record over the district's own. One over its share of *all*.": (
+                record.max(1) / own
+            ),
+            "you divide by the share twice: half as many patrols, twice the count.": right**2,
+            "you count today's patrols in all cities. The *record* tells how many a city's district"
+            " gets.": 7 / np.bincount(patrol)[patrol],
         }
         if told_apart(right, mistakes):
             break

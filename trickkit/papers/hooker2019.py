@@ -31,7 +31,7 @@ def is_shoe(labels: torch.Tensor) -> torch.Tensor:
 def with_mirrored(
     images: torch.Tensor, labels: torch.Tensor, *, share: float, generator: torch.Generator
 ) -> torch.Tensor:
-    """The clothes with some of the shoes mirrored: in this data set all shoes face left.
+    """The clothes with some of the shoes mirrored: in this data set nearly all shoes face left.
 
     images, labels: (N, 1, 28, 28) and (N,).
     share: of the shoes, drawn at random.

@@ -68,7 +68,8 @@ def drifting(
     shown: int = 80,
 ) -> Picture:
     """Many runs of one share over time, each policy in a field of its own: a line a run, coloured
-    by where it ends, and the middle 90 % of all ends in words.
+    by where it ends, and the middle 90 % of all ends in words: from where to where, or, with none
+    about their middle, at which two places.
 
     runs: policy -> (steps, runs), in [0, 1].
     truth: where the share would be if it were right, a dashed line.
@@ -89,7 +90,9 @@ def drifting(
         )
         ax.axhline(truth, color="black", linestyle="--", linewidth=1.2)
         low, high = np.quantile(values[-1], (0.05, 0.95))
-        words = f"{low:.2f} to {high:.2f}"
+        about = (3 * low + high) / 4, (low + 3 * high) / 4
+        empty = not ((about[0] < values[-1]) & (values[-1] < about[1])).any()
+        words = f"{low:.2f} {'or' if empty else 'to'} {high:.2f}"
         ax.set_title(f"{name}: {words}", fontsize=11)
         ax.set(xlim=(0, len(values) - 1), ylim=(0, 1))
         said.append(f"{name} {words}")
