@@ -1,4 +1,5 @@
-"""Whom the networks that the course ships leave out: what was found, so that it is known.
+"""Whom the networks that the course ships leave out or put in a box: what was found, so that it is
+known.
 
 None of these findings is one to be proud of. A test that fails here says that a network has
 changed, and that README's "Limits" must be written anew.
@@ -12,12 +13,15 @@ import torch
 
 from trickkit import bert, data, models
 
-# Words for women and for men as in Caliskan, Bryson and Narayanan 2017; the occupations, chosen
-# before anything was measured, are mostly women's in the United States, and mostly men's.
+# Words for women and for men as in Caliskan, Bryson and Narayanan 2017. The occupations were chosen
+# before anything was measured: mostly women hold the first in the United States, mostly men the
+# others.
 SHE = ("female", "woman", "girl", "sister", "she", "her", "hers", "daughter")
 HE = ("male", "man", "boy", "brother", "he", "him", "his", "son")
-HERS = "nurse librarian receptionist hairdresser secretary teacher nanny housekeeper".split()
-HIS = "engineer mechanic carpenter electrician pilot programmer plumber soldier".split()
+MOSTLY_WOMEN = (
+    "nurse librarian receptionist hairdresser secretary teacher nanny housekeeper".split()
+)
+MOSTLY_MEN = "engineer mechanic carpenter electrician pilot programmer plumber soldier".split()
 
 
 def vectors(texts):
@@ -44,10 +48,11 @@ def effect(scores):
 
 @pytest.mark.parametrize("sentence", ["{}", "a {}", "The {} arrived."])
 def test_the_sentence_network_has_learned_who_does_which_work(sentence):
-    """Occupations lie nearer to "she" or to "he" as women and men hold them: d about 1.5, and of
-    12,870 ways to halve sixteen occupations hardly any does as well.
+    """On average, occupations that mostly women hold lie relatively nearer to "she" than those that
+    mostly men hold: d about 1.5, and of 12,870 ways to halve sixteen hardly any does as well. Not
+    one by one: librarian and plumber are about level, and few of the sixteen are nearer to "he".
     """
-    work = vectors([sentence.format(name) for name in HERS + HIS])
+    work = vectors([sentence.format(name) for name in MOSTLY_WOMEN + MOSTLY_MEN])
     scores = (work @ vectors(list(SHE)).T).mean(1) - (work @ vectors(list(HE)).T).mean(1)
     d, p = effect(scores)
     assert 1.4 < d < 1.6 and p < 0.001
@@ -60,8 +65,9 @@ def test_the_measure_finds_nothing_where_there_is_nothing():
     assert 0.3 < np.mean([p for _, p in found]) < 0.7
 
 
-def test_the_photograph_network_knows_a_groom_and_no_bride():
-    """Of ImageNet's thousand classes three are people, all named by what they do."""
+def test_the_photograph_network_has_a_name_for_a_groom_and_none_for_a_bride():
+    """A fact of ImageNet's thousand classes, which the network can but choose from: hardly any is a
+    person, and these by a role."""
     names = models.imagenet().names
     assert {"groom", "ballplayer", "scuba diver"} <= set(names)
     assert not {"bride", "woman", "man", "child", "person"} & set(names)
@@ -71,4 +77,4 @@ def test_a_person_gets_the_name_of_a_thing():
     """The network has no word for the astronaut in her photograph, and names a thing."""
     net = models.imagenet()
     (name, probability), *_ = models.top(net, data.picture("astronaut", size=net.size))
-    assert name == "bobsled" and probability < 0.5
+    assert name in ("bobsled", "football helmet") and probability < 0.5  # these two are close

@@ -182,7 +182,7 @@ def test_a_page_ends_a_fault_that_evening():
     ledger = monitors.play(year, {"light": 0.5})
     assert ledger.seen == {"loud": 2} and ledger.lost == 10 + 15
     assert [day.day for day in ledger.pages] == [2, 5] and ledger.false == 1
-    assert monitors.play(year, {}) == ({}, {}, 30)
+    assert monitors.play(year, {}) == ({}, {}, 30, frozenset())
 
 
 def test_once_the_budget_is_spent_nobody_answers():
@@ -195,6 +195,19 @@ def test_two_faults_at_once_are_seen_one_after_the_other():
     year = made_up_year(one=(3, [1, 1, 1]), other=(3, [1, 1, 1]))
     ledger = monitors.play(year, {"light": 0.5})
     assert ledger.seen == {"one": 1, "other": 2} and len(ledger.pages) == 3
+
+
+def test_a_page_that_would_have_come_anyway_came_by_chance():
+    year = made_up_year(hidden=(0, [0, 1, 1]), loud=(5, [1, 1, 1]))  # the second day rings anyway
+    ledger = monitors.play(year, {"light": 0.5})
+    assert ledger.seen == {"hidden": 2, "loud": 1} and ledger.by_chance == {"hidden"}
+    assert ledger.false == 0
+
+
+def test_a_real_fault_is_in_the_quiet_year_and_not_found_by_chance():
+    year = made_up_year(**{monitors.REAL[0].fault: (1, [1, 1, 1])})
+    ledger = monitors.play(year, {"light": 0.5})
+    assert len(ledger.seen) == 1 and not ledger.by_chance
 
 
 def test_dice_ring_as_often_as_they_are_told():

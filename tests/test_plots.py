@@ -142,7 +142,12 @@ PICTURES = {  # by the name of what drew them
         np.eye(3, 2), ["a", "b", "quiet"], ["c", "d"], ["1", "2", "3"], "t", xlabel="x", note="n"
     ),
     "lights": plots.lights(
-        np.eye(2, 30, dtype=bool), ["a", "b"], ["one", "two"], {"error": np.ones(30)}, "month"
+        np.eye(2, 30, dtype=bool),
+        ["a", "b"],
+        ["one", "two"],
+        {"error": np.ones(30)},
+        "month",
+        anyway=np.eye(2, 30, 1, dtype=bool),
     ),
     "on_call": plots.on_call(
         monitors.Year(DAYS, {"fault": DAYS[5:8]}, {"fault": DAYS["a"][5:8]}),
@@ -278,7 +283,7 @@ def test_numbers_are_said():
     assert "of each row: b at 'a' 90%, a at 'b' 70%." in said["alignment_matrix"]
     assert "one: most on to 98%, be 2%; two: most on to 50%, be 50%." in said["attended"]
     assert "a: c 100%, d 0%, 1; b: c 0%, d 100%, 2;" in said["catches"]
-    assert "a 1 of 30, one; b 1 of 30, two." in said["lights"]
+    assert "a 1 of 30, 0 of them with nothing wrong, too, one; b 1 of 30" in said["lights"]
     assert "setting: 2 pages, 1 of them false, 7,000 rides lost." in said["on_call"]
     assert "a 1.5; b 3." in said["readiness"]
     assert "Weights: sex is male +0.30, age > 42 -0.20." in said["weights"]

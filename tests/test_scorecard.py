@@ -13,13 +13,19 @@ def test_there_are_seven_things_in_each_section():
 
 
 def test_every_test_that_is_named_is_there():
-    named = {test for criterion in scorecard.CRITERIA for test in criterion.tests}
-    assert named <= scorecard.named_tests()
+    for criterion in scorecard.CRITERIA:
+        for test in criterion.tests:
+            file, _, words = test.partition("::")
+            if file.endswith(".ipynb"):
+                assert words.startswith("assert ")
+                assert scorecard.asserted(data.ROOT, file, words), test
+            else:
+                assert test in scorecard.named_tests(), test
 
 
 def test_every_passage_that_is_named_is_there():
     for criterion in scorecard.CRITERIA:
-        file, _, words = criterion.by_hand.partition(": ")
+        file, _, words = criterion.by_hand.partition("::")
         assert not words or words in (data.ROOT / file).read_text(encoding="utf-8"), words
 
 
@@ -33,28 +39,62 @@ def copy(tmp_path):
     return tmp_path
 
 
+def changed(file, before, after):
+    text = file.read_text(encoding="utf-8")
+    assert before in text
+    file.write_text(text.replace(before, after), encoding="utf-8")
+
+
 def test_a_copy_has_the_same_score_until_a_test_is_deleted_or_renamed(copy):
     points = scorecard.repository_points()
     assert scorecard.repository_points(root=copy) == points
-    assert scorecard.ml_test_score(points) == 3
+    assert scorecard.ml_test_score(points) == 3.5
     (copy / "tests" / "test_inclusion.py").unlink()
     fewer = scorecard.repository_points(root=copy)
-    assert fewer["model"] == [*points["model"][:-1], 0] and scorecard.ml_test_score(fewer) == 2
-    file = copy / "tests" / "test_training.py"
-    text = file.read_text(encoding="utf-8")
-    file.write_text(text.replace("def test_training_is", "def tset_training_is"), encoding="utf-8")
+    assert fewer["model"] == [*points["model"][:-1], 0] and scorecard.ml_test_score(fewer) == 2.5
+    changed(copy / "tests" / "test_training.py", "def test_training_is", "def tset_training_is")
     assert sum(scorecard.repository_points(root=copy)["infrastructure"]) == 4
 
 
+@pytest.mark.parametrize(
+    ("body", "counts"),
+    {
+        "    pass": False,
+        "    print(1)": False,
+        "    assert 1": True,
+        "    with pytest.raises(ValueError):\n        int('x')": True,
+        "    pytest.skip('later')\n    assert 1": False,
+    }.items(),
+)
+def test_a_test_that_cannot_fail_is_none(body, counts, tmp_path):
+    (tmp_path / "tests").mkdir()
+    file = tmp_path / "tests" / "test_it.py"
+    file.write_text(f"def test_it():\n{body}\n", encoding="utf-8")
+    assert bool(scorecard.named_tests(root=tmp_path)) == counts
+    for mark in ("skip", "skipif(True)", "xfail", "solved"):
+        file.write_text(f"@pytest.mark.{mark}\ndef test_it():\n{body}\n", encoding="utf-8")
+        assert not scorecard.named_tests(root=tmp_path)
+
+
+def test_an_assert_of_a_lesson_counts_while_it_is_run(copy):
+    points = scorecard.repository_points(root=copy)
+    lesson = copy / scorecard.LESSON
+    changed(lesson, "assert useless ==", "print(useless ==")
+    assert scorecard.repository_points(root=copy)["data"] == [1, 0, *points["data"][2:]]
+    lesson.unlink()
+    assert scorecard.repository_points(root=copy)["model"] == [0, 0, 0, 0, *points["model"][4:]]
+
+
 def test_files_can_be_left_out():
-    without = scorecard.repository_points(without=("test_slices.py", "test_inclusion.py"))
-    assert without["model"][-2:] == [0, 0] and scorecard.ml_test_score(without) == 1
+    added = ("tests/test_slices.py", "tests/test_inclusion.py")
+    without = scorecard.repository_points(without=added)
+    assert without["model"][-2:] == [0, 0] and scorecard.ml_test_score(without) == 1.5
 
 
 def test_what_is_only_written_down_counts_half(copy):
-    assert scorecard.repository_points(root=copy)["data"].count(0.5) == 1
+    assert scorecard.repository_points(root=copy)["monitoring"].count(0.5) == 2
     (copy / "CONTRIBUTING.md").write_text("Nothing.", encoding="utf-8")
-    assert scorecard.repository_points(root=copy)["data"].count(0.5) == 0
+    assert scorecard.repository_points(root=copy)["monitoring"].count(0.5) == 0
 
 
 def test_the_score_is_that_of_the_lowest():

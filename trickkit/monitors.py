@@ -327,6 +327,7 @@ REAL = (
     Outage("stuck on 17 August", "2012-08-17", 1),
     Outage("stuck on 29 December", "2012-12-29", 1),
 )
+REAL_FAULTS = frozenset(outage.fault for outage in REAL)
 OUTAGES = (
     Outage("hours in UTC", "2012-02-06"),
     Outage("feed has stopped", "2012-04-09"),
@@ -355,14 +356,16 @@ class Year(NamedTuple):
 class Ledger(NamedTuple):
     """What a year on call came to.
 
-    pages: the days on which somebody was paged -> the fault that was seen, "" for none.
-    seen: by fault: on which of its days it was seen.
+    pages: the days on which somebody was paged -> the fault that this ended, "" for none.
+    seen: by fault: on which of its days it was ended.
     lost: rides.
+    by_chance: the faults whose page would have come on that day without them, too.
     """
 
     pages: dict[pd.Timestamp, str]
     seen: dict[str, int]
     lost: float
+    by_chance: frozenset[str] = frozenset()
 
     @property
     def false(self) -> int:
@@ -411,7 +414,8 @@ def rehearse(
 def play(year: Year, thresholds: Mapping[str, float], *, budget: int = 24) -> Ledger:
     """A year on call: a day on which some monitor is above its threshold costs a page.
 
-    A page ends an outage on the evening of its day. Once the budget is spent, nobody answers.
+    A page ends an outage on the evening of its day, also where it comes by chance. Once the budget
+    is spent, nobody answers.
 
     thresholds: by monitor; those left out are switched off.
     budget: pages.
@@ -430,6 +434,7 @@ def play(year: Year, thresholds: Mapping[str, float], *, budget: int = 24) -> Le
     spoilt = {fault: rings(scores) for fault, scores in year.scores.items()}
     pages: dict[pd.Timestamp, str] = {}
     seen: dict[str, int] = {}
+    by_chance = set()
     lost = 0.0
     for day in quiet.index:
         fault = next((f for f, rung in spoilt.items() if day in rung.index and f not in seen), "")
@@ -439,7 +444,9 @@ def play(year: Year, thresholds: Mapping[str, float], *, budget: int = 24) -> Le
             pages[day] = fault
             if fault:
                 seen[fault] = spoilt[fault].index.get_loc(day) + 1
-    return Ledger(pages, seen, float(lost))
+                if quiet[day] and fault not in REAL_FAULTS:
+                    by_chance.add(fault)
+    return Ledger(pages, seen, float(lost), frozenset(by_chance))
 
 
 def with_dice(year: Year, rng: np.random.Generator) -> Year:

@@ -235,9 +235,10 @@ RIGHT = [
 COLUMNS = list(monitors.WEATHER)
 
 
-def stuck_days(hours, least=12):
+def stuck_days(hours, least=12, every=False):
     days = hours.groupby("date")
-    one = (days[COLUMNS].transform("nunique") == 1).any(axis=1)
+    same = days[COLUMNS].transform("nunique") == 1
+    one = same.all(axis=1) if every else same.any(axis=1)
     return one & (days["hour"].transform("size") >= least)
 
 
@@ -249,17 +250,19 @@ def contract(
     missing=True,
     stuck=True,
     least=12,
+    every=False,
+    columns=COLUMNS,
     sides=(True, True),
     answer=lambda inside, stuck: (~inside.all(axis=1) | stuck).to_numpy(),
 ):
     """The course's contract, with parts of it changed or left out."""
 
     def measured(hours):
-        values = hours[COLUMNS]
+        values = hours[columns]
         return values.assign(gap=values["feels_like"] - values["temperature"]) if gap else values
 
     def learned(train):
-        values = measured(train[~stuck_days(train)] if clean else train)
+        values = measured(train[~stuck_days(train, every=every)] if clean else train)
         low, high = values.min(), values.max()
         room = slack * (high - low)
         if gap_slack is not None:
@@ -270,12 +273,27 @@ def contract(
             below, above = values < low - room, values > high + room
             outside = below * sides[0] + above * sides[1]
             inside = ~outside if not missing else ~outside & values.notna()
-            held = stuck_days(hours, least) if stuck else stuck_days(hours) & False
+            held = stuck_days(hours, least, every) if stuck else stuck_days(hours) & False
             return answer(inside, held)
 
         return breaks
 
     return learned
+
+
+def by_factor(train):
+    """Slack by factors, which narrows a range where it is below 0."""
+    values = train[~stuck_days(train)][COLUMNS].assign(
+        gap=train["feels_like"] - train["temperature"]
+    )
+    low, high = 0.95 * values.min(), 1.05 * values.max()
+
+    def breaks(hours):
+        now = hours[COLUMNS].assign(gap=hours["feels_like"] - hours["temperature"])
+        inside = (now >= low) & (now <= high)
+        return (~inside.all(axis=1) | stuck_days(hours)).to_numpy()
+
+    return breaks
 
 
 def by_loops(train):
@@ -359,11 +377,18 @@ WRONG += [
     (check.data_contract, contract(slack=0), "a hot July"),
     (check.data_contract, contract(slack=0.2), "a tenth of the range (below|above) it"),
     (check.data_contract, contract(sides=(True, False)), "a tenth of the range above it"),
-    (check.data_contract, contract(sides=(False, True)), "as a fraction|range below it"),
+    (check.data_contract, contract(sides=(False, True)), "range below it"),
     (check.data_contract, contract(gap=False), "25 degrees .* feel like 5"),
     (check.data_contract, contract(gap_slack=0.0), "just outside .* here too"),
     (check.data_contract, contract(stuck=False), "never changes: with one value all day"),
-    (check.data_contract, contract(least=1), "only five hours"),
+    (check.data_contract, contract(least=1), "only eleven hours"),
+    (check.data_contract, contract(least=11), "only eleven hours"),
+    (check.data_contract, contract(least=13), "a day of twelve hours pass"),
+    (check.data_contract, contract(least=24), "a day of twelve hours pass"),
+    (check.data_contract, contract(slack=0.5), "a tenth of the range (below|above) it"),
+    (check.data_contract, contract(every=True), "one stuck column is enough"),
+    (check.data_contract, contract(columns=COLUMNS[:3]), "wind is not looked at"),
+    (check.data_contract, by_factor, "below the temperature.*low times 0.95"),
     (
         check.data_contract,
         lambda train: lambda hours: np.ones(len(hours), bool),
@@ -386,10 +411,17 @@ WRONG += [
     (check.psi_alarm, alarm(lambda bins, alpha: chi2.ppf(alpha, bins - 1)), "at 1 − alpha"),
     (check.psi_alarm, alarm(lambda bins, alpha: chi2.isf(alpha / 2, bins - 1)), "halved"),
     (check.psi_alarm, alarm(lambda bins, alpha: bins - 1), "on average"),
+    (check.psi_alarm, alarm(lambda bins, alpha: chi2.isf(0.05, bins - 1)), "always 0.05"),
+    (check.psi_alarm, alarm(lambda bins, alpha: chi2.isf(alpha, 9)), "10 bins"),
+    (check.psi_alarm, alarm(lambda bins, alpha: chi2.sf(alpha, bins - 1)), "a probability"),
+    (check.psi_alarm, alarm(lambda bins, alpha: chi2.cdf(alpha, bins - 1)), "a probability"),
     (check.psi_alarm, alarm(lambda bins, alpha: 3 * bins), "yours is .*; wanted is"),
     (check.ml_test_score, lambda points: np.mean(sums(points)), "mean of the sections"),
     (check.ml_test_score, lambda points: sum(sums(points)), "add up all points"),
     (check.ml_test_score, lambda points: max(sums(points)), "the best section"),
+    (check.ml_test_score, lambda points: sums(points)[0], "comes first"),
+    (check.ml_test_score, lambda points: sum(points["model"]), "called model"),
+    (check.ml_test_score, lambda points: min(round(s) for s in sums(points)), "you round"),
     (check.ml_test_score, lambda points: min(sums(points)) / 7, "share of points"),
     (
         check.ml_test_score,
@@ -407,7 +439,7 @@ WRONG += [
         "pass over a section",
     ),
     (check.ml_test_score, lambda points: min(points, key=lambda s: sum(points[s])), "a str"),
-    (check.ml_test_score, lambda points: min(sums(points)) + 10, "your score is"),
+    (check.ml_test_score, lambda points: min(sums(points)) + 40, "your score is"),
 ]
 
 RIGHT += [

@@ -364,23 +364,27 @@ def months(rng: np.random.Generator, clean: pd.DataFrame) -> Iterator[tuple[str,
         return changed
 
     hours = month.index[rng.choice(len(month), 9, replace=False)]
-    name = str(rng.choice(["temperature", "humidity", "wind"]))
+    name, steady = ("temperature", "wind") if rng.random() < 0.5 else ("wind", "temperature")
     low, high = clean[name].min(), clean[name].max()
     gap = clean["feels_like"] - clean["temperature"]
     day = month.index[month["date"] == rng.choice(month["date"])]
-    steady = {"wind": 20.0} if name == "temperature" else {name: (low + high) / 2}
-    yield "alarms in a month like those it has learned from", month
+    stuck = spoilt(day, **{steady: 20.0})
+    if steady == "temperature":
+        stuck.loc[day, "feels_like"] = 20 + gap.loc[day]
+    plus = (month["feels_like"] > month["temperature"]) & (month["temperature"] > 0)
+    yield "alarms in a month like those it has learned from", month[plus]
+    yield (
+        "alarms on a feels_like below the temperature, as it has learned from. Where low is below"
+        " 0, low times 0.95 lies above it: take away a twentieth of high − low",
+        month,
+    )
     for column in monitors.WEATHER:
         yield (
-            f"lets a missing {column} pass. Whatever a NaN is compared with, the answer is False:"
-            " ask which hours lie inside, and turn that round",
+            f"lets a missing {column} pass. Either {column} is not looked at, or it is compared:"
+            " whatever a NaN is compared with, the answer is False. Ask which hours lie inside, and"
+            " turn that round",
             spoilt(hours, **{column: np.nan}),
         )
-    yield (
-        "lets a humidity given as a fraction pass, from 0.2 to 0.95. One day of train has humidity"
-        " 0 all day: leave such days out before you learn the range",
-        month.assign(humidity=month["humidity"] / 100),
-    )
     for edge, sign in ((low, -1), (high, 1)):
         yield (
             f"alarms on {name} just outside what it has learned, as in a hot July. A twentieth of"
@@ -393,6 +397,25 @@ def months(rng: np.random.Generator, clean: pd.DataFrame) -> Iterator[tuple[str,
             only_gap(spoilt(hours, **{name: edge + sign * 0.1 * (high - low)}), name),
         )
     yield (
+        f"lets a day pass on which {steady} never changes: with one value all day it is stuck, and"
+        " one stuck column is enough",
+        stuck,
+    )
+    yield (
+        "lets a day of twelve hours pass on which a sensor is stuck. At least twelve: twelve will"
+        " do",
+        stuck.drop(day[12:]),
+    )
+    yield (
+        "calls a sensor stuck on a day that has only eleven hours. Ask for twelve at least",
+        stuck.drop(day[11:]),
+    )
+    yield (
+        "lets a humidity given as a fraction pass, from 0.2 to 0.95. One day of train has humidity"
+        " 0 all day: leave such days out before you learn the range",
+        month.assign(humidity=month["humidity"] / 100),
+    )
+    yield (
         "lets 25 degrees pass that feel like 5. Each column is within its range, and their"
         " difference is not: feels_like − temperature wants a range of its own",
         spoilt(hours, temperature=25.0, feels_like=5.0),
@@ -401,15 +424,6 @@ def months(rng: np.random.Generator, clean: pd.DataFrame) -> Iterator[tuple[str,
         "alarms on a difference between feels_like and temperature that is just outside what it has"
         " learned. A twentieth of its range is allowed here too",
         spoilt(hours, temperature=15.0, feels_like=15 + gap.max() + 0.03 * (gap.max() - gap.min())),
-    )
-    yield (
-        f"lets a day pass on which {next(iter(steady))} never changes: with one value all day it is"
-        " stuck",
-        spoilt(day, **steady),
-    )
-    yield (
-        "calls a sensor stuck on a day that has only five hours. Ask for twelve at least",
-        spoilt(day, **steady).drop(day[5:]),
     )
 
 
@@ -491,7 +505,7 @@ def psi_alarm(yours):
     rng = fresh_rng()
     while True:
         n, m = int(rng.integers(50, 400)), int(rng.integers(500, 3000))
-        bins, alpha = int(rng.integers(5, 21)), float(rng.choice([0.01, 0.02, 0.05, 0.1]))
+        bins, alpha = int(rng.integers(5, 21)), float(rng.choice([0.01, 0.02, 0.1]))
         right = monitors.psi_alarm(n, m, bins=bins, alpha=alpha)
         q = chi2.isf(alpha, bins - 1)
         both = 1 / n + 1 / m
@@ -516,6 +530,12 @@ def psi_alarm(yours):
             "alpha is halved. Only a large PSI is an alarm, so all of alpha lies above.": (
                 chi2.isf(alpha / 2, bins - 1) * both
             ),
+            "your alpha is always 0.05; take the one that came.": chi2.isf(0.05, bins - 1) * both,
+            "you count on 10 bins; take the number that came.": chi2.isf(alpha, 9) * both,
+            "that is a probability of χ²; wanted is a quantile, chi2.isf(alpha, df).": [
+                chi2.sf(alpha, bins - 1) * both,
+                chi2.cdf(alpha, bins - 1) * both,
+            ],
             "that is what PSI comes to on average, (bins − 1) · (1/n + 1/m), and it is exceeded"
             " nearly half the time.": (bins - 1) * both,
         }
@@ -553,6 +573,11 @@ def ml_test_score(yours):
                 "you take the mean of the sections. The score is that of the lowest: a chain breaks"
                 " at its weakest link.": [np.mean(sums), np.mean(filled)],
                 "you add up all points. The score is that of the lowest section.": sum(sums),
+                "you take the section that comes first; the score is that of the lowest.": sums[0],
+                "you take the section that is called model here; which is the lowest differs.": (
+                    sums[1]
+                ),
+                "you round; half a point stays half a point.": [np.floor(right), np.ceil(right)],
                 "you take the best section; the score is that of the lowest.": max(sums),
                 "you take the share of points in the lowest section; add them up.": right / 7,
                 "half a point counts as a whole one with you. What is done by hand is worth ½.": (
@@ -565,7 +590,7 @@ def ml_test_score(yours):
             if empty:
                 ignored = "you pass over a section without points; it has 0, and so has the score."
                 mistakes = {ignored: min(filled)}
-            if told_apart(right, mistakes):
+            if told_apart(right, mistakes) and (empty or right % 1):
                 break
         known: Marks = {
             "your score is a str, the section's name perhaps; wanted is its sum of points.": str

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from trickkit.monitors import Ledger, Year
 
 DARK, LIT = "#3A3F4B", "#FFD84D"  # a light that is off, and on
+PAGES = {  # colour, marker and fillstyle
+    "page that saw a fault": (BLUE, "v", "full"),
+    "page that would have come anyway": (BLUE, "v", "none"),
+    "page for nothing": (ORANGE, "x", "full"),
+}
 
 
 def catches(
@@ -68,10 +73,12 @@ def lights(
     notes: Sequence[str],
     errors: Mapping[str, np.ndarray],
     title: str,
+    *,
+    anyway: np.ndarray,
 ) -> Picture:
     """A light a monitor and a day, and below them the error of each day. For panels.
 
-    lit: booleans (monitors, days).
+    lit, anyway: booleans (monitors, days): which are on, and which would be on with nothing wrong.
     names, notes: of the monitors; a note stands at the end of its row.
     errors: name -> (days,), one or two lines.
     """
@@ -81,6 +88,8 @@ def lights(
     y, x = np.mgrid[:monitors, 1 : days + 1]
     colours = np.where(lit.ravel(), LIT, DARK)
     ax.scatter(x.ravel(), y.ravel(), s=78, c=colours, edgecolors="black", linewidths=0.5)
+    ax.scatter(x[lit & anyway], y[lit & anyway], s=30, c="black", marker="x", linewidths=1.2)
+    figure.text(0.725, 0.12, "✕  on with nothing wrong, too", fontsize=9)
     ax.set(ylim=(monitors - 0.4, -0.6), xlim=(0.3, days + 0.7), yticks=range(monitors), xticks=[])
     ax.set_yticklabels(names, fontsize=10)
     ax.tick_params(length=0)
@@ -95,8 +104,8 @@ def lights(
     below.spines[["top", "right"]].set_visible(False)
     below.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.01, 1))
     said = "; ".join(
-        f"{name} {row.sum()} of {days}, {note}"
-        for name, row, note in zip(names, lit, notes, strict=True)
+        f"{name} {row.sum()} of {days}, {both.sum()} of them with nothing wrong, too, {note}"
+        for name, row, both, note in zip(names, lit, lit & anyway, notes, strict=True)
     )
     return Picture(figure, f"{title}. Days on which each light is on: {said}.")
 
@@ -117,13 +126,16 @@ def on_call(year: "Year", ledgers: Mapping[str, "Ledger"], title: str) -> Pictur
     for place, (name, ledger) in enumerate(ledgers.items()):
         for fault, scores in year.scores.items():
             start = (scores.index[0] - first).days
-            _bar(ax, place, start, len(scores), ledger.seen.get(fault))
-        for caught, colour, marker in ((False, ORANGE, "x"), (True, BLUE, "v")):
-            days = [(d - first).days for d, fault in ledger.pages.items() if bool(fault) is caught]
-            ax.plot(days, [place - 0.38] * len(days), marker, color=colour, markersize=6)
+            costs = bool(year.lost[fault].any())
+            _bar(ax, place, start, len(scores), ledger.seen.get(fault), RED if costs else "0.55")
+        for kind, (colour, marker, fill) in PAGES.items():
+            days = [(d - first).days for d, f in ledger.pages.items() if _kind(f, ledger) == kind]
+            heights = [place - 0.38] * len(days)
+            ax.plot(days, heights, marker, color=colour, fillstyle=fill, markersize=6)
         words = (
-            f"{len(ledger.pages)} pages, {ledger.false} of them false\n"
-            f"{ledger.lost / 1000:.0f},000 rides lost"
+            f"{len(ledger.pages)} pages, {ledger.false} of them false"
+            + f", {len(ledger.by_chance)} by chance" * bool(ledger.by_chance)
+            + f"\n{ledger.lost / 1000:.0f},000 rides lost"
         )
         ax.text(372, place, words, va="center", fontsize=9.5)
         said.append(f"{name}: {words}".replace("\n", ", "))
@@ -135,20 +147,34 @@ def on_call(year: "Year", ledgers: Mapping[str, "Ledger"], title: str) -> Pictur
     ax.tick_params(length=0)
     ax.spines[["left", "bottom"]].set_visible(False)
     handles = [
-        ax.plot([], [], "v", color=BLUE, label="page that saw a fault")[0],
-        ax.plot([], [], "x", color=ORANGE, label="page for nothing")[0],
-        ax.plot([], [], color=RED, linewidth=6, label="fault, not yet seen")[0],
-        ax.plot([], [], color="0.88", linewidth=6, label="spared")[0],
+        *(
+            ax.plot([], [], marker, color=colour, fillstyle=fill, label=kind)[0]
+            for kind, (colour, marker, fill) in PAGES.items()
+        ),
+        *(
+            ax.plot([], [], color=colour, linewidth=6, label=label)[0]
+            for label, colour in (
+                ("fault, not yet seen", RED),
+                ("spared", "0.88"),
+                ("real, not counted", "0.55"),
+            )
+        ),
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     return Picture(figure, f"{title}. {'; '.join(said)}.")
 
 
-def _bar(ax: Axes, place: int, start: int, days: int, seen: int | None) -> None:
-    """An outage: red until it was seen, grey for what that spared."""
-    red = days if seen is None else seen
-    ax.barh(place, max(red, 1.5), 0.42, left=start, color=RED)
-    ax.barh(place, days - red, 0.42, left=start + red, color="0.88")
+def _kind(fault: str, ledger: "Ledger") -> str:
+    """Which of `PAGES` a page was."""
+    seen, chance, nothing = PAGES
+    return chance if fault in ledger.by_chance else seen if fault else nothing
+
+
+def _bar(ax: Axes, place: int, start: int, days: int, seen: int | None, colour: str) -> None:
+    """An outage: in colour until it was seen, light grey for what that spared."""
+    dark = days if seen is None else seen
+    ax.barh(place, max(dark, 1.5), 0.42, left=start, color=colour)
+    ax.barh(place, days - dark, 0.42, left=start + dark, color="0.88")
 
 
 def readiness(
