@@ -4,6 +4,7 @@ nbval runs it as it is."""
 import ast
 import builtins
 import re
+import symtable
 from collections import Counter
 
 import nbformat
@@ -125,6 +126,52 @@ def test_short_cells_and_five_imports(path):
     assert len([x for x in cells[0].source.splitlines() if x]) <= 5 and "import" in cells[0].source
     for cell in cells:
         assert len([x for x in cell.source.splitlines() if x.strip()]) <= 25
+
+
+def given_values(source):
+    """The names that a cell gives a value to, outside the functions that it defines."""
+    symbols = symtable.symtable(source, "cell", "exec").get_symbols()
+    return {s.get_name() for s in symbols if s.is_assigned() or s.is_imported()}
+
+
+def read_when_called(source):
+    """Each function of a cell, with the names that it reads from outside when it is called."""
+
+    def read(table):
+        own = {s.get_name() for s in table.get_symbols() if s.is_global()}
+        return own.union(*map(read, table.get_children()))
+
+    children = symtable.symtable(source, "cell", "exec").get_children()
+    return {child.get_name(): read(child) for child in children}
+
+
+def overwritten(cells):
+    """What a panel reads whenever a control moves, and a later cell gives another value."""
+    found, reads = set(), {}
+    for place, source in enumerate(cells):
+        reads |= read_when_called(source)
+        for drawn in re.findall(r"widgets\.panel\(\s*(\w+)", source):
+            needed, new = set(), {drawn}
+            while new:
+                needed |= new
+                new = set().union(*(reads.get(name, ()) for name in new)) - needed
+            found |= needed & set().union(*map(given_values, cells[place + 1 :]))
+    return found
+
+
+def test_what_counts_as_overwritten():
+    cells = [
+        "import os\nn = 1\ndef f():\n    return n",
+        "def draw(x):\n    m = 2\n    return f()\nwidgets.panel(draw, x=1)",
+    ]
+    assert overwritten(cells + ["m = 3; x = 4", "def g():\n    n = 2"]) == set()
+    assert overwritten(cells + ["for n in 'ab':\n    pass"]) == {"n"}
+    assert overwritten(cells + ["def f():\n    return 2"]) == {"f"}
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
+def test_a_panel_works_to_the_end_of_the_lesson(path):
+    assert not overwritten([cell.source for cell in code(path)])
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
