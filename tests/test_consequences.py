@@ -169,12 +169,23 @@ def test_a_card_turns_counts_into_intervals_and_asks_every_question():
     assert "\nnot measured\n" in audit.Card(**ANSWERS | {"errors": "not measured"}).markdown()
 
 
-@pytest.mark.parametrize("empty", ["", "  ", "…", "...", "-", "?", "n/a", "N/A.", "\u200b"])
+EMPTY = ["", "  ", "…", "...", "-", "?", "n/a", "N/A.", "\u200b", "N.A.", "n.a", "to do", "x", "0"]
+EMPTY += ["TODO: ask", "To-do", "TBD", "idk", "not applicable"]
+
+
+@pytest.mark.parametrize("empty", EMPTY)
 def test_a_card_names_every_empty_field(empty):
     with pytest.raises(
         ValueError, match="says nothing of: label, errors, consent. .Not measured. is"
     ):
         audit.Card(**ANSWERS | {"label": empty, "consent": empty, "errors": {}})
+
+
+@pytest.mark.parametrize(
+    "said", ["none", "no", "No.", "To do this, write to the court.", "2,000 people", "unknown"]
+)
+def test_a_short_answer_is_one(said):
+    assert f"\n{said}\n" in audit.Card(**ANSWERS | {"recourse": said}).markdown()
 
 
 @pytest.mark.parametrize(
@@ -186,8 +197,8 @@ def test_a_card_names_every_empty_field(empty):
         ({"women": (0, 0)}, "Nobody is in that group"),
         ({"women": 0.3}, "of women came 0.3"),
         ({"women": (1, 2, 3)}, r"came \(1, 2, 3\)"),
-        ({"women": "Not measured"}, "for all errors words; of women came 'Not measured'"),
-        ("Not measured", "for all errors words; 'Not measured' came"),
+        ({"women": "Not measured"}, "for `errors` as a whole; of women came 'Not measured'"),
+        ("Not measured", "for `errors` as a whole; 'Not measured' came"),
         ({}, "{} came"),
         (3, "3 came"),
     ],

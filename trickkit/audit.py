@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 # rate -> group -> (how many it happened to, of how many)
 Counts = Mapping[str, Mapping[str, tuple[int, int]]]
-NO_ANSWERS = ("n/a", "na", "tbd", "todo")  # beside what has neither letter nor digit
+# beside what has neither letter nor digit; without dots and blanks
+NO_ANSWERS = r"n/?a|x+|0+|idk|notapplicable|(to-?do|tbd)(:.*)?"
 QUESTIONS = {  # field -> what it asks; Zona's recommendation behind it
     "decision": (
         "What is decided, about whom, and what does an error cost whom?",
@@ -94,7 +95,7 @@ class Card:
     system: its name.
     decision, label, counted, recourse, consent, transparency, not_measured: answers to the
         `QUESTIONS`, in words; "not measured" and "none" are answers, an empty one is not, nor are
-        "-", "?" and "n/a".
+        "-", "?", "x", "n/a" and "todo".
     errors: counts, rate -> group -> (how many it happened to, of how many), which the card turns
         into shares with 95 % intervals; or words.
     Raises ValueError that names every field which is empty, and for counts that are none.
@@ -120,7 +121,7 @@ class Card:
             elif not isinstance(said, str):
                 counts = "{rate: {group: (how many, of how many)}} or " * (name == "errors")
                 raise ValueError(f"{name} is {said!r}; {counts}an answer in words is wanted.")
-            elif not re.search(r"[^\W_]", said) or said.strip(" .").lower() in NO_ANSWERS:
+            elif not re.search(r"[^\W_]", said) or _says_nothing(said):
                 empty.append(name)
         if empty:
             raise ValueError(
@@ -177,10 +178,16 @@ def _written(path: pathlib.Path, page: str) -> bool:
     return True
 
 
+def _says_nothing(said: str) -> bool:
+    """Whether these words only hold an answer's place."""
+    return bool(re.fullmatch(NO_ANSWERS, re.sub(r"[\s.?!]", "", said), re.IGNORECASE))
+
+
 def _validate_rate(rate: str, groups: Mapping[str, tuple[int, int]]) -> None:
     """Raise ValueError unless these are counts of one rate."""
     wanted = (
-        f"errors[{rate!r}]: {{group: (how many, of how many)}} is wanted, or for all errors words"
+        f"errors[{rate!r}]: {{group: (how many, of how many)}} is wanted. Words are fine too, but"
+        " then for `errors` as a whole"
     )
     if not isinstance(groups, Mapping) or not groups:
         raise ValueError(f"{wanted}; {groups!r} came.")

@@ -34,12 +34,14 @@ def odds(change):
     return lambda p, ppv, fnr: change(p, ppv, fnr, fairness.forced_fpr(p, ppv, fnr))
 
 
-def search(keep, score=lambda right, people: right.sum()):
+def search(keep, score=lambda right, people: right.sum(), common=False):
     """Of all pairs that are kept, the one with the highest score."""
 
     def pair(counts, tolerance):
         found = []
         for both in itertools.product(range(1, 11), repeat=2):
+            if common and both[0] != both[1]:
+                continue
             fours = np.array([table(c, t) for c, t in zip(counts, both, strict=True)])
             tn, fp, fn, tp = fours.T
             rates = {
@@ -279,6 +281,19 @@ WRONG = [
     (check.balance, lambda c, t: fairness.balance(c, t) + 1, "one too high"),
 ]
 
+WRONG += [
+    (check.balance, search(even, common=True), "one threshold for both"),
+    (check.balance, search(lambda gap, t: True, common=True), "one threshold for both"),
+    (
+        check.forced_fpr,
+        odds(lambda p, ppv, fnr, right: p * (1 - fnr) / (1 - p)),
+        r"\(1 − PPV\) / PPV is missing",
+    ),
+    (check.forced_fpr, odds(lambda p, ppv, fnr, right: round(right, 2)), "rounded to two digits"),
+    (check.profit, lambda r, lost, b: b / (1 - b), "what one lost loan costs. Now"),
+    (check.profit, lambda r, lost, b: np.float64(b / (1 - b)), "what one lost loan costs. Now"),
+]
+
 RIGHT = [
     (check.error_rates, from_table(lambda tn, fp, fn, tp: [fp / (fp + tn), fn / (fn + tp)])),
     (
@@ -332,8 +347,14 @@ def of_others(frame, column):
     return frame.drop(columns=column)
 
 
+def folds(frame, column, cv=5, **how):
+    return cross_val_score(
+        audit.trees(max_iter=20), of_others(frame, column), frame[column], cv=cv, **how
+    )
+
+
 def scored(frame, column):
-    return cross_val_score(audit.trees(max_iter=20), of_others(frame, column), frame[column]).mean()
+    return folds(frame, column).mean()
 
 
 def right(frame, column):
@@ -362,6 +383,17 @@ WRONG += [
     (check.profit, lambda r, lost, b: np.maximum(r - lost * b / (1 - b), 0), "stops at 0"),
     (check.profit, lambda r, lost, b: hardt2016.profit(r, lost, break_even=b) + 1, "yours is"),
     (check.give_away, scored, "take that away"),
+    (check.give_away, lambda f, c: folds(f, c).max() - commonest(f, c), "luckiest part"),
+    (
+        check.give_away,
+        lambda f, c: folds(f, c, cv=3).max() - commonest(f, c),
+        "luckiest part",
+    ),
+    (
+        check.give_away,
+        lambda f, c: folds(f, c, scoring="balanced_accuracy").mean() - commonest(f, c),
+        "balanced accuracy",
+    ),
     (
         check.give_away,
         lambda f, c: seen(f, of_others(f, c), c) - commonest(f, c),
@@ -410,6 +442,7 @@ WRONG += [
     (check.learn, lambda r, p: r.sum(1) / r.max(1), "longest record"),
     (check.learn, lambda r, p: r.sum(1) / r[:, 0], "first district"),
     (check.learn, lambda r, p: r.sum() / own(r, p), "added up all cities"),
+    (check.learn, lambda r, p: r.sum(0)[p] / own(r, p), "a district over all cities"),
     (check.learn, lambda r, p: r.min(1) / own(r, p), "whatever the least patrolled"),
     (check.learn, lambda r, p: r.mean(1) / own(r, p), "the mean is not the sum"),
     (check.learn, lambda r, p: r.sum(1) / r[:, p], r"in \*every\* city"),

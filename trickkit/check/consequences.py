@@ -21,6 +21,7 @@ from trickkit.check import (
     same,
     told_apart,
 )
+from trickkit.common import finite_number
 from trickkit.papers import hardt2016
 
 __all__ = [
@@ -163,6 +164,7 @@ def forced_fpr(yours):
                 right * (1 - base) / base,
             ],
             "you multiply by 1 − PPV without dividing by PPV.": right * ppv,
+            "(1 − PPV) / PPV is missing: it turns TP into FP.": base * (1 - fnr) / (1 - base),
             "FNR is missing: of those charged again, 1 − FNR are flagged.": right / (1 - fnr),
             "these are percentages; a share from 0 to 1 is wanted.": 100 * right,
             "this is PPV, which was given.": ppv,
@@ -184,6 +186,8 @@ def forced_fpr(yours):
     mine = float(called(yours, base, ppv, fnr, like=right))
     if same(mine, right):
         return None
+    if mine == round(right, 2):
+        return "your rate is rounded to two digits. Leave it as it is."
     return recognised(mine, mistakes) or (
         f"with p = {base:.3f}, PPV = {ppv:.3f} and FNR = {fnr:.3f} it is {right:.4f}, and yours is"
         f" {mine:.4f}."
@@ -204,10 +208,12 @@ def balance(yours):
     untried: set[str] | None = None  # mistakes that were right in every table until now
     while untried != set():
         pairs = Pairs(fresh_rng())
+        if not pairs.clear:
+            continue
         right, mistakes = pairs.right, pairs.mistakes()
         wrong = {s: m for s, m in mistakes.items() if not np.array_equal(m, right)}
         untried = set(mistakes) if untried is None else untried
-        if not (pairs.clear and untried & wrong.keys() and told_apart(right, wrong)):
+        if not (untried & wrong.keys() and told_apart(right, wrong)):
             continue
         untried -= wrong.keys()
         mine = called(yours, pairs.counts, pairs.tolerance, like=right, what="pair of thresholds")
@@ -278,11 +284,16 @@ class Pairs:
         """The sentences for what a wrong pair may be."""
         gaps, even = abs(self.gaps), self.tolerance
         used = self.all.min(1) > 1
+        common = self.all[:, 0] == self.all[:, 1]
         most_even = (
             "this is the most even pair{}. Of all that are even enough, the one that is right about"
             " most people is wanted."
         )
         return {
+            "you use one threshold for both groups. Theirs may differ.": [
+                self.best(common),
+                self.best(common & self.even),
+            ],
             "only FPR is even enough in your pair; FNR has to be as well, and a gap below 0"
             " counts like one above: take abs.": (self.best(gaps[:, 0] <= even)),
             "only FNR is even enough in your pair; FPR has to be as well, and a gap below 0"
@@ -445,6 +456,9 @@ def profit(yours):
         "you added up each row, all groups. A number for each place is wanted.": (4,),
         "you added up each column, all thresholds. A number for each place is wanted.": (3,),
     }
+    number = finite_number(yours(repaid, lost, b))
+    if number is not None and same(number, b / (1 - b)):
+        return "that is what one lost loan costs. Now: what do all the loans earn, at each place?"
     said = called(yours, repaid, lost, b, like=right, what="profit", known=known)
     if same(said, right):
         return None
@@ -494,7 +508,7 @@ def give_away(yours):
     most = telling["hidden"].value_counts(normalize=True).max()
     right = told - most
     if -1.5 * SLACK < gained - right < SLACK and invented < SLACK:
-        return None
+        return mean_and_plain(yours, rng)
     found = f"in a table whose other columns tell nothing you find {invented:.2f} to gain"
     if gained > 2:
         return "those are per cent; a share is wanted, from 0 to 1."
@@ -547,6 +561,31 @@ def give_away(yours):
     )
 
 
+def mean_and_plain(yours: Callable, rng: np.random.Generator) -> str | None:
+    """The sentence for the accuracy of the luckiest fold, or a balanced one, in place of the mean
+    and plain one."""
+    uneven = made_up(rng, told=0.7, common=0.6)[["word", "hidden"]]
+    easy = ROWS // 3  # in the first third of the rows the word always tells
+    uneven.loc[:easy, "word"] = uneven.loc[:easy, "hidden"]
+    right = float((uneven["word"] == uneven["hidden"]).mean()) - 0.6
+    gained = float(called(yours, uneven, "hidden", like=0.0, what="gain"))
+    if gained > right + 1.3 * SLACK:
+        return (
+            f"in a table whose first rows are easy there is {right:.2f} to gain, and you find"
+            f" {gained:.2f}: is that the luckiest part of the rows? Take the mean of all parts."
+        )
+    rare = made_up(rng, told=0.5, common=0.9)
+    rare["word"] = rng.permutation(rare["word"])
+    gained = float(called(yours, rare, "hidden", like=0.0, what="gain"))
+    if gained < -0.25:
+        return (
+            "where one value has nine in ten of the rows and nothing tells it, you find"
+            f" {gained:.2f}: did you count the rare value as much as the common one (balanced"
+            " accuracy)? Count every row alike."
+        )
+    return None
+
+
 @exercise(
     LESSON,
     feedback.learn,
@@ -586,6 +625,8 @@ def learn(yours):
                 record.sum(1) / record[:, 0]
             ),
             "you added up all cities. Each has a record of its own: .sum(1).": (record.sum() / own),
+            "record.sum(0) adds up a district over all cities. Each city has a record of its own:"
+            " .sum(1).": record.sum(0)[patrol] / own,
             "within a city that weighs finds rightly, but a find is to count 1 / share, whatever"
             " the least patrolled district gets.": record.min(1) / own,
             "with three districts the mean is not the sum: one over the *share* of the record.": (

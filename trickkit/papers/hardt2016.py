@@ -101,7 +101,7 @@ def at_levels(levels: np.ndarray, of: np.ndarray, what: np.ndarray) -> np.ndarra
 def policies(table: Credit, *, break_even: float = BREAK_EVEN) -> dict[str, Policy]:
     """The five policies of the paper's case study, the most profitable of each kind.
 
-    "a threshold a group" has no rule to follow, "one threshold" the same score for all, "equal
+    "a threshold per group" has no rule to follow, "one threshold" the same score for all, "equal
     opportunity" the same share refused of those who would repay, "equal odds" also the same share
     of the others, "equal shares" (demographic parity) the same share of everybody.
 
@@ -127,7 +127,7 @@ def policies(table: Credit, *, break_even: float = BREAK_EVEN) -> dict[str, Poli
     # every group's scores allow, which is what the worst of them allow
     allowed = at_levels(levels, lost / would_not, repaid / would).min(1, keepdims=True)
     return {
-        "a threshold a group": Policy(1.0, 1 - free / would),
+        "a threshold per group": Policy(1.0, 1 - free / would),
         "one threshold": best(repaid, lost),
         "equal opportunity": equal(repaid / would),
         "equal odds": best(allowed * would, levels[:, None] * would_not),
