@@ -40,6 +40,14 @@ def test_a_month_is_forecast_by_a_model_that_has_not_seen_it(hours, models):
     assert min(models) == pd.Period("2011-04") and "forecast" not in june
 
 
+def test_a_month_without_a_model_of_its_own_is_refused(hours, models):
+    """So no model is older than a month when it serves."""
+    with pytest.raises(ValueError, match="no model for 2011-01"):
+        monitors.with_forecasts({}, hours)
+    with pytest.raises(ValueError, match="no model for 2012-08"):
+        monitors.with_forecasts(models, hours[hours["date"] >= "2012-07"])
+
+
 def test_ks_is_scipys():
     for n, m, digits in ((24, 500, 3), (60, 60, 1), (1, 9, 0)):
         sample, reference = RNG.normal(0.3, 1, n).round(digits), RNG.normal(0, 1, m).round(digits)
@@ -79,7 +87,7 @@ def test_nothing_at_all_is_infinitely_far():
 
 
 def test_the_bicycles_keep_their_contract_but_for_four_days(hours, reference):
-    """A day without humidity, a day of drizzle, and two of a stuck thermometer."""
+    """A day without humidity, a day of drizzle, and two on which feels_like stands at 0 °C."""
     broken = hours[monitors.data_contract(reference)(hours)]
     assert broken.groupby("date").size().to_dict() == {
         pd.Timestamp("2011-03-10"): 22,
@@ -114,6 +122,18 @@ def test_faults_keep_the_labels_and_leave_what_they_were_given(hours):
         assert changed <= {*monitors.WEATHER, "hour", "workday"} and "rides" not in changed
         assert changed or len(spoilt) == 2 * len(set(spoilt.index))
     assert hours.equals(before)
+
+
+def test_universal_time_knows_summer_time(hours):
+    """The United States changed over on 11 March and 4 November 2012."""
+    utc = monitors.in_utc(hours)
+    later = ((utc["hour"] - hours["hour"]) % 24).groupby(hours["date"]).unique()
+    assert later.map(len).max() == 1
+    summer = later.index[later.map(lambda hours: hours[0] == 4)]
+    assert set(later.map(lambda hours: hours[0])) == {4, 5}
+    days = summer[summer.year == 2012]
+    assert str(days[0].date()) == "2012-03-11" and str(days[-1].date()) == "2012-11-03"
+    assert len(days) == 238 and utc.drop(columns="hour").equals(hours.drop(columns="hour"))
 
 
 def test_weather_that_is_late_is_that_of_another_day(hours):
@@ -232,6 +252,8 @@ def test_a_year_is_rehearsed_fault_by_fault(june, models, reference):
     assert len(year.quiet) == 30 and [len(s) for s in year.scores.values()] == [3, 1]
     assert (year.scores["rows twice"]["key"] == 0.5).all() and year.lost["rows twice"].sum() > 0
     assert year.lost["real"].sum() == 0
+    known = monitors.rehearse(models, june, reference, outages=outages, quiet=year.quiet)
+    assert known.quiet is year.quiet and known.scores["real"].equals(year.scores["real"])
 
 
 def test_a_classifiers_outputs_ring_where_they_have_shifted_and_seldom_elsewhere():
@@ -247,7 +269,6 @@ def test_a_classifiers_outputs_ring_where_they_have_shifted_and_seldom_elsewhere
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda hours: monitors.with_forecasts({}, hours), "no model for 2011-01"),
         (
             lambda hours: monitors.inject(hours, "rows trice", start="2012-06-01", days=1),
             "Did you mean 'rows twice'",

@@ -27,6 +27,21 @@ def test_bias_goes_by_place_and_not_by_index():
     assert by.to_dict() == pytest.approx({"a": 1.0, "b": 0.0})
 
 
+def test_each_input_is_what_it_should_be():
+    """Whole hours of a day, yes or no, degrees, per cent, and km/h."""
+    limits = pd.DataFrame(
+        {
+            **{"hour": (0, 23), "workday": (0, 1), "temperature": (-8, 39)},
+            **{"humidity": (0, 100), "wind": (0, 67), "feels_like": (-16, 50)},
+        }
+    )
+    assert set(limits) == set(debt.INPUTS)
+    values = HOURS[list(limits)]
+    assert (values.min() >= limits.loc[0]).all() and (values.max() <= limits.loc[1]).all()
+    assert set(HOURS["hour"]) == set(range(24)) and set(HOURS["workday"]) == {0, 1}
+    assert not values.isna().any(axis=None)
+
+
 def test_last_week_goes_by_the_calendar():
     week = debt.last_week(HOURS)
     rides = HOURS.set_index(["date", "hour"])["rides"]

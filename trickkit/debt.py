@@ -1,9 +1,9 @@
 """A small pipeline that rots: bicycles hired in Washington, forecast hour by hour.
 
 Trained on 2011 and left to serve 2012, nothing has to be invented for it to go wrong: the business
-grows, a thermometer sticks, a day of humidity is missing. What is measured here are the debts of
-Sculley and others, "Machine Learning: The High Interest Credit Card of Technical Debt" (2014) and
-"Hidden Technical Debt in Machine Learning Systems" (2015).
+grows, a column stands at 0 all day, a day of humidity is missing. What is measured here are the
+debts of Sculley and others, "Machine Learning: The High Interest Credit Card of Technical Debt"
+(2014) and "Hidden Technical Debt in Machine Learning Systems" (2015).
 """
 
 import ast

@@ -89,6 +89,20 @@ def feed_stopped(hours: pd.DataFrame) -> pd.DataFrame:
     return replaced_weather(hours, pd.DatetimeIndex([hours["date"].min()] * len(hours)))
 
 
+def in_utc(hours: pd.DataFrame) -> pd.DataFrame:
+    """Each hour as Universal Time has it: five later than in Washington, and four in summer time,
+    from the second Sunday of March to the first of November. The date stays.
+    """
+
+    def sunday(since):
+        """The first Sunday from such a day, "-03-08", of each hour's year."""
+        day = pd.to_datetime(hours["date"].dt.year.astype(str) + since)
+        return day + pd.to_timedelta((6 - day.dt.day_of_week) % 7, unit="D")
+
+    summer = (hours["date"] >= sunday("-03-08")) & (hours["date"] < sunday("-11-01"))
+    return hours.assign(hour=(hours["hour"] + 5 - summer) % 24)
+
+
 def rows_twice(hours: pd.DataFrame) -> pd.DataFrame:
     """Each hour twice, as when a file is loaded a second time."""
     return hours.loc[hours.index.repeat(2)]
@@ -99,7 +113,7 @@ FAULTS: dict[str, Fault] = {
     "temperatures in °F": fahrenheit,
     "humidity as a fraction": lambda hours: hours.assign(humidity=hours["humidity"] / 100),
     "wind in miles": lambda hours: hours.assign(wind=hours["wind"] / 1.609),
-    "hours in UTC": lambda hours: hours.assign(hour=(hours["hour"] + 5) % 24),
+    "hours in UTC": in_utc,
     "workday upside down": lambda hours: hours.assign(workday=1 - hours["workday"]),
     "rows twice": rows_twice,
     "feed has stopped": feed_stopped,
@@ -322,10 +336,11 @@ class Outage(NamedTuple):
     days: int = 14
 
 
-# Real, and so in the data already: both times the thermometer of `feels_like` says 0.0 all day.
+# Real, and so in the data already: `feels_like` stands at 0 °C all day. It is reckoned, not
+# measured; why it stands there is written nowhere.
 REAL = (
-    Outage("stuck on 17 August", "2012-08-17", 1),
-    Outage("stuck on 29 December", "2012-12-29", 1),
+    Outage("0 °C, 17 August", "2012-08-17", 1),
+    Outage("0 °C, 29 December", "2012-12-29", 1),
 )
 REAL_FAULTS = frozenset(outage.fault for outage in REAL)
 OUTAGES = (
@@ -390,14 +405,17 @@ def rehearse(
     reference: pd.DataFrame,
     *,
     outages: Sequence[Outage] = (*OUTAGES, *REAL),
+    quiet: pd.DataFrame | None = None,
 ) -> Year:
     """All that `play` needs to know of a year and its outages.
 
     models: of `monthly_models`.
     hours: those of the year, with forecast.
     reference: of `daily_scores`.
+    quiet: the `daily_scores` of the year, if they are known already.
     """
-    quiet = daily_scores(hours, reference)
+    if quiet is None:
+        quiet = daily_scores(hours, reference)
     usual = rides_off(hours, hours)
     scores, lost = {}, {}
     for fault, start, days in outages:

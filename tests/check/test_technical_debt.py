@@ -1,6 +1,8 @@
 """Lesson 20's exercises, answered rightly in other ways than the course's, and wrongly in each way
 that has a sentence of its own."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -86,6 +88,35 @@ def each_alone(error_of, inputs, tolerance):
     return [n for n in inputs if error_of(tuple(k for k in inputs if k != n)) <= most]
 
 
+def one_too_many(error_of, inputs, tolerance):
+    kept = list(inputs)
+    while error_of(kept) <= error_of(inputs) + tolerance:
+        kept.remove(min(kept, key=lambda gone: error_of([k for k in kept if k != gone])))
+    return [n for n in inputs if n not in kept]
+
+
+def ranked_once(error_of, inputs, tolerance):
+    ranks = sorted(inputs, key=lambda gone: error_of([n for n in inputs if n != gone]))
+    gone = first_come(error_of, ranks, tolerance)
+    return [n for n in inputs if n in gone]
+
+
+def all_subsets(error_of, inputs, tolerance):
+    for n in reversed(range(len(inputs))):
+        possible = list(itertools.combinations(inputs, n))
+        best = min(possible, key=lambda gone: error_of(set(inputs) - set(gone)))
+        if error_of(set(inputs) - set(best)) <= error_of(inputs) + tolerance:
+            return best
+
+
+def grown(error_of, inputs, tolerance):
+    kept = []
+    while error_of(kept) > error_of(inputs) + tolerance:
+        rest = [n for n in inputs if n not in kept]
+        kept.append(min(rest, key=lambda name: error_of([*kept, name])))
+    return set(inputs) - set(kept)
+
+
 def first_come(error_of, inputs, tolerance):
     kept = list(inputs)
     for name in inputs:
@@ -138,6 +169,8 @@ WRONG = [
     (check.bias, only_sliced(lambda r, f, by: ((f - r) / r).groupby(by).mean()), "own ratio"),
     (check.bias, only_sliced(lambda r, f, by: debt.bias(r, f, by=by) * 2), "for the group"),
     (check.bias, lambda r, f, by: np.array([debt.bias(r, f)]), "has shape"),
+    (check.bias, by_group(lambda r, f: abs(debt.bias(r, f))), "turned, or lost"),
+    (check.bias, only_sliced(lambda r, f, by: debt.bias(r, f, by=by).abs()), "turned, or lost"),
     (check.which_to_drop, each_alone, "try each input alone"),
     (check.which_to_drop, stays, "what stays"),
     (check.which_to_drop, greedy(lambda w, e, t: e[-1] + t), "small losses add up"),
@@ -150,6 +183,13 @@ WRONG = [
     (check.which_to_drop, of_one(lambda name: (name,)), "not for that input alone"),
     (check.which_to_drop, of_one(lambda name: name), "stopped with TypeError: error_of takes"),
     (check.which_to_drop, dearest, "the input that costs most"),
+    (check.which_to_drop, one_too_many, "Test before you drop"),
+    (check.which_to_drop, ranked_once, "rank the inputs once"),
+    (
+        check.which_to_drop,
+        lambda e, i, t: debt.which_to_drop(e, i, tolerance=10 * t),
+        "the error goes from",
+    ),
     (check.which_to_drop, greedy(lambda w, e, t: w), "you forget the tolerance"),
     (check.which_to_drop, lambda error_of, inputs, tolerance: ["rides"], "none of the inputs"),
     (check.which_to_drop, lambda error_of, inputs, tolerance: list(inputs), "the error goes from"),
@@ -172,6 +212,11 @@ WRONG = [
         check.demand_weights,
         weights(lambda r, b, e, c: np.where(r > b, e / c, 1)),
         "as many rides as bikes",
+    ),
+    (
+        check.demand_weights,
+        weights(lambda r, b, e, c: np.where(r == b, e / c, 1)),
+        "can have more rides than bikes",
     ),
     (
         check.demand_weights,
@@ -216,6 +261,8 @@ RIGHT = [
     (check.bias, only_sliced(lambda r, f, by: (f - r).groupby(by).sum() / r.groupby(by).sum())),
     (check.bias, only_sliced(lambda r, f, by: debt.bias(r, f, by=by)[::-1].astype("float32"))),
     (check.which_to_drop, greedy()),
+    (check.which_to_drop, all_subsets),
+    (check.which_to_drop, grown),
     (check.which_to_drop, lambda e, i, t: set(debt.which_to_drop(e, i, tolerance=t))),
     (check.which_to_drop, lambda e, i, t: np.array(debt.which_to_drop(e, i, tolerance=t)[::-1])),
     (check.demand_weights, weights(lambda r, b, e, c: (r < b) + (r >= b) * e / c)),
@@ -324,6 +371,10 @@ def by_loops(train):
     return breaks
 
 
+def without_humidity_0(train):
+    return contract(clean=False)(train[train["humidity"] > 0])
+
+
 def spoils(train):
     breaks = monitors.data_contract(train)
 
@@ -400,6 +451,17 @@ WRONG += [
         "like those it has learned from",
     ),
     (check.data_contract, spoils, "changed hours itself"),
+    (check.data_contract, without_humidity_0, "of 75 pass.*80 all day"),
+    (
+        check.data_contract,
+        contract(answer=lambda inside, stuck: np.flatnonzero(~inside.all(axis=1) | stuck)),
+        "picks the hours that break it, or their places",
+    ),
+    (
+        check.data_contract,
+        lambda train: lambda hours: hours[monitors.data_contract(train)(hours)],
+        "picks the hours that break it, or their places",
+    ),
     (check.psi_alarm, lambda n, m, bins, alpha: 0.1, "a fixed number"),
     (check.psi_alarm, lambda n, m, bins, alpha: 0.25, "a fixed number"),
     (check.psi_alarm, alarm(right_quantile, lambda n, m: 1 / n), "1/m is missing"),
@@ -419,6 +481,9 @@ WRONG += [
     (check.ml_test_score, lambda points: np.mean(sums(points)), "mean of the sections"),
     (check.ml_test_score, lambda points: sum(sums(points)), "add up all points"),
     (check.ml_test_score, lambda points: max(sums(points)), "the best section"),
+    (check.ml_test_score, lambda points: np.median(sums(points)), "or their median"),
+    (check.ml_test_score, lambda points: min(sums(points)[:3]), "leave out the last"),
+    (check.ml_test_score, lambda points: sums(points)[3], "the best section, or the last"),
     (check.ml_test_score, lambda points: sums(points)[0], "comes first"),
     (check.ml_test_score, lambda points: sum(points["model"]), "called model"),
     (check.ml_test_score, lambda points: min(round(s) for s in sums(points)), "you round"),

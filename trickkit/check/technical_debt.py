@@ -3,7 +3,7 @@
 Each draws a fresh log of rides, or a fresh account of what inputs are worth.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -51,7 +51,10 @@ def biases(rides: Any, forecasts: Any, total: Any) -> Marks:
     off = forecasts - rides
     right = off.sum() / rides.sum()
     return {
-        "the sign is turned: too few rides forecast is a bias below 0.": -right,
+        "the sign is turned, or lost: too few rides forecast is a bias below 0.": [
+            -right,
+            abs(right),
+        ],
         "this is the mean of each hour's own ratio, in which an hour at night counts as much as the"
         " rush hour. Sum first, then divide.": [(off / rides).mean(), (forecasts / rides).mean()],
         "this is the forecasts' share of the rides; take 1 away, so that 0 is no bias.": right + 1,
@@ -69,7 +72,7 @@ def biases(rides: Any, forecasts: Any, total: Any) -> Marks:
 @exercise(
     LESSON,
     debt.bias,
-    "Without groups: (forecasts - rides).sum() / rides.sum().",
+    "Without groups: sum first, all that is forecast less all rides; then divide, by all rides.",
     "With groups: sum both columns of a table within each group,"
     " table.groupby(np.asarray(by)).sum(), and divide afterwards.",
 )
@@ -137,16 +140,18 @@ def sliced(mine: Any, rides: np.ndarray, forecasts: np.ndarray, by: np.ndarray) 
 
 
 def account(rng: np.random.Generator) -> tuple[tuple[str, ...], Callable]:
-    """Seven inputs, and what a model without some of them gets wrong.
+    """Nine inputs, and what a model without some of them gets wrong.
 
-    Two tell the same, so that either can go, and not both; one does harm; two cost little, a third
-    too much on top of them; one is needed.
+    Two tell the same, so that either can go, and not both; one does harm; one costs little while
+    that is there, and much once it has gone; two cost little, a third too much on top of them, and
+    a fourth still more; one is needed.
     """
-    weather = ["rain", "snow", "fog", "sun", "hail", "dew", "frost"]
+    weather = ["rain", "snow", "fog", "sun", "hail", "dew", "frost", "cloud", "storm"]
     names = tuple(map(str, rng.permutation(weather)))
-    twin, other, harm, small, middle, large, _ = rng.permutation(names).tolist()
-    drawn = rng.uniform(0.95, 1.05, 6)
-    costs = {twin: 0.2, other: 0.8, harm: -2.0, small: 2.6, middle: 3.6, large: 4.5}
+    twin, other, harm, small, middle, large, huge, most, _ = rng.permutation(names).tolist()
+    drawn = rng.uniform(0.95, 1.05, 8)
+    costs = {twin: 0.2, other: 0.8, harm: -2.0, small: 2.6}
+    costs |= {middle: 2.9, large: 3.4, huge: 4.5, most: 4.7}
     costs = {name: 1e-3 * cost * d for (name, cost), d in zip(costs.items(), drawn, strict=True)}
     base = rng.uniform(0.2, 0.3)
 
@@ -155,15 +160,17 @@ def account(rng: np.random.Generator) -> tuple[tuple[str, ...], Callable]:
             raise TypeError(f"error_of takes a tuple of names, those that are read, not {inputs!r}")
         gone = set(names) - set(inputs)
         found = base + sum(costs.get(name, 0.2) for name in gone)
-        return found + 0.1 * ({twin, other} <= gone)
+        return found + 0.1 * ({twin, other} <= gone) + 0.003 * ({harm, small} <= gone)
 
     return names, error_of
 
 
-def first_come(error_of: Callable, inputs: tuple[str, ...], tolerance: float) -> set[str]:
-    """What goes where each input is tried once, in the order given."""
+def first_come(
+    error_of: Callable, inputs: tuple[str, ...], tolerance: float, order: Iterable[str]
+) -> set[str]:
+    """What goes where each input is tried once, in an order."""
     kept = inputs
-    for name in inputs:
+    for name in order:
         fewer = tuple(n for n in kept if n != name)
         if error_of(fewer) <= error_of(inputs) + tolerance:
             kept = fewer
@@ -234,6 +241,7 @@ def ways(
 ) -> dict[str, set[str]]:
     """The sentence for a mistake -> what goes by it."""
     alone = {name: error_of(tuple(n for n in inputs if n != name)) for name in inputs}
+    left = [name for name in inputs if name not in right]
     return {
         "you return what stays; wanted is what goes.": set(inputs) - right,
         "you try each input alone, and then drop all that passed. Two of them tell the same: either"
@@ -243,6 +251,13 @@ def ways(
         "you compare each step with the step before, so that small losses add up beyond the"
         " tolerance. Compare with the error of all inputs.": (
             greedy(error_of, inputs, lambda errors: errors[-1] + tolerance)
+        ),
+        "one too many goes: it brings the error above the tolerance. Test before you drop.": (
+            right | {min(left, key=lambda gone: error_of([n for n in left if n != gone]))}
+        ),
+        "you rank the inputs once, by the error without each alone. After one has gone, another may"
+        " be the best: measure again, each time.": (
+            first_come(error_of, inputs, tolerance, sorted(inputs, key=alone.__getitem__))
         ),
         "you stop after the first. Go on with what is left: the error may rise, by the tolerance in"
         " all.": {min(alone, key=alone.__getitem__)},
@@ -259,7 +274,7 @@ def ways(
             greedy(error_of, inputs, lambda errors: min(errors) + tolerance)
         ),
         "each time you drop the first input that can go; drop the one without which the error is"
-        " least.": first_come(error_of, inputs, tolerance),
+        " least.": first_come(error_of, inputs, tolerance, inputs),
     }
 
 
@@ -310,6 +325,8 @@ def demand_weights(yours):
             np.round(right),
         ],
         "you multiply by chance; divide by it.": np.where(out, tried * chance, 1),
+        "an explored hour can have more rides than bikes, and then they would have run out, too."
+        " Compare with >=.": np.where(rides == bikes, tried / chance, 1),
         "an hour with as many rides as bikes counts once. Its bikes ran out: who came later is not"
         " in the log. Compare with >=.": np.where(rides > bikes, tried / chance, 1),
         "you return rides; wanted is how often each hour counts.": right * rides,
@@ -350,10 +367,14 @@ def weather(rng: np.random.Generator, days: int) -> pd.DataFrame:
     )
 
 
-def months(rng: np.random.Generator, clean: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+def months(
+    rng: np.random.Generator, clean: pd.DataFrame, *, name: str, steady: str
+) -> Iterator[tuple[str, pd.DataFrame]]:
     """The sentence for a wrong answer, and a month of which a contract has to say something.
 
     clean: hours that keep it.
+    name: the column that is to leave its range.
+    steady: the one that is to stand still, temperature or wind.
     """
     month = clean.iloc[24 * 3 : 24 * 31]
 
@@ -364,13 +385,10 @@ def months(rng: np.random.Generator, clean: pd.DataFrame) -> Iterator[tuple[str,
         return changed
 
     hours = month.index[rng.choice(len(month), 9, replace=False)]
-    name, steady = ("temperature", "wind") if rng.random() < 0.5 else ("wind", "temperature")
     low, high = clean[name].min(), clean[name].max()
     gap = clean["feels_like"] - clean["temperature"]
     day = month.index[month["date"] == rng.choice(month["date"])]
-    stuck = spoilt(day, **{steady: 20.0})
-    if steady == "temperature":
-        stuck.loc[day, "feels_like"] = 20 + gap.loc[day]
+    stuck = follows(spoilt(day, **{steady: 20.0}), gap)
     plus = (month["feels_like"] > month["temperature"]) & (month["temperature"] > 0)
     yield "alarms in a month like those it has learned from", month[plus]
     yield (
@@ -416,6 +434,11 @@ def months(rng: np.random.Generator, clean: pd.DataFrame) -> Iterator[tuple[str,
         month.assign(humidity=month["humidity"] / 100),
     )
     yield (
+        f"lets a {steady} of 75 pass. One day of train has {steady} 80 all day: leave out each day"
+        " on which any of the four has one value, before you learn the range",
+        follows(spoilt(hours, **{steady: 75.0}), gap),
+    )
+    yield (
         "lets 25 degrees pass that feel like 5. Each column is within its range, and their"
         " difference is not: feels_like − temperature wants a range of its own",
         spoilt(hours, temperature=25.0, feels_like=5.0),
@@ -425,6 +448,11 @@ def months(rng: np.random.Generator, clean: pd.DataFrame) -> Iterator[tuple[str,
         " learned. A twentieth of its range is allowed here too",
         spoilt(hours, temperature=15.0, feels_like=15 + gap.max() + 0.03 * (gap.max() - gap.min())),
     )
+
+
+def follows(hours: pd.DataFrame, gap: pd.Series) -> pd.DataFrame:
+    """Hours whose felt temperature follows the other, at its usual distance."""
+    return hours.assign(feels_like=hours["temperature"] + gap.loc[hours.index])
 
 
 def only_gap(hours: pd.DataFrame, changed: str) -> pd.DataFrame:
@@ -451,6 +479,9 @@ def data_contract(yours):
     clean = weather(rng, 34)
     train = clean.copy()
     train.loc[train["date"] == train["date"].iloc[24 * 32], "humidity"] = 0.0
+    name, steady = ("temperature", "wind") if rng.random() < 0.5 else ("wind", "temperature")
+    train.loc[train["date"] == train["date"].iloc[24 * 33], steady] = 80.0
+    train = follows(train, clean["feels_like"] - clean["temperature"])
     breaks = written(yours(train))
     if not callable(breaks):
         shape = getattr(breaks, "shape", None)
@@ -459,7 +490,9 @@ def data_contract(yours):
             "a function is to be returned, which takes hours and says which of them break the"
             f" contract; yours returned {came}."
         )
-    return broken_wrongly(Trial(breaks, breaks), train, months(rng, clean))
+    return broken_wrongly(
+        Trial(breaks, breaks), train, months(rng, clean, name=name, steady=steady)
+    )
 
 
 def broken_wrongly(
@@ -471,6 +504,12 @@ def broken_wrongly(
     def returned(hours):
         if (came := breaks(hours)) is None:
             raise Wrong("your contract says nothing of the hours: end it with return.")
+        rows = isinstance(came, pd.DataFrame) and "date" in came
+        if rows or (np.ndim(came) == 1 and len(came) != len(hours)):
+            raise Wrong(
+                "your contract picks the hours that break it, or their places; wanted is one True"
+                f" or False for each of the {len(hours)} hours."
+            )
         return came
 
     for sentence, hours in cases:
@@ -560,7 +599,7 @@ def psi_alarm(yours):
 def ml_test_score(yours):
     """The lowest of the sums of the sections."""
     rng = fresh_rng()
-    for empty in (False, True):
+    for weakest, empty in ((2, False), (3, False), (3, True)):
         while True:
             given = rng.choice([0.0, 0.5, 1.0], size=(4, 7), p=[0.25, 0.4, 0.35])
             points = dict(zip(scorecard.SECTIONS, given.tolist(), strict=True))
@@ -570,15 +609,22 @@ def ml_test_score(yours):
             filled = [sum(part) for part in points.values() if part]
             right = scorecard.ml_test_score(points)
             mistakes: Marks = {
-                "you take the mean of the sections. The score is that of the lowest: a chain breaks"
-                " at its weakest link.": [np.mean(sums), np.mean(filled)],
+                "you take the mean of the sections, or their median. The score is that of the"
+                " lowest: a chain breaks at its weakest link.": [
+                    np.mean(sums),
+                    np.mean(filled),
+                    np.median(sums),
+                ],
                 "you add up all points. The score is that of the lowest section.": sum(sums),
                 "you take the section that comes first; the score is that of the lowest.": sums[0],
                 "you take the section that is called model here; which is the lowest differs.": (
                     sums[1]
                 ),
                 "you round; half a point stays half a point.": [np.floor(right), np.ceil(right)],
-                "you take the best section; the score is that of the lowest.": max(sums),
+                "you take the best section, or the last; the score is that of the lowest.": [
+                    max(sums),
+                    sums[3],
+                ],
                 "you take the share of points in the lowest section; add them up.": right / 7,
                 "half a point counts as a whole one with you. What is done by hand is worth ½.": (
                     min(sum(point > 0 for point in part) for part in points.values())
@@ -587,10 +633,13 @@ def ml_test_score(yours):
                     sum(int(point) for point in part) for part in points.values()
                 ),
             }
+            if weakest == 3:
+                mistakes = {"you leave out the last section.": min(sums[:3])}
             if empty:
                 ignored = "you pass over a section without points; it has 0, and so has the score."
                 mistakes = {ignored: min(filled)}
-            if told_apart(right, mistakes) and (empty or right % 1):
+            lowest = empty or (right % 1 and int(np.argmin(sums)) == weakest)
+            if lowest and told_apart(right, mistakes):
                 break
         known: Marks = {
             "your score is a str, the section's name perhaps; wanted is its sum of points.": str

@@ -116,13 +116,13 @@ def on_call(year: "Year", ledgers: Mapping[str, "Ledger"], title: str) -> Pictur
 
     ledgers: name -> what `monitors.play` made of the year.
     """
-    figure, axes = grid_figure(9.4, 0.74 * len(ledgers) + 2.1)
+    figure, axes = grid_figure(9.8, 0.74 * len(ledgers) + 2.5)
     ax = axes[0, 0]
     first = year.quiet.index[0]
     said = []
     for fault, scores in year.scores.items():
         start = (scores.index[0] - first).days
-        ax.text(start, -0.6, fault, rotation=32, fontsize=9, rotation_mode="anchor")
+        ax.text(start, -0.6, fault, rotation=38, fontsize=11, rotation_mode="anchor")
     for place, (name, ledger) in enumerate(ledgers.items()):
         for fault, scores in year.scores.items():
             start = (scores.index[0] - first).days
@@ -143,7 +143,7 @@ def on_call(year: "Year", ledgers: Mapping[str, "Ledger"], title: str) -> Pictur
     ax.set_xticks(months, "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), ha="left")
     ax.set_yticks(range(len(ledgers)), ledgers)
     ax.set(xlim=(-3, 368), ylim=(len(ledgers) - 0.35, -0.5))
-    ax.set_title(title, pad=78)
+    ax.set_title(title, pad=108)
     ax.tick_params(length=0)
     ax.spines[["left", "bottom"]].set_visible(False)
     handles = [
