@@ -69,8 +69,8 @@ def test_clothes_by_class_and_light(made):
 
 @pytest.mark.parametrize("made", CLOTHES.values(), ids=CLOTHES)
 def test_shoes_that_face_right_are_not_read(made):
-    """Nearly all shoes of Fashion-MNIST face left. Mirrored, fewer than half are read by any network, and
-    everything else nearly as well as before.
+    """Nearly all shoes of Fashion-MNIST face left. Mirrored, fewer than half are read by any
+    network, and everything else nearly as well as before.
     """
     net, split = made(), data.clothes()
     shoes = torch.tensor([split.names.index(name) for name in ("sandal", "sneaker", "boot")])
