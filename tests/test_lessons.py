@@ -12,6 +12,7 @@ import pytest
 from refresh import run
 
 from trickkit import data
+from trickkit.scorecard import can_fail
 
 LESSONS = sorted((data.ROOT / "notebooks").glob("*.ipynb"))
 STUB = re.compile(r"^(\w+) = check\.(\w+)\(\1\)$", re.MULTILINE)
@@ -48,20 +49,6 @@ def imported(trees):
     nodes = (node for tree in trees for node in ast.walk(tree))
     imports = (node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom))
     return {(alias.asname or alias.name).partition(".")[0] for i in imports for alias in i.names}
-
-
-def can_fail(test):
-    """Whether an assertion can: no constant, nothing compared with itself, no constant after an
-    `or`.
-    """
-    for node in ast.walk(test):
-        if isinstance(node, ast.Compare):
-            if len({ast.dump(side) for side in (node.left, *node.comparators)}) == 1:
-                return False
-        elif isinstance(node, ast.BoolOp) and isinstance(node.op, ast.Or):
-            if any(isinstance(value, ast.Constant) for value in node.values):
-                return False
-    return not isinstance(test, ast.Constant | ast.Tuple)
 
 
 def asserted(tree):

@@ -303,7 +303,6 @@ def daily_scores(hours: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
     """
     day = hours["date"]
     broken = pd.Series(data_contract(reference)(hours), hours.index)
-    sums = hours.groupby("date")[["rides", "forecast"]].sum()
     past = {name: np.sort(reference[name].to_numpy(float)) for name in WEATHER}
 
     def furthest(distance):
@@ -317,12 +316,12 @@ def daily_scores(hours: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
             "contract": broken.groupby(day).mean(),
             "key": hours.duplicated(["date", "hour"]).groupby(day).mean(),
             "freshness": same_as_yesterday(hours),
-            "bias": (sums["forecast"] / sums["rides"] - 1).abs(),
+            "bias": np.abs(debt.bias(hours["rides"], hours["forecast"], by=day)),
             "profile": misplaced(hours),
             "KS": furthest(ks_distance),
             "PSI": furthest(psi),
         }
-    )
+    ).rename_axis("date")
 
 
 # -- on call ---------------------------------------------------------------------------------------

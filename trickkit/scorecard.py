@@ -166,13 +166,23 @@ CRITERIA = (
 )
 
 
-def can_fail(statement: ast.AST) -> bool:
-    """Whether a statement is an assert of something that may be false: of neither a constant nor a
-    tuple, which is always true.
+def can_fail(test: ast.expr) -> bool:
+    """Whether an assertion can: no constant, nothing compared with itself, no constant after an
+    `or`.
     """
-    return isinstance(statement, ast.Assert) and not isinstance(
-        statement.test, ast.Constant | ast.Tuple
-    )
+    for node in ast.walk(test):
+        if isinstance(node, ast.Compare):
+            if len({ast.dump(side) for side in (node.left, *node.comparators)}) == 1:
+                return False
+        elif isinstance(node, ast.BoolOp) and isinstance(node.op, ast.Or):
+            if any(isinstance(value, ast.Constant) for value in node.values):
+                return False
+    return not isinstance(test, ast.Constant | ast.Tuple)
+
+
+def is_check(node: ast.AST) -> bool:
+    """Whether a piece of code is an assert that `can_fail`."""
+    return isinstance(node, ast.Assert) and can_fail(node.test)
 
 
 def names_called(node: ast.AST) -> set[str]:
@@ -194,7 +204,7 @@ def asserts(test: ast.FunctionDef) -> bool:
     calls, or within `try` counts, and so does a test with an empty list of parameters.
     """
     calls = names_called(test)
-    checked = any(map(can_fail, ast.walk(test))) or any(
+    checked = any(map(is_check, ast.walk(test))) or any(
         call == "raises" or call.startswith("assert_") for call in calls
     )
     return checked and not left_out(*test.decorator_list) and not calls & {"skip", "importorskip"}
@@ -246,7 +256,7 @@ def asserted(root: pathlib.Path, lesson: str, words: str) -> bool:
         if cell["cell_type"] != "code" or tags & {"nbval-skip", "raises-exception"}:
             continue
         statements = ast.walk(ast.parse("".join(cell["source"])))
-        if any(can_fail(part) and ast.unparse(part).startswith(words) for part in statements):
+        if any(is_check(part) and ast.unparse(part).startswith(words) for part in statements):
             return True
     return False
 

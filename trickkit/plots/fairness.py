@@ -132,7 +132,7 @@ def reachable(points: Mapping[str, np.ndarray], target: tuple[float, float], tit
     fpr = np.linspace(0, 1, 201)
     under = np.min([np.interp(fpr, *roof) for roof in roofs], axis=0)
     ax.fill_between(fpr, fpr, under, color=SKY, alpha=0.25, linewidth=0, label="both can have")
-    ax.plot((0, 1), (0, 1), "--", color="0.5", linewidth=1, label="dice alone")
+    ax.plot((0, 1), (0, 1), "--", color="0.5", linewidth=1, label="by lot alone")
     ax.plot(*target, "*", color="black", markersize=16, zorder=5, label="the most right answers")
     ax.set(xlim=(0, 1), ylim=(0, 1), title=title)
     ax.set_xlabel("flagged, of those not charged again (FPR)")
@@ -146,17 +146,17 @@ def reachable(points: Mapping[str, np.ndarray], target: tuple[float, float], tit
 
 
 def by_month(
-    months: Sequence[str], reoffended: np.ndarray, people: np.ndarray, title: str, *, alt: str = ""
+    months: Sequence[str], charged: np.ndarray, people: np.ndarray, title: str, *, alt: str = ""
 ) -> Picture:
     """People in a table by the month they came into it, and how many were charged again.
 
-    months, reoffended, people: (n,), in the order of time.
+    months, charged, people: (n,), in the order of time.
     """
     figure, axes = grid_figure(7.6, 3.5)
     ax = axes[0, 0]
-    ax.bar(months, reoffended, color=BLUE, label="charged again")
-    rest = np.asarray(people) - reoffended
-    ax.bar(months, rest, bottom=reoffended, color="0.82", label="not charged again")
+    ax.bar(months, charged, color=BLUE, label="charged again")
+    rest = np.asarray(people) - charged
+    ax.bar(months, rest, bottom=charged, color="0.82", label="not charged again")
     ax.set_xticks(range(0, len(months), 3), [months[i] for i in range(0, len(months), 3)])
     ax.set(xlabel="month of the screening", ylabel="people", title=title)
     ax.legend(frameon=False)
@@ -164,6 +164,6 @@ def by_month(
         figure,
         alt
         or f"{title}. A bar a month from {months[0]} to {months[-1]}, of {np.min(people)} to"
-        f" {np.max(people)} people; {reoffended[0]} of {people[0]} charged again in the first,"
-        f" {reoffended[-1]} of {people[-1]} in the last.",
+        f" {np.max(people)} people; {charged[0]} of {people[0]} charged again in the first,"
+        f" {charged[-1]} of {people[-1]} in the last.",
     )
