@@ -1,0 +1,317 @@
+"""Deep Q-learning: a player that sees pictures, acts, and learns from what comes of it.
+
+Mnih et al. 2013, "Playing Atari with deep reinforcement learning", arXiv:1312.5602; Mnih et al.
+2015, "Human-level control through deep reinforcement learning", Nature 518.
+"""
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from trickkit.games import Games
+
+
+def network(kind: str, actions: int, pictures: int = 4) -> nn.Sequential:
+    """An untrained player: (N, pictures, H, W) in [0, 1] to the value of each action, (N, actions).
+
+    kind: "2013" or "2015", as in those papers, for 84 × 84 pixels; "tiny" for 10 × 10.
+    """
+    if kind == "tiny":
+        parts = [
+            nn.Conv2d(pictures, 16, 3, padding=1), nn.ReLU(),
+            nn.Flatten(), nn.Linear(1600, 128), nn.ReLU(), nn.Linear(128, actions),
+        ]
+    elif kind == "2013":
+        parts = [
+            nn.Conv2d(pictures, 16, 8, 4), nn.ReLU(), nn.Conv2d(16, 32, 4, 2), nn.ReLU(),
+            nn.Flatten(), nn.Linear(2592, 256), nn.ReLU(), nn.Linear(256, actions),
+        ]
+    else:
+        parts = [
+            nn.Conv2d(pictures, 32, 8, 4), nn.ReLU(), nn.Conv2d(32, 64, 4, 2), nn.ReLU(),
+            nn.Conv2d(64, 64, 3, 1), nn.ReLU(),
+            nn.Flatten(), nn.Linear(3136, 512), nn.ReLU(), nn.Linear(512, actions),
+        ]
+    return nn.Sequential(*parts)
+
+
+def target(
+    rewards: torch.Tensor, ended: torch.Tensor, next_values: torch.Tensor, gamma: float
+) -> torch.Tensor:
+    """What an action should have been thought worth: its reward, and the best of what follows.
+
+    Mnih et al. 2013, eq. 3 and algorithm 1: r + γ·max Q(s', a'), and r alone at the end.
+
+    rewards: (N,).
+    ended: (N,), bool: nothing follows.
+    next_values: (N, actions), of the state that came of it.
+    gamma: what a point is worth one move later, 0 to 1.
+    Returns (N,), through which no gradient flows.
+    """
+    return rewards + gamma * ~ended * next_values.detach().amax(1)
+
+
+def epsilon(moves: int, schedule: Sequence[tuple[int, float]]) -> float:
+    """The chance of a random action after so many moves: straight lines from point to point.
+
+    schedule: (moves, ε), in order; before the first and after the last ε stays as it is.
+    """
+    at, values = zip(*schedule, strict=True)
+    return float(np.interp(moves, at, values))
+
+
+class Sample(NamedTuple):
+    """Moves drawn from memory."""
+
+    states: torch.Tensor  # (N, k, H, W) in [0, 1]
+    actions: torch.Tensor  # (N,)
+    rewards: torch.Tensor  # (N,)
+    lost: torch.Tensor  # (N,), bool
+    after: torch.Tensor  # (N, k, H, W): the states that came of them
+
+
+class Memory:
+    """The last moves of n games, from which a player learns in random order.
+
+    Lin 1993; Mnih et al. 2013, "experience replay". One picture a move is kept, and the stack of
+    the last few is put together when it is asked for: a quarter of what four would take.
+    """
+
+    def __init__(
+        self, capacity: int, n: int, shape: tuple[int, int, int], device: torch.device
+    ) -> None:
+        """capacity: moves of all n games together. shape: (pictures in a state, H, W)."""
+        self.stack, *side = shape
+        self.length = max(capacity // n, self.stack + 1)
+        self.n, self.device = n, device
+        # one after another, and a black one at the end, for what was before a game began
+        self.pictures = torch.zeros(self.length * n + 1, *side, dtype=torch.uint8, device=device)
+        self.actions = torch.zeros(self.length, n, dtype=torch.uint8, device=device)
+        self.rewards = torch.zeros(self.length, n, device=device)
+        self.lost = torch.zeros(self.length, n, dtype=torch.bool, device=device)
+        self.first = torch.zeros(self.length, n, dtype=torch.bool, device=device)
+        self.head = self.filled = 0
+
+    def add(self, pictures, actions, rewards, lost, first) -> None:
+        """Remember one move of each game: the newest picture, the action, what came of it.
+
+        first: whether the picture begins a game.
+        """
+        here = slice(self.head * self.n, (self.head + 1) * self.n)
+        self.pictures[here] = torch.from_numpy(pictures).to(self.device)
+        for kept, new in (
+            (self.actions, actions),
+            (self.rewards, rewards),
+            (self.lost, lost),
+            (self.first, first),
+        ):
+            kept[self.head] = torch.from_numpy(new).to(self.device)
+        self.head = (self.head + 1) % self.length
+        self.filled = min(self.filled + 1, self.length)
+
+    def sample(self, size: int, generator: torch.Generator) -> Sample:
+        """`size` moves at random, each with the state that came of it.
+
+        A stack never reaches back into the game before: what would is black.
+        """
+        ages = self.filled - self.stack
+        if ages < 1:
+            raise ValueError(
+                f"Nothing can be drawn from {self.filled} moves a game: a state is a stack of"
+                f" {self.stack} pictures, and the picture after it is wanted too."
+            )
+        back = torch.randint(ages, (size, 1), generator=generator, device=self.device)
+        game = torch.randint(self.n, (size, 1), generator=generator, device=self.device)
+        move = (self.head - 2 - back) % self.length
+        place = (move * self.n + game).flatten()
+        return Sample(
+            self._states(move, game),
+            self.actions.flatten()[place].long(),
+            self.rewards.flatten()[place],
+            self.lost.flatten()[place],
+            self._states(move + 1, game),
+        )
+
+    def _states(self, move: torch.Tensor, game: torch.Tensor) -> torch.Tensor:
+        """What was seen at those moves of those games, (N, 1) each: (N, k, H, W) in [0, 1]."""
+        back = torch.arange(self.stack - 1, -1, -1, device=self.device)
+        at = (move - back) % self.length * self.n + game
+        first = self.first.flatten()[at].long()
+        began_later = first.flip(1).cumsum(1).flip(1) - first
+        at = torch.where(began_later > 0, self.length * self.n, at)  # black
+        pictures = self.pictures.index_select(0, at.flatten())
+        return pictures.view(*at.shape, *pictures.shape[1:]).float().div_(255)
+
+    _kept = ("pictures", "actions", "rewards", "lost", "first", "head", "filled")
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that is remembered."""
+        return {name: getattr(self, name) for name in self._kept}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Remember what `state_dict` did."""
+        for name in self._kept:
+            setattr(self, name, state[name])
+
+
+class Learner:
+    """Algorithm 1 of Mnih et al. 2013, with the second network of Mnih et al. 2015."""
+
+    def __init__(
+        self,
+        games: Games,
+        net: nn.Module,
+        *,
+        capacity: int = 100_000,
+        warm: int = 5_000,
+        batch_size: int = 32,
+        every: float = 4,
+        lr: float = 1e-4,
+        gamma: float = 0.99,
+        sync: int = 1_000,
+        schedule: Sequence[tuple[int, float]] = ((0, 1.0), (250_000, 0.1)),
+        sees_ends: bool = True,
+        seed: int = 0,
+    ) -> None:
+        self.games = games
+        self.net = net.to(memory_format=torch.channels_last)  # a third faster on a processor
+        self.device = next(net.parameters()).device
+        self.batch_size, self.every, self.gamma = batch_size, every, gamma
+        self.warm, self.sync, self.schedule, self.sees_ends = warm, sync, schedule, sees_ends
+        self.target = copy.deepcopy(net)
+        self.optimizer = torch.optim.Adam(net.parameters(), lr=lr, eps=1.5e-4, fused=True)
+        self.memory = Memory(capacity, games.n, games.shape, self.device)
+        self.rng = np.random.default_rng(seed)
+        self.generator = torch.Generator(self.device).manual_seed(seed)
+        self.states = games.reset(seed)
+        self.first = np.ones(games.n, bool)
+        self.points = np.zeros(games.n)
+        self.scores: list[float] = []
+        self.moves = self.updates = 0
+        self.loss = self.value = torch.zeros(())
+
+
+    def update(self) -> None:
+        """One step of the optimizer on a batch from memory."""
+        states, actions, rewards, lost, after = self.memory.sample(self.batch_size, self.generator)
+        if not self.sees_ends:
+            lost = torch.zeros_like(lost)
+        with torch.no_grad():
+            wanted = target(rewards, lost, self.target(after), self.gamma)
+        values = self.net(states).gather(1, actions[:, None])[:, 0]
+        loss = F.smooth_l1_loss(values, wanted)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        self.updates += 1
+        if self.updates % self.sync == 0:
+            self.target.load_state_dict(self.net.state_dict())
+        self.loss, self.value = loss.detach(), values.detach().mean()
+
+    def move(self) -> None:
+        """One action in each game; and, while they run, the updates that are due."""
+        images = torch.from_numpy(self.states).to(self.device).float() / 255
+        eps = epsilon(self.moves, self.schedule)
+        actions = choose(self.net, images, eps, self.rng)
+        self.games.send(actions)
+        while self.updates * self.every < self.moves - self.warm:
+            self.update()
+        step = self.games.recv()
+        self.memory.add(self.states[:, -1], actions, np.sign(step.rewards), step.lost, self.first)
+        self.states, self.first = step.states, step.ended
+        self.points += step.rewards
+        self.scores += self.points[step.ended].tolist()
+        self.points[step.ended] = 0
+        self.moves += self.games.n
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that is needed to go on later: networks, optimizer, memory, dice and games."""
+        return {
+            "net": self.net.state_dict(),
+            "target": self.target.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "memory": self.memory.state_dict(),
+            "games": self.games.state_dict(),
+            "dice": self.rng.bit_generator.state,
+            "generator": self.generator.get_state(),
+            "first": torch.from_numpy(self.first),
+            "points": torch.from_numpy(self.points),
+            "scores": self.scores,
+            "moves": self.moves,
+            "updates": self.updates,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state_dict` was asked."""
+        self.net.load_state_dict(state["net"])
+        self.target.load_state_dict(state["target"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.memory.load_state_dict(state["memory"])
+        self.rng.bit_generator.state = state["dice"]
+        self.generator.set_state(state["generator"].cpu())
+        self.scores, self.moves = list(state["scores"]), state["moves"]
+        self.updates = state["updates"]
+        going_on = self.games.load_state_dict(state["games"])
+        if going_on is None:  # these games cannot be put down and taken up: begin new ones
+            self.states = self.games.reset(self.moves)
+            self.first, self.points = np.ones(self.games.n, bool), np.zeros(self.games.n)
+        else:
+            self.states = going_on
+            self.first, self.points = state["first"].numpy(), state["points"].numpy()
+
+
+@torch.no_grad()
+def choose(
+    net: nn.Module, images: torch.Tensor, eps: float, rng: np.random.Generator
+) -> np.ndarray:
+    """The action of highest value in each state, (n,), or with chance eps any."""
+    values = net(images).cpu()
+    anything = rng.integers(0, values.shape[1], len(values))
+    return np.where(rng.random(len(values)) < eps, anything, values.argmax(1).numpy())
+
+
+Policy = Callable[[np.ndarray], np.ndarray]  # states (n, k, H, W), uint8 -> actions (n,)
+
+
+def eps_greedy(
+    net: nn.Module,
+    *,
+    eps: float = 0.05,
+    seed: int = 0,
+    seen: Callable[[torch.Tensor], torch.Tensor] | None = None,
+) -> Policy:
+    """A policy: the action that a network values most, or with chance eps any.
+
+    seen: what the states (n, k, H, W) in [0, 1] become before the network sees them, such as an
+        attack; None for the states as they are.
+    """
+    rng = np.random.default_rng(seed)
+
+    def policy(states: np.ndarray) -> np.ndarray:
+        images = torch.from_numpy(states).to(next(net.parameters()).device).float() / 255
+        return choose(net, images if seen is None else seen(images), eps, rng)
+
+    return policy
+
+
+def play(games: Games, policy: Policy, *, seed: int = 0, most: int = 30_000) -> np.ndarray:
+    """The points of the first game that each of n players finishes, (n,).
+
+    most: moves a game after which it is stopped, with the points so far.
+    """
+    states = games.reset(seed)
+    points, over = np.zeros(games.n), np.zeros(games.n, bool)
+    for _ in range(most):
+        games.send(policy(states))
+        step = games.recv()
+        points += np.where(over, 0, step.rewards)
+        over |= step.ended
+        if over.all():
+            break
+        states = step.states
+    return points
