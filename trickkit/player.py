@@ -5,39 +5,68 @@ Mnih et al. 2013, "Playing Atari with deep reinforcement learning", arXiv:1312.5
 """
 
 import copy
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from trickkit import data, models
+from trickkit.common import unknown
 from trickkit.games import Games
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def network(kind: str, actions: int, pictures: int = 4) -> nn.Sequential:
     """An untrained player: (N, pictures, H, W) in [0, 1] to the value of each action, (N, actions).
 
     kind: "2013" or "2015", as in those papers, for 84 × 84 pixels; "tiny" for 10 × 10.
+    actions: how many there are. pictures: in a state.
+    Raises ValueError for another kind.
     """
-    if kind == "tiny":
-        parts = [
-            nn.Conv2d(pictures, 16, 3, padding=1), nn.ReLU(),
-            nn.Flatten(), nn.Linear(1600, 128), nn.ReLU(), nn.Linear(128, actions),
-        ]
-    elif kind == "2013":
-        parts = [
-            nn.Conv2d(pictures, 16, 8, 4), nn.ReLU(), nn.Conv2d(16, 32, 4, 2), nn.ReLU(),
-            nn.Flatten(), nn.Linear(2592, 256), nn.ReLU(), nn.Linear(256, actions),
-        ]
-    else:
-        parts = [
-            nn.Conv2d(pictures, 32, 8, 4), nn.ReLU(), nn.Conv2d(32, 64, 4, 2), nn.ReLU(),
-            nn.Conv2d(64, 64, 3, 1), nn.ReLU(),
-            nn.Flatten(), nn.Linear(3136, 512), nn.ReLU(), nn.Linear(512, actions),
-        ]
-    return nn.Sequential(*parts)
+    sizes = {  # of each convolution: filters, side, stride, padding; then of the hidden layer
+        "tiny": ([(16, 3, 1, 1)], (1600, 128)),
+        "2013": ([(16, 8, 4, 0), (32, 4, 2, 0)], (2592, 256)),
+        "2015": ([(32, 8, 4, 0), (64, 4, 2, 0), (64, 3, 1, 0)], (3136, 512)),
+    }
+    if kind not in sizes:
+        raise unknown("player", kind, sizes)
+    convolutions, (flat, hidden) = sizes[kind]
+    parts: dict[str, nn.Module] = {}
+    channels = pictures
+    for i, (filters, side, stride, padding) in enumerate(convolutions, 1):
+        parts[f"conv{i}"] = nn.Conv2d(channels, filters, side, stride, padding)
+        parts[f"relu{i}"] = nn.ReLU()
+        channels = filters
+    parts["flat"] = nn.Flatten()
+    parts["hidden"] = nn.Linear(flat, hidden)
+    parts["relu"] = nn.ReLU()
+    parts["values"] = nn.Linear(hidden, actions)
+    return nn.Sequential(OrderedDict(parts))
+
+
+def trained(kind: str) -> nn.Sequential:
+    """A player of Space Invaders that came with the course, frozen and in eval mode.
+
+    kind: "2013", trained on two cores, or "2015", trained on a GPU (`trickkit.course.player`).
+    """
+    return models.load_weights(network(kind, 6), f"weights/space_invaders_{kind}.safetensors")
+
+
+def curves() -> "pd.DataFrame":
+    """How the two trained players learnt.
+
+    Returns a pandas frame: net ("2013" or "2015"), minutes, moves, updates, games, score (mean of
+        the last 200 games, played with ε), value (mean Q of a batch), loss and epsilon.
+    """
+    import pandas as pd
+
+    return pd.read_csv(data.shipped("tables/space_invaders_curves.csv"), dtype={"net": str})
 
 
 def target(
