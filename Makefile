@@ -17,7 +17,7 @@ NO_BROWSER := $(addprefix --ignore=tests/,test_browser.py test_dream_panel.py te
 DEVELOPER := .venv/developer
 
 .PHONY: help install course studio test test-solved quick test-portable test-gpu coverage lint typecheck bench
-.PHONY: papers maps lessons lesson weights api
+.PHONY: papers player maps lessons lesson weights api
 
 help:           ## these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -30,14 +30,14 @@ $(STAMP): pyproject.toml constraints.txt
 	@test -f $@ || "$(PYTHON)" -m venv --clear .venv
 	@rm -f $@
 	@echo "Installing the course into .venv: a few minutes, once."
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,game]'
 	@$(OWN) $(BIN)/python -c 'import matplotlib.font_manager'  # finds the fonts, and might say so in a lesson
 	@touch $@
 
 # What only a developer needs, on top.
 $(DEVELOPER): $(STAMP)
 	@rm -f $@
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,game,dev]'
 	@touch $@
 
 course: $(STAMP)  ## install if needed, bring my_course/ up to date, open JupyterLab (with ARGS="--port=9000", say)
@@ -84,6 +84,9 @@ papers: $(STAMP)  ## gather PAPERS.md from the lessons' stored outputs
 
 weights: $(STAMP) ## train what the course trained itself anew (data/weights, data/stickers): an hour and three quarters
 	$(BIN)/python -m trickkit.course.weights
+
+player: $(STAMP)  ## train a player of Space Invaders, two hours on two cores, and again to go on; NET=2015 wants a GPU
+	@$(BIN)/python -m trickkit.course.player --net $(or $(NET),2013)
 
 maps: $(STAMP)    ## bring the tables of lessons and modules, and the "Next lesson" lines, up to date
 	$(BIN)/python tools/maps.py

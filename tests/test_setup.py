@@ -266,7 +266,7 @@ def test_conda_installs_this_package_and_cannot_drift():
     least = tuple(map(int, project["requires-python"].removeprefix(">=").split(".")))
     assert tuple(map(int, python.removeprefix("python=").split("."))) >= least and pip == "pip"
     # all that is installed stands in pyproject.toml
-    assert through_pip == {"pip": ["-c constraints.txt", "-e .[test]"]}
+    assert through_pip == {"pip": ["-c constraints.txt", "-e .[test,game]"]}
 
 
 def test_every_requirement_is_pinned_and_no_host_is_named():

@@ -40,7 +40,7 @@ class Tiny:
     all twelve are gone: twelve points are the best there is.
     """
 
-    actions = ("stay", "fire", "right", "left")
+    actions: tuple[str, ...] = ("stay", "fire", "right", "left")
     best = 12
     side = 10
     greys = {"alien": 110, "bomb": 60, "shot": 180, "cannon": 255}
@@ -158,7 +158,7 @@ class Tiny:
     def load_state_dict(self, state: dict[str, Any]) -> np.ndarray:
         """Go on where `state_dict` was asked, and return the states."""
         for name in self._kept:
-            setattr(self, name, state[name].numpy().copy())
+            setattr(self, name, state[name].cpu().numpy().copy())
         self.rng = np.random.default_rng()
         self.rng.bit_generator.state = state["rng"]
         return self.states.copy()
@@ -187,8 +187,8 @@ class SpaceInvaders:
     lost life ends what a reward counts for, not the game.
     """
 
-    actions = ("stay", "fire", "right", "left", "right + fire", "left + fire")
-    shape = (4, 84, 84)
+    actions: tuple[str, ...] = ("stay", "fire", "right", "left", "right + fire", "left + fire")
+    shape: tuple[int, int, int] = (4, 84, 84)
 
     def __init__(self, n: int, *, skip: int = 4, maximum: bool = True, threads: int = 0) -> None:
         """n: games side by side. skip: frames an action lasts. maximum: show the brighter of the

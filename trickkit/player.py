@@ -5,6 +5,7 @@ Mnih et al. 2013, "Playing Atari with deep reinforcement learning", arXiv:1312.5
 """
 
 import copy
+import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,7 +16,14 @@ from torch import nn
 from torch.nn import functional as F
 
 from trickkit import data, models
-from trickkit.common import unknown
+from trickkit.common import (
+    unknown,
+    validate_count,
+    validate_flag,
+    validate_number,
+    validate_positive,
+    validate_seed,
+)
 from trickkit.games import Games
 
 if TYPE_CHECKING:
@@ -88,9 +96,15 @@ def target(
 def epsilon(moves: int, schedule: Sequence[tuple[int, float]]) -> float:
     """The chance of a random action after so many moves: straight lines from point to point.
 
+    moves: at least 0.
     schedule: (moves, ε), in order; before the first and after the last ε stays as it is.
+    Raises ValueError for a schedule that is out of order, or an ε outside 0 to 1.
     """
     at, values = zip(*schedule, strict=True)
+    if any(a >= b for a, b in itertools.pairwise(at)) or not all(0 <= v <= 1 for v in values):
+        raise ValueError(
+            f"schedule is {schedule!r}; wanted are pairs (moves, ε), moves rising, ε from 0 to 1."
+        )
     return float(np.interp(moves, at, values))
 
 
@@ -112,9 +126,21 @@ class Memory:
     """
 
     def __init__(
-        self, capacity: int, n: int, shape: tuple[int, int, int], device: torch.device
+        self,
+        capacity: int,
+        n: int,
+        shape: tuple[int, int, int],
+        *,
+        device: torch.device | str = "cpu",
     ) -> None:
-        """capacity: moves of all n games together. shape: (pictures in a state, H, W)."""
+        """capacity: moves of all n games together; never fewer than a state and one more a game.
+
+        n: games side by side.
+        shape: (pictures in a state, H, W).
+        device: where it lives: a byte a pixel.
+        Raises ValueError for numbers that are not whole and above 0.
+        """
+        validate_count(capacity=capacity, n=n)
         self.stack, *side = shape
         self.length = max(capacity // n, self.stack + 1)
         self.n, self.device = n, device
@@ -126,10 +152,20 @@ class Memory:
         self.first = torch.zeros(self.length, n, dtype=torch.bool, device=device)
         self.head = self.filled = 0
 
-    def add(self, pictures, actions, rewards, lost, first) -> None:
-        """Remember one move of each game: the newest picture, the action, what came of it.
+    def add(
+        self,
+        pictures: np.ndarray,
+        actions: np.ndarray,
+        rewards: np.ndarray,
+        lost: np.ndarray,
+        first: np.ndarray,
+    ) -> None:
+        """Remember one move of each game, the oldest being forgotten.
 
-        first: whether the picture begins a game.
+        pictures: (n, H, W), uint8: the newest of each state.
+        actions: (n,), chosen in that state.
+        rewards, lost: (n,), what came of it.
+        first: (n,), bool: whether the picture begins a game.
         """
         here = slice(self.head * self.n, (self.head + 1) * self.n)
         self.pictures[here] = torch.from_numpy(pictures).to(self.device)
@@ -147,6 +183,10 @@ class Memory:
         """`size` moves at random, each with the state that came of it.
 
         A stack never reaches back into the game before: what would is black.
+
+        size: how many, drawn with replacement.
+        generator: on the memory's device.
+        Raises ValueError where too little is remembered.
         """
         ages = self.filled - self.stack
         if ages < 1:
@@ -189,7 +229,12 @@ class Memory:
 
 
 class Learner:
-    """Algorithm 1 of Mnih et al. 2013, with the second network of Mnih et al. 2015."""
+    """Algorithm 1 of Mnih et al. 2013, with the second network of Mnih et al. 2015 (algorithm 1
+    there), in n games side by side.
+
+    The loss is the square of the difference, but grows straight beyond 1 ("error clipping", 2015);
+    rewards are cut to their sign; the optimizer is Adam, for RMSProp.
+    """
 
     def __init__(
         self,
@@ -199,7 +244,7 @@ class Learner:
         capacity: int = 100_000,
         warm: int = 5_000,
         batch_size: int = 32,
-        every: float = 4,
+        every: int = 4,
         lr: float = 1e-4,
         gamma: float = 0.99,
         sync: int = 1_000,
@@ -207,23 +252,48 @@ class Learner:
         sees_ends: bool = True,
         seed: int = 0,
     ) -> None:
-        self.games = games
-        self.net = net.to(memory_format=torch.channels_last)  # a third faster on a processor
+        """games: begun anew here.
+
+        net: (N, k, H, W) in [0, 1] to the value of each action; trained in place, where it is.
+        capacity: moves that are remembered.
+        warm: moves before the first update.
+        batch_size: moves an update.
+        every: moves from one update to the next.
+        lr: Adam's step.
+        gamma: what a point is worth one move later, 0 to 1.
+        sync: updates after which the second network becomes a copy of the first; 1 for none.
+        schedule: of `epsilon`.
+        sees_ends: False to let values flow on from one life into the next.
+        seed: of games, actions and batches.
+        Raises ValueError for settings that make no sense.
+        """
+        validate_count(capacity=capacity, batch_size=batch_size, every=every, sync=sync)
+        validate_count(warm=warm, at_least=0)
+        validate_positive(lr=lr)
+        validate_number(gamma=gamma, at_least=0, at_most=1)
+        validate_flag(sees_ends=sees_ends)
+        validate_seed(seed)
+        if warm < games.n * (games.shape[0] + 1):
+            raise ValueError(
+                f"warm is {warm}; nothing can be learnt before every game has made"
+                f" {games.shape[0] + 1} moves: {games.n * (games.shape[0] + 1)} at least."
+            )
+        epsilon(0, schedule)
+        self.games, self.net = games, net.to(memory_format=torch.channels_last)  # faster on a CPU
         self.device = next(net.parameters()).device
         self.batch_size, self.every, self.gamma = batch_size, every, gamma
         self.warm, self.sync, self.schedule, self.sees_ends = warm, sync, schedule, sees_ends
         self.target = copy.deepcopy(net)
         self.optimizer = torch.optim.Adam(net.parameters(), lr=lr, eps=1.5e-4, fused=True)
-        self.memory = Memory(capacity, games.n, games.shape, self.device)
+        self.memory = Memory(capacity, games.n, games.shape, device=self.device)
         self.rng = np.random.default_rng(seed)
         self.generator = torch.Generator(self.device).manual_seed(seed)
         self.states = games.reset(seed)
-        self.first = np.ones(games.n, bool)
-        self.points = np.zeros(games.n)
-        self.scores: list[float] = []
+        self.first = np.ones(games.n, bool)  # whether a state begins a game
+        self.points = np.zeros(games.n)  # of the games that go on
+        self.scores: list[float] = []  # of those that are over
         self.moves = self.updates = 0
-        self.loss = self.value = torch.zeros(())
-
+        self.loss = self.value = torch.zeros(())  # of the last batch
 
     def update(self) -> None:
         """One step of the optimizer on a batch from memory."""
@@ -258,6 +328,20 @@ class Learner:
         self.points[step.ended] = 0
         self.moves += self.games.n
 
+    def row(self) -> dict[str, float]:
+        """How it stands: moves, updates, games that are over, score (the mean of the last 200),
+        value (mean Q of the last batch), loss and epsilon.
+        """
+        return {
+            "moves": self.moves,
+            "updates": self.updates,
+            "games": len(self.scores),
+            "score": float(np.mean(self.scores[-200:])) if self.scores else float("nan"),
+            "value": self.value.item(),
+            "loss": self.loss.item(),
+            "epsilon": epsilon(self.moves, self.schedule),
+        }
+
     def state_dict(self) -> dict[str, Any]:
         """All that is needed to go on later: networks, optimizer, memory, dice and games."""
         return {
@@ -291,7 +375,7 @@ class Learner:
             self.first, self.points = np.ones(self.games.n, bool), np.zeros(self.games.n)
         else:
             self.states = going_on
-            self.first, self.points = state["first"].numpy(), state["points"].numpy()
+            self.first, self.points = state["first"].cpu().numpy(), state["points"].cpu().numpy()
 
 
 @torch.no_grad()
