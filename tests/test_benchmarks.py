@@ -22,6 +22,7 @@ LIBRARIES = {
     "bench_explanations": ("lime",),
     "bench_inside": ("captum",),
     "bench_rules": ("imodels",),
+    "bench_player": ("stable_baselines3",),
     "bench_saliency": ("captum",),
 }
 POSITIVE = ("seconds", "× first", "ms", "GB", "GiB", "bytes")

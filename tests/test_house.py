@@ -224,6 +224,10 @@ ASKED_DIRECTLY = {
         "reads codes of text, not images",
     ),
     "trickkit.characters.bits_per_character": "a reader of text; its codes are made there",
+    **dict.fromkeys(
+        ["trickkit.player.Learner.move", "trickkit.player.Learner.update"],
+        "a learner's own network, which learns",
+    ),
 }
 
 

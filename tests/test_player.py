@@ -13,7 +13,7 @@ SOON = {"capacity": 2_000, "warm": 200, "batch_size": 16, "every": 8, "sync": 5}
 
 def learner(*, seed=0, n=8, **options):
     torch.manual_seed(seed)
-    net = player.network("tiny", 4, 2)
+    net = player.q_network("tiny", 4, pictures=2)
     return player.Learner(games.Tiny(n), net, **SOON | {"seed": seed} | options)
 
 
@@ -119,12 +119,12 @@ def test_rewards_are_cut_in_learning_and_whole_in_the_score():
             return step._replace(rewards=step.rewards * 30)
 
     torch.manual_seed(0)
-    one = player.Learner(Rich(8), player.network("tiny", 4, 2), **SOON)
+    one = player.Learner(Rich(8), player.q_network("tiny", 4, pictures=2), **SOON)
     for _ in range(200):
         one.move()
     assert set(one.memory.rewards.unique().tolist()) == {0.0, 1.0}
     assert max(one.scores) >= 30
-    scores = player.play(Rich(20), lambda states: np.ones(len(states), int), seed=0)
+    scores = player.play_games(Rich(20), lambda states: np.ones(len(states), int), seed=0)
     assert (scores % 30 == 0).all() and scores.max() >= 30
 
 
@@ -132,7 +132,7 @@ def test_play_counts_the_first_game_of_each_as_a_loop_would():
     rng = np.random.default_rng(5)
     actions = rng.integers(0, 4, (500, 6))
     turn = iter(actions)
-    scores = player.play(games.Tiny(6), lambda states: next(turn), seed=2)
+    scores = player.play_games(games.Tiny(6), lambda states: next(turn), seed=2)
     many = games.Tiny(6)
     many.reset(2)
     wanted, over = [0.0] * 6, [False] * 6
@@ -146,7 +146,7 @@ def test_play_counts_the_first_game_of_each_as_a_loop_would():
 
 
 def test_a_policy_takes_the_best_action_but_for_a_share_of_dice():
-    net = player.network("tiny", 4, 2)
+    net = player.q_network("tiny", 4, pictures=2)
     states = np.random.default_rng(0).integers(0, 256, (400, 2, 10, 10), dtype=np.uint8)
     best = net(torch.from_numpy(states) / 255).argmax(1).numpy()
     np.testing.assert_array_equal(player.eps_greedy(net, eps=0)(states), best)
@@ -178,7 +178,7 @@ def test_a_damaged_checkpoint_gets_a_sentence(tmp_path, damage):
     whole = path.read_bytes()
     one = learner()
     if damage == "of another network":
-        one.net = player.network("2013", 6)
+        one.net = player.q_network("2013", 6)
     else:
         path.write_bytes({"half": whole[: len(whole) // 2], "empty": b"", "text": b"hello"}[damage])
     with pytest.raises(ValueError, match="Delete it, and the training begins anew"):
@@ -186,10 +186,12 @@ def test_a_damaged_checkpoint_gets_a_sentence(tmp_path, damage):
 
 
 def test_the_games_that_cannot_be_put_down_begin_anew():
-    one = player.Learner(games.SpaceInvaders(2), player.network("2013", 6), capacity=200, warm=10)
+    one = player.Learner(games.SpaceInvaders(2), player.q_network("2013", 6), capacity=200, warm=10)
     for _ in range(5):
         one.move()
-    other = player.Learner(games.SpaceInvaders(2), player.network("2013", 6), capacity=200, warm=10)
+    other = player.Learner(
+        games.SpaceInvaders(2), player.q_network("2013", 6), capacity=200, warm=10
+    )
     other.load_state_dict(one.state_dict())
     assert other.moves == 10 and other.first.all() and not other.states[:, :-1].any()
 
@@ -200,7 +202,7 @@ def test_a_player_is_trained_by_a_command_and_goes_on(tmp_path, monkeypatch, cap
         "moves": 60,
         "learner": {"capacity": 100, "warm": 20, "batch_size": 4, "every": 10},
     }
-    monkeypatch.setitem(training.RECIPES, "2013", recipe)
+    monkeypatch.setitem(training.PLAYERS, "2013", recipe)
     threads = torch.get_num_threads()
     try:
         training.train("2013", tmp_path, moves=40)
@@ -212,14 +214,14 @@ def test_a_player_is_trained_by_a_command_and_goes_on(tmp_path, monkeypatch, cap
     assert "goes on from 40 moves" in capsys.readouterr().out
     rows = (tmp_path / "space_invaders_2013.csv").read_text().splitlines()
     assert rows[0].startswith("minutes,moves,updates") and ",60," in rows[-1]
-    kept = player.network("2013", 6)
+    kept = player.q_network("2013", 6)
     kept.load_state_dict(load_file(tmp_path / "space_invaders_2013.safetensors"))
     torch.testing.assert_close(kept.values.weight, net.values.weight, atol=1e-3, rtol=1e-3)
 
 
 def test_bad_settings_get_a_sentence():
     with pytest.raises(ValueError, match="no player called '2014'"):
-        player.network("2014", 6)
+        player.q_network("2014", 6)
     for wrong in ({"lr": 0}, {"gamma": 2}, {"batch_size": 0}, {"warm": 3}, {"sees_ends": "no"}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             learner(**wrong)

@@ -24,13 +24,14 @@ from trickkit.common import (
     validate_positive,
     validate_seed,
 )
+from trickkit.contract import device, logits_of
 from trickkit.games import Games
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def network(kind: str, actions: int, pictures: int = 4) -> nn.Sequential:
+def q_network(kind: str, actions: int, *, pictures: int = 4) -> nn.Sequential:
     """An untrained player: (N, pictures, H, W) in [0, 1] to the value of each action, (N, actions).
 
     kind: "2013" or "2015", as in those papers, for 84 × 84 pixels; "tiny" for 10 × 10.
@@ -55,18 +56,23 @@ def network(kind: str, actions: int, pictures: int = 4) -> nn.Sequential:
     parts["hidden"] = nn.Linear(flat, hidden)
     parts["relu"] = nn.ReLU()
     parts["values"] = nn.Linear(hidden, actions)
-    return nn.Sequential(OrderedDict(parts))
+    return nn.Sequential(OrderedDict(parts)).eval()  # no part of it is otherwise in training
 
 
-def trained(kind: str) -> nn.Sequential:
+def shipped_player(kind: str) -> nn.Sequential:
     """A player of Space Invaders that came with the course, frozen and in eval mode.
 
     kind: "2013", trained on two cores, or "2015", trained on a GPU (`trickkit.course.player`).
+    Raises ValueError for another kind; FileNotFoundError or ValueError where the file is missing or
+        damaged.
     """
-    return models.load_weights(network(kind, 6), f"weights/space_invaders_{kind}.safetensors")
+    if kind not in ("2013", "2015"):
+        raise unknown("player", kind, ("2013", "2015"))
+    net = models.load_weights(q_network(kind, 6), f"weights/space_invaders_{kind}.safetensors")
+    return net.to(device())
 
 
-def curves() -> "pd.DataFrame":
+def learning_curves() -> "pd.DataFrame":
     """How the two trained players learnt.
 
     Returns a pandas frame: net ("2013" or "2015"), minutes, moves, updates, games, score (mean of
@@ -108,7 +114,7 @@ def epsilon(moves: int, schedule: Sequence[tuple[int, float]]) -> float:
     return float(np.interp(moves, at, values))
 
 
-class Sample(NamedTuple):
+class Moves(NamedTuple):
     """Moves drawn from memory."""
 
     states: torch.Tensor  # (N, k, H, W) in [0, 1]
@@ -179,7 +185,7 @@ class Memory:
         self.head = (self.head + 1) % self.length
         self.filled = min(self.filled + 1, self.length)
 
-    def sample(self, size: int, generator: torch.Generator) -> Sample:
+    def sample(self, size: int, generator: torch.Generator) -> Moves:
         """`size` moves at random, each with the state that came of it.
 
         A stack never reaches back into the game before: what would is black.
@@ -198,7 +204,7 @@ class Memory:
         game = torch.randint(self.n, (size, 1), generator=generator, device=self.device)
         move = (self.head - 2 - back) % self.length
         place = (move * self.n + game).flatten()
-        return Sample(
+        return Moves(
             self._states(move, game),
             self.actions.flatten()[place].long(),
             self.rewards.flatten()[place],
@@ -314,9 +320,9 @@ class Learner:
 
     def move(self) -> None:
         """One action in each game; and, while they run, the updates that are due."""
-        images = torch.from_numpy(self.states).to(self.device).float() / 255
-        eps = epsilon(self.moves, self.schedule)
-        actions = choose(self.net, images, eps, self.rng)
+        with torch.no_grad():
+            values = self.net(as_images(self.net, self.states))
+        actions = choose(values, epsilon(self.moves, self.schedule), self.rng)
         self.games.send(actions)
         while self.updates * self.every < self.moves - self.warm:
             self.update()
@@ -378,17 +384,23 @@ class Learner:
             self.first, self.points = state["first"].cpu().numpy(), state["points"].cpu().numpy()
 
 
-@torch.no_grad()
-def choose(
-    net: nn.Module, images: torch.Tensor, eps: float, rng: np.random.Generator
-) -> np.ndarray:
-    """The action of highest value in each state, (n,), or with chance eps any."""
-    values = net(images).cpu()
-    anything = rng.integers(0, values.shape[1], len(values))
-    return np.where(rng.random(len(values)) < eps, anything, values.argmax(1).numpy())
+def as_images(net: nn.Module, states: np.ndarray) -> torch.Tensor:
+    """States, (n, k, H, W) of uint8, as images in [0, 1] where a network's weights are."""
+    return torch.from_numpy(states).to(next(net.parameters()).device).float() / 255
 
 
-Policy = Callable[[np.ndarray], np.ndarray]  # states (n, k, H, W), uint8 -> actions (n,)
+def choose(values: torch.Tensor, eps: float, rng: np.random.Generator) -> np.ndarray:
+    """The action of highest value in each state, or with chance eps any.
+
+    values: (N, actions).
+    Returns (N,).
+    """
+    n, actions = values.shape
+    anything = rng.integers(0, actions, n)
+    return np.where(rng.random(n) < eps, anything, values.argmax(1).cpu().numpy())
+
+
+Actor = Callable[[np.ndarray], np.ndarray]  # states (n, k, H, W), uint8 -> actions (n,)
 
 
 def eps_greedy(
@@ -397,24 +409,36 @@ def eps_greedy(
     eps: float = 0.05,
     seed: int = 0,
     seen: Callable[[torch.Tensor], torch.Tensor] | None = None,
-) -> Policy:
+) -> Actor:
     """A policy: the action that a network values most, or with chance eps any.
 
+    net: (n, k, H, W) in [0, 1] to the value of each action, (n, actions).
+    eps: 0 to 1.
+    seed: of the dice.
     seen: what the states (n, k, H, W) in [0, 1] become before the network sees them, such as an
         attack; None for the states as they are.
+    Raises ValueError for an eps or a seed that makes no sense.
     """
+    validate_number(eps=eps, at_least=0, at_most=1)
+    validate_seed(seed)
     rng = np.random.default_rng(seed)
 
     def policy(states: np.ndarray) -> np.ndarray:
-        images = torch.from_numpy(states).to(next(net.parameters()).device).float() / 255
-        return choose(net, images if seen is None else seen(images), eps, rng)
+        images = as_images(net, states)
+        if seen is not None:
+            images = seen(images)
+        with torch.no_grad():
+            return choose(logits_of(net, images), eps, rng)
 
     return policy
 
 
-def play(games: Games, policy: Policy, *, seed: int = 0, most: int = 30_000) -> np.ndarray:
+def play_games(games: Games, policy: Actor, *, seed: int = 0, most: int = 30_000) -> np.ndarray:
     """The points of the first game that each of n players finishes, (n,).
 
+    games: begun anew here.
+    policy: states (n, k, H, W) of uint8 -> actions (n,).
+    seed: of the games.
     most: moves a game after which it is stopped, with the points so far.
     """
     states = games.reset(seed)

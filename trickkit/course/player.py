@@ -20,7 +20,7 @@ from trickkit import games, player
 from trickkit.common import progress_bar, unknown, validate_count
 from trickkit.data import ROOT
 
-RECIPES: dict[str, dict[str, Any]] = {
+PLAYERS: dict[str, dict[str, Any]] = {
     # in two hours on two cores; the memory takes 1.4 GB
     "2013": {
         "games": {"n": 16, "skip": 3, "maximum": False},
@@ -80,15 +80,15 @@ def train(
 ) -> torch.nn.Module:
     """Train a player, or go on training it, and return it.
 
-    kind: "2013" or "2015", of `RECIPES`.
+    kind: "2013" or "2015", of `PLAYERS`.
     folder: where its checkpoint, weights (float16) and learning curve are written.
     moves: at which it is done; None for the recipe's.
     minutes_between: checkpoints. One is written too when the training is interrupted.
     Raises ValueError for another kind, or a checkpoint that it cannot go on from.
     """
-    if kind not in RECIPES:
-        raise unknown("player", kind, RECIPES)
-    recipe = RECIPES[kind]
+    if kind not in PLAYERS:
+        raise unknown("player", kind, PLAYERS)
+    recipe = PLAYERS[kind]
     moves = recipe["moves"] if moves is None else moves
     validate_count(moves=moves)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -96,7 +96,7 @@ def train(
     torch.set_float32_matmul_precision("high")
     torch.manual_seed(0)
     many = games.SpaceInvaders(**recipe["games"])
-    net = player.network(kind, len(many.actions)).to(device)
+    net = player.q_network(kind, len(many.actions)).to(device)
     learner = player.Learner(many, net, **recipe["learner"])
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / f"space_invaders_{kind}.pt"
@@ -131,8 +131,11 @@ def train(
     return net
 
 
-def main() -> None:
-    """Train, then play thirty games."""
+def train_and_play() -> None:
+    """What the command line asks for; then thirty games.
+
+    Raises SystemExit with a sentence where it cannot be done, or is interrupted.
+    """
     parser = argparse.ArgumentParser(description="Train a player of Space Invaders.")
     parser.add_argument("--net", default="2013", help="2013 (two cores) or 2015 (a GPU)")
     parser.add_argument("--moves", type=int, help="at which it is done; its recipe's if not given")
@@ -144,8 +147,8 @@ def main() -> None:
         raise SystemExit(str(error)) from error
     except KeyboardInterrupt:
         raise SystemExit("Stopped; the same command goes on from here.") from None
-    many = games.SpaceInvaders(**RECIPES[options.net]["games"] | {"n": 30})
-    scores = player.play(many, player.eps_greedy(net, seed=1), seed=1)
+    many = games.SpaceInvaders(**PLAYERS[options.net]["games"] | {"n": 30})
+    scores = player.play_games(many, player.eps_greedy(net, seed=1), seed=1)
     print(
         f"Thirty games, a random move one time in twenty: {scores.mean():.0f} ± {scores.std():.0f}"
         f" points, the best {scores.max():.0f}. Weights and curve are in {options.folder}."
@@ -153,4 +156,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    train_and_play()
