@@ -170,3 +170,42 @@ def test_without_the_emulator_a_sentence_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "ale_py.vector_env", None)
     with pytest.raises(ImportError, match="pip install ale-py"):
         games.SpaceInvaders(1)
+
+
+@pytest.mark.parametrize("skip", [3, 4])
+@pytest.mark.parametrize("maximum", [False, True])
+def test_frames_are_stacked_as_the_emulator_does(skip, maximum):
+    """All but the odd pixel: the emulator takes the brighter before it scales down, we after."""
+    one = games.SpaceInvaders(1, skip=1, maximum=False)
+    frames = [one.reset(5)[0, -1]]
+    many = games.SpaceInvaders(1, skip=skip, maximum=maximum)
+    many.reset(5)
+    for action in np.random.default_rng(1).integers(0, 6, 60):
+        frames += [moved(one, action).states[0, -1] for _ in range(skip)]
+        states = moved(many, action).states[0]
+    apart = games.stacked(np.stack(frames), skip=skip, maximum=maximum) != states
+    assert apart.mean() < 0.001 if maximum else not apart.any()
+
+
+def test_too_few_frames_are_refused():
+    with pytest.raises(ValueError, match="15 frames came; .* want 16"):
+        games.stacked(np.zeros((15, 2, 2)))
+
+
+def test_a_game_in_colour_is_the_same_game():
+    many = games.SpaceInvaders(1)
+    many.reset(3)
+    actions = np.random.default_rng(0).integers(0, 6, 80)
+    states = moved(many, *actions).states[0, -1]
+    colour = games.in_colour(actions, seed=3)
+    assert colour.shape == (80, 210, 160, 3) and colour.dtype == np.uint8
+    grey = cv2.resize(colour[-1].max(-1), (84, 84), interpolation=cv2.INTER_AREA)
+    assert np.corrcoef(grey.ravel(), states.ravel())[0, 1] > 0.95
+    other = games.in_colour(actions, seed=4)  # begins after another number of idle moves
+    assert (other[-1] != colour[-1]).any()
+
+
+def test_whether_the_emulator_is_there_is_said(monkeypatch, capsys):
+    assert games.at_hand() and capsys.readouterr().out == ""
+    monkeypatch.setitem(sys.modules, "ale_py.vector_env", None)
+    assert not games.at_hand() and "pip install ale-py" in capsys.readouterr().out

@@ -249,6 +249,20 @@ PICTURES = {  # by the name of what drew them
         (0.3, 0.7),
         "two roofs",
     ),
+    "boards": plots.boards(torch.zeros(2, 10, 10), ["a", "b"], "two boards"),
+    "learnt": plots.learnt(
+        {"one": {"whole": np.ones((3, 5)), "part": np.zeros((3, 5))}, "two": {"a": np.eye(3)}},
+        [1e3, 2e3, 3e3],
+        "lines",
+        levels={"best": 12, "chance": 3},
+    ),
+    "strips": plots.strips(
+        {"skip 3": np.zeros((4, 20, 20)), "skip 4": np.ones((4, 20, 20))}, "rows of pictures"
+    ),
+    "training_log": plots.training_log([0, 1e6], {"score": [1, 9], "loss": [2, 2]}, "logged"),
+    "score_dots": plots.score_dots(
+        {"random": [1, 3], "2015": [5, 9]}, "dots", printed={"2015": 8.5}
+    ),
     "by_month": plots.by_month(["2013-01", "2013-02"], np.array([1, 2]), np.array([3, 2]), "bars"),
 }
 

@@ -4,10 +4,11 @@ import base64
 import html
 import struct
 
+import numpy as np
 import pytest
 import torch
 
-from trickkit import models, widgets
+from trickkit import games, models, player, widgets
 
 
 @pytest.fixture
@@ -78,3 +79,26 @@ def test_ones_own_photo_says_what_its_attack_stopped_with(quiet, monkeypatch):
     monkeypatch.setattr(widgets.attacks, "pgd", lambda *_, **__: 1 / 0)
     mine.changed()
     assert "It stopped with ZeroDivisionError" in mine.says.value
+
+
+def test_the_arcade_plays_what_is_pressed_and_begins_anew(monkeypatch):
+    shown = []
+    handle = type("Handle", (), {"update": lambda self, picture: shown.append(picture.alt)})()
+    monkeypatch.setattr(widgets, "display", lambda *_, **__: handle)
+    hands = widgets.Arcade(player.q_network("tiny", 4, pictures=2).eval(), seed=3)
+    twin = games.Tiny(1)
+    twin.reset(3)
+    points = 0
+    for _ in range(200):
+        hands.press(1)
+        twin.send(np.array([1]))
+        step = twin.recv()
+        points += int(step.rewards[0])
+        assert (hands.states == step.states).all()
+        if step.ended[0]:
+            break
+        assert hands.points == points and "It thinks: stay" in shown[-1]
+    assert f"Game over: {points} points in {len(shown)} moves" in shown[-1]
+    assert hands.points == hands.moves == 0
+    hands.buttons[3].click()
+    assert hands.moves == 1

@@ -4,6 +4,7 @@ Every game is played alike: `reset`, then `send` the actions and `recv` what cam
 the two a player may learn, while the games run.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -36,8 +37,8 @@ class Games(Protocol):
 class Tiny:
     """Invaders on a board of 10 × 10: twelve aliens march, descend and bomb; a cannon shoots back.
 
-    A hit is worth one point. The game ends when the cannon is hit, when an alien lands, or when
-    all twelve are gone: twelve points are the best there is.
+    A hit is worth one point; one shot flies at a time, two rows a move. The game ends when the
+    cannon is hit, when an alien lands, or when all twelve are gone: twelve points are the best.
     """
 
     actions: tuple[str, ...] = ("stay", "fire", "right", "left")
@@ -45,7 +46,7 @@ class Tiny:
     side = 10
     greys = {"alien": 110, "bomb": 60, "shot": 180, "cannon": 255}
 
-    def __init__(self, n: int, *, stack: int = 2, bombs: float = 0.15) -> None:
+    def __init__(self, n: int, *, stack: int = 2, bombs: float = 0.3) -> None:
         """n: games side by side. stack: pictures in a state. bombs: the chance of one a move."""
         self.n = n
         self.shape = (stack, self.side, self.side)
@@ -109,10 +110,12 @@ class Tiny:
         n, last = self.n, self.side - 1
         actions = np.asarray(actions)
         self.cannon = np.clip(self.cannon + (actions == 2) - (actions == 3), 0, last)
-        self.shot[self.shot[:, 0] >= 0, 0] -= 1
         fires = (actions == 1) & (self.shot[:, 0] < 0)
-        self.shot[fires, 0], self.shot[fires, 1] = last - 1, self.cannon[fires]
-        hits = self._hits()
+        self.shot[fires, 0], self.shot[fires, 1] = last, self.cannon[fires]
+        hits = np.zeros(n, np.int64)
+        for _ in range(2):  # rows
+            self.shot[self.shot[:, 0] >= 0, 0] -= 1
+            hits += self._hits()
         # the aliens: every other move a step aside, or down at the edge
         self.clock += 1
         there = np.where(self.aliens.any(1), np.arange(4), -1)
@@ -179,6 +182,68 @@ def installed() -> Any:
     return ale_py.vector_env
 
 
+def at_hand() -> bool:
+    """Whether the emulator is installed; where it is not, a sentence says how to get it."""
+    try:
+        installed()
+    except ImportError as error:
+        print(error)
+        return False
+    return True
+
+
+def emulator(n: int, **how: Any) -> Any:
+    """n games of Space Invaders in ale-py, each begun with up to 30 idle moves.
+
+    how: options of ale_py.vector_env.AtariVectorEnv that are to be other than the course's.
+    Raises ImportError where it is not installed.
+    """
+    usual: dict[str, Any] = {
+        "stack_num": 4,
+        "noop_max": 30,
+        "use_fire_reset": False,
+        "reward_clipping": False,
+        "repeat_action_probability": 0.0,
+        "autoreset_mode": "SameStep",
+    }
+    return installed().AtariVectorEnv("space_invaders", n, **(usual | how))
+
+
+def in_colour(actions: Sequence[int], *, seed: int) -> np.ndarray:
+    """One game played again by its actions, as a person would see it.
+
+    actions: of the first of the games that `SpaceInvaders` began with the same seed, 0 to 5.
+    Returns (moves, 210, 160, 3), uint8, a picture a move.
+    Raises ImportError where the emulator is not installed.
+    """
+    env = emulator(1, stack_num=1, img_height=210, img_width=160, grayscale=False)
+    env.reset(seed=seed)
+    return np.stack([env.step(np.array([action]))[0][0, 0] for action in actions])
+
+
+def stacked(
+    frames: np.ndarray, *, skip: int = 4, maximum: bool = True, stack: int = 4
+) -> np.ndarray:
+    """What a player sees after so many frames: the last few pictures, one a move.
+
+    Mnih et al. 2015, "Methods: Preprocessing"; in 2013 without the maximum.
+
+    frames: (T, H, W), the emulator's, the newest at the end; T is at least stack · skip.
+    skip: frames a move lasts.
+    maximum: a picture is the brighter, pixel by pixel, of a move's last two frames; else its last.
+    stack: pictures.
+    Returns (stack, H, W), the newest at the end.
+    Raises ValueError for too few frames.
+    """
+    if len(frames) < stack * skip:
+        raise ValueError(
+            f"{len(frames)} frames came; {stack} pictures of {skip} frames each want"
+            f" {stack * skip}. Give more frames, or a smaller stack."
+        )
+    last = np.arange(len(frames) - 1 - skip * (stack - 1), len(frames), skip)
+    return np.maximum(frames[last], frames[last - 1]) if maximum else frames[last]
+
+
 class SpaceInvaders:
     """The Atari game, with the preprocessing of Mnih et al. 2015 ("Methods: Preprocessing").
 
@@ -194,21 +259,8 @@ class SpaceInvaders:
         """n: games side by side. skip: frames an action lasts. maximum: show the brighter of the
         last two frames, pixel by pixel. threads: 0 for one a processor core.
         """
-        vector = installed()
         self.n = n
-        self.env = vector.AtariVectorEnv(
-            "space_invaders",
-            n,
-            num_threads=threads,
-            frameskip=skip,
-            maxpool=maximum,
-            stack_num=4,
-            noop_max=30,
-            use_fire_reset=False,
-            reward_clipping=False,
-            repeat_action_probability=0.0,
-            autoreset_mode="SameStep",
-        )
+        self.env = emulator(n, num_threads=threads, frameskip=skip, maxpool=maximum)
 
     def reset(self, seed: int) -> np.ndarray:
         """Begin n games, and return their states, (n, 4, 84, 84)."""

@@ -39,7 +39,7 @@ def q_network(kind: str, actions: int, *, pictures: int = 4) -> nn.Sequential:
     Raises ValueError for another kind.
     """
     sizes = {  # of each convolution: filters, side, stride, padding; then of the hidden layer
-        "tiny": ([(16, 3, 1, 1)], (1600, 128)),
+        "tiny": ([(16, 3, 1, 0)], (1024, 64)),
         "2013": ([(16, 8, 4, 0), (32, 4, 2, 0)], (2592, 256)),
         "2015": ([(32, 8, 4, 0), (64, 4, 2, 0), (64, 3, 1, 0)], (3136, 512)),
     }

@@ -16,7 +16,20 @@ import torch
 import traitlets
 from IPython.display import HTML, display
 
-from trickkit import activations, atlas, attacks, attention, data, dreams, features, models, plots
+from trickkit import (
+    activations,
+    atlas,
+    attacks,
+    attention,
+    data,
+    dreams,
+    features,
+    games,
+    models,
+    player,
+    plots,
+)
+from trickkit.contract import logits_of
 from trickkit.plots.atlas import painted
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -627,6 +640,54 @@ class DreamPanel(PhotoSource):
     def offer(self) -> None:
         """Offer the dream for download."""
         self.download.offer(data.png(self.dream), "dream.png")
+
+
+class Arcade:
+    """Play the tiny game by hand; before each move, see what a network thinks of it.
+
+    net: states (N, 2, 10, 10) in [0, 1] to the value of each action, (N, 4).
+    seed: of the game.
+    """
+
+    def __init__(self, net: torch.nn.Module, *, seed: int = 0):
+        self.net = net
+        self.game = games.Tiny(1)
+        self.states = self.game.reset(seed)
+        self.points = self.moves = 0
+        self.before = ""  # how the last game went
+        self.buttons = [w.Button(description=action) for action in self.game.actions]
+        show_controls(w.HBox(self.buttons))
+        self.handle = display(self.draw(), display_id=True)
+        for action, button in enumerate(self.buttons):
+            button.on_click(lambda _, action=action: self.press(action))
+
+    def press(self, action: int) -> None:
+        """Play one move, and show what came of it."""
+        self.game.send(torch.tensor([action]).numpy())
+        step = self.game.recv()
+        self.states = step.states
+        self.points += int(step.rewards[0])
+        self.moves += 1
+        if step.ended[0]:
+            self.before = f"Game over: {self.points} points in {self.moves} moves. Another begins."
+            self.points = self.moves = 0
+        elif self.moves > 1:
+            self.before = ""
+        self.handle.update(self.draw())
+
+    def draw(self) -> plots.Picture:
+        """The state, and the network's values of the four actions."""
+        with torch.no_grad():
+            values = logits_of(self.net, player.as_images(self.net, self.states))[0].tolist()
+        said = ", ".join(
+            f"{name} {value:.1f}" for name, value in zip(self.game.actions, values, strict=True)
+        )
+        return plots.boards(
+            self.states[0],
+            ["a move ago", f"now: {self.points} points, {self.moves} moves"],
+            self.before or f"It thinks: {said}",
+            size=2.5,
+        )
 
 
 class AtlasPanel:

@@ -28,7 +28,7 @@ from trickkit import (
 )
 from trickkit.common import progress_bar
 from trickkit.contract import seeded
-from trickkit.papers import hooker2019, jain2019, kornblith2019, li2018
+from trickkit.papers import hooker2019, jain2019, kornblith2019, li2018, mnih2015
 
 STICKER = "stickers/toaster.png"
 
@@ -207,6 +207,15 @@ def prune_networks() -> None:
         keep(hooker2019.FILE, save(hooker2019.all_asked_anew()))
 
 
+def measure_players() -> None:
+    """The tables of lesson 21: a tiny game learnt with broken parts, a quarter of an hour, and the
+    scores of five players of Space Invaders, five minutes.
+    """
+    with training.one_thread():
+        keep(mnih2015.PARTS_FILE, mnih2015.learn_broken())
+        keep(mnih2015.SCORES_FILE, mnih2015.play_scores())
+
+
 def halves(model: nn.Module, *, prefix: str = "") -> dict[str, torch.Tensor]:
     """A model's weights in half as many bits, by their names, for `models.load_weights`."""
     return {prefix + k: v.half().cpu().contiguous() for k, v in model.state_dict().items()}
@@ -239,3 +248,4 @@ if __name__ == "__main__":
     train_autoencoders()
     train_readers_of_networks()
     prune_networks()
+    measure_players()
