@@ -85,8 +85,8 @@ papers: $(STAMP)  ## gather PAPERS.md from the lessons' stored outputs
 weights: $(STAMP) ## train what the course trained itself anew (data/weights, data/stickers): an hour and three quarters
 	$(BIN)/python -m trickkit.course.weights
 
-player: $(STAMP)  ## train a player of Space Invaders, two hours on two cores, and again to go on; NET=2015 wants a GPU
-	@$(BIN)/python -m trickkit.course.player --net $(or $(NET),2013)
+player: $(STAMP)  ## train a player of Space Invaders, an hour and a half on two cores; MOVES=2000000 goes on from there; NET=2015 wants a GPU
+	@$(BIN)/python -m trickkit.course.player --net $(or $(NET),2013) $(if $(MOVES),--moves $(MOVES))
 
 maps: $(STAMP)    ## bring the tables of lessons and modules, and the "Next lesson" lines, up to date
 	$(BIN)/python tools/maps.py
