@@ -64,7 +64,7 @@ def learnt(
         validate_colours(lines=lines)
         for name, level in levels.items():
             ax.axhline(level, color="0.5", linestyle=":")
-            ax.text(x[-1], level + 0.1, name, ha="right", fontsize=9, color="0.35")
+            ax.text(x[0], level + 0.1, name, fontsize=9, color="0.35")
         for (name, runs), colour, marker in zip(lines.items(), COLOURS, MARKERS, strict=False):
             y = np.asarray(in_memory(runs))
             ax.fill_between(x, y.min(1), y.max(1), color=colour, alpha=0.15, linewidth=0)
