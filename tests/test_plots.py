@@ -33,6 +33,21 @@ PICTURES = {  # by the name of what drew them
     "pictures, small": plots.pictures(torch.rand(2, 1, 28, 28), ["a\nb", "c"], "digits"),
     "signed": plots.signed(torch.randn(3, 28, 28), list("abc"), "weights"),
     "maps": plots.maps(torch.rand(1, 3, 60, 60), torch.randn(2, 60, 60), ["a\nb", "c"], "reasons"),
+    "every_game": plots.every_game(
+        {"left alone": [800, 600, 900], "tricked": [30, 60, 45]},
+        "far less",
+        marked=["tricked"],
+        lines={"any action": 110.0},
+    ),
+    "moment": plots.moment(
+        torch.rand(84, 84),
+        ["stay", "fire", "right"],
+        [3.0, 3.2, 3.1],
+        "move 7",
+        before=torch.tensor([3.1, 3.0, 3.1]),
+        heat=torch.rand(84, 84),
+        note="40 points",
+    ),
     "film": plots.film([torch.rand(1, 3, 20, 30) for _ in range(3)], "noise"),
     "curves": plots.curves(
         [1, 2, 3],

@@ -4,9 +4,11 @@ that has a sentence of its own."""
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
-from trickkit import games, player
+from trickkit import attacks, games, player, tricked
 from trickkit.check import space_invaders as check
+from trickkit.contract import loss_gradient, score_gradient
 
 from .answers import accepted, refused
 
@@ -198,11 +200,170 @@ RIGHT = [
 ]
 
 
-@pytest.mark.parametrize(("exercise", "function"), RIGHT)
-def test_another_right_way_is_right(exercise, function):
-    accepted(exercise, function, times=12)
+FIRE, HOLD = [1, 4, 5], [0, 2, 3]
 
 
-@pytest.mark.parametrize(("exercise", "function", "says"), WRONG)
-def test_each_way_of_being_wrong_has_its_sentence(exercise, function, says):
-    refused(exercise, function, says)
+def best(net, states):
+    return net(states).argmax(1)
+
+
+def by_hand(net, states, eps):
+    x = states.clone().requires_grad_()
+    values = net(x)
+    loss = -values.log_softmax(1).amax(1).sum()
+    loss.backward()
+    return torch.clip(states + eps * torch.sign(x.grad), 0, 1).detach()
+
+
+def step(gradient, mask=1.0, clip=True):
+    def moved(net, states, eps):
+        x = states + eps * mask * gradient(net, states).sign()
+        return x.clamp(0, 1) if clip else x
+
+    return moved
+
+
+def up(net, states):
+    return loss_gradient(net, states, best(net, states))
+
+
+def newest(net, states, eps):
+    x = states.clone()
+    x[:, -1:] = step(up)(net, states, eps)[:, -1:]
+    return x
+
+
+def two(holds, fires):
+    return lambda values: torch.stack([holds(values), fires(values)], 1)
+
+
+def blurred_by(mix, of=lambda q: q.square().sum(1) / 2):
+    def score(net, states, blurred, mask):
+        return of(net(mix(states, blurred, mask)) - net(states))
+
+    return score
+
+
+def right_mix(states, blurred, mask):
+    return states * (1 - mask) + blurred * mask
+
+
+RIGHT += [
+    (check.worst_step, by_hand),
+    (check.worst_step, lambda n, x, e: attacks.fgsm(n, x, n(x).argmax(1), eps=e)),
+    (check.worst_step, step(up)),
+    (check.fire_question, two(lambda v: v[:, HOLD].max(1)[0], lambda v: v[:, FIRE].max(1)[0])),
+    (
+        check.fire_question,
+        lambda v: np.stack([v.numpy()[:, HOLD].max(1), v.numpy()[:, FIRE].max(1)], 1),
+    ),
+    (
+        check.fire_question,
+        lambda v: [[max(r[k] for k in HOLD), max(r[k] for k in FIRE)] for r in v.tolist()],
+    ),
+    (check.spot_score, blurred_by(right_mix)),
+    (
+        check.spot_score,
+        lambda n, x, b, m: F.mse_loss(n(right_mix(x, b, m)), n(x), reduction="none").sum(1) * 0.5,
+    ),
+    (
+        check.spot_score,
+        lambda n, x, b, m: [
+            0.5 * float(((n(right_mix(x, b, m)) - n(x))[i] ** 2).sum()) for i in range(len(x))
+        ],
+    ),
+]
+WRONG += [
+    (check.worst_step, step(lambda n, x: -up(n, x)), "surer of its action"),
+    (check.worst_step, step(lambda n, x: score_gradient(n, x, best(n, x))), "surer of its action"),
+    (check.worst_step, step(up, clip=False), "end with .clamp"),
+    (check.worst_step, lambda n, x, e: e * up(n, x).sign(), "the change alone"),
+    (check.worst_step, step(lambda n, x: loss_gradient(n, x, 0)), "label is action 0"),
+    (
+        check.worst_step,
+        step(lambda n, x: loss_gradient(n, x, int(best(n, x)[0]))),
+        "first one's action as their label",
+    ),
+    (
+        check.worst_step,
+        step(lambda n, x: -loss_gradient(n, x, n(x).argmin(1))),
+        "towards the action of lowest",
+    ),
+    (
+        check.worst_step,
+        step(lambda n, x: loss_gradient(n, x, n(x).argmin(1))),
+        "argmax, not argmin",
+    ),
+    (
+        check.worst_step,
+        step(lambda n, x: -score_gradient(n, x, best(n, x))),
+        "whatever becomes of the others",
+    ),
+    (check.worst_step, newest, "only the newest"),
+    (check.worst_step, lambda n, x, e: x.clone(), "came back as they were"),
+    (check.worst_step, step(up, 2), "the most that is allowed"),
+    (check.worst_step, step(up, 1 / 255), "may move the full ε"),
+    (
+        check.worst_step,
+        lambda n, x, e: (x + e * up(n, x) / up(n, x).abs().max()).clamp(0, 1),
+        "use the gradient's sign",
+    ),
+    (
+        check.worst_step,
+        step(lambda n, x: up(n, x[:1]).expand_as(x)),
+        "gradient of its own cross-entropy",
+    ),
+    (check.worst_step, lambda n, x, e: None, "not written yet"),
+    (check.fire_question, lambda v: tricked.fire_question(v).flip(1), "other way round"),
+    (check.fire_question, two(lambda v: v[:, HOLD].sum(1), lambda v: v[:, FIRE].sum(1)), "add"),
+    (check.fire_question, two(lambda v: v[:, HOLD].mean(1), lambda v: v[:, FIRE].mean(1)), "mean"),
+    (
+        check.fire_question,
+        two(lambda v: v[:, [0, 2, 3, 4, 5]].amax(1), lambda v: v[:, 1]),
+        "only action 1 counts",
+    ),
+    (check.fire_question, two(lambda v: v[:, 0], lambda v: v[:, FIRE].amax(1)), "also go right"),
+    (check.fire_question, lambda v: v[:, :2], "stay and fire"),
+    (
+        check.fire_question,
+        two(lambda v: v[:, :3].amax(1), lambda v: v[:, 3:].amax(1)),
+        "first three actions",
+    ),
+    (check.fire_question, lambda v: tricked.fire_question(v).softmax(1), "probabilities"),
+    (check.fire_question, lambda v: v.argmax(1), "one number a state"),
+    (check.fire_question, lambda v: tricked.fire_question(v).T, "turn them"),
+    (check.fire_question, lambda v: tricked.fire_question(v) + 1, "the two answers are"),
+    (check.spot_score, blurred_by(right_mix, lambda q: q.square().sum(1)), "the half is missing"),
+    (check.spot_score, blurred_by(right_mix, lambda q: q.square().mean(1)), "mean over the act"),
+    (check.spot_score, blurred_by(right_mix, lambda q: q.norm(dim=1)), "a square root"),
+    (check.spot_score, blurred_by(right_mix, lambda q: q.abs().sum(1) / 2), "sizes, not squares"),
+    (check.spot_score, blurred_by(right_mix, lambda q: q.sum(1) / 2), "some cancel"),
+    (check.spot_score, blurred_by(lambda x, b, m: x * m + b * (1 - m)), "upside down"),
+    (check.spot_score, blurred_by(lambda x, b, m: b), "the mask is not used"),
+    (
+        check.spot_score,
+        lambda n, x, b, m: n(right_mix(x, b, m)).square().sum(1) / 2,
+        "without it",
+    ),
+    (
+        check.spot_score,
+        lambda n, x, b, m: (
+            (n(right_mix(x, b, m)) - n(x)).gather(1, best(n, x)[:, None])[:, 0] ** 2 / 2
+        ),
+        "only the best action",
+    ),
+    (check.spot_score, blurred_by(lambda x, b, m: x + m * b), "added on top"),
+    (check.spot_score, blurred_by(right_mix, lambda q: q.square() / 2), "one number an action"),
+    (check.spot_score, blurred_by(right_mix, lambda q: q.square().sum() / 2), "one number for all"),
+    (check.spot_score, blurred_by(right_mix, lambda q: q.square().sum(1) / 3), "for the first"),
+]
+
+
+@pytest.mark.parametrize(("exercise", "answer"), RIGHT)
+def test_right_in_other_ways(exercise, answer):
+    accepted(exercise, answer)
+
+
+@pytest.mark.parametrize(("exercise", "answer", "says"), WRONG)
+def test_wrong_ways_have_their_sentence(exercise, answer, says):
+    refused(exercise, answer, says)

@@ -3,12 +3,14 @@
 Each draws fresh games: of made-up pictures, with fresh rewards and ends.
 """
 
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
-from trickkit import games, player
+from trickkit import games, player, tricked
 from trickkit.check import (
     Marks,
     Trial,
@@ -19,9 +21,20 @@ from trickkit.check import (
     progress,
     recognised,
     same,
+    told_apart,
 )
+from trickkit.check.panda_to_vulture import nearly
+from trickkit.contract import loss_gradient, score_gradient
 
-__all__ = ["play_games", "progress", "stacked", "target"]
+__all__ = [
+    "fire_question",
+    "play_games",
+    "progress",
+    "spot_score",
+    "stacked",
+    "target",
+    "worst_step",
+]
 LESSON = "21 space_invaders"
 
 
@@ -293,3 +306,253 @@ def stacked(yours: Trial) -> str | None:
             f" {stack} is another."
         )
     return None
+
+
+def small_player() -> tuple[nn.Sequential, torch.Tensor]:
+    """A bent random network of six values, and three states (3, 4, 6, 7) with some pixels black and
+    some white, for which its best action is not always the same, nor the first.
+    """
+    while True:
+        net = nn.Sequential(nn.Flatten(), nn.Linear(168, 24), nn.Tanh(), nn.Linear(24, 6))
+        net = net.eval().requires_grad_(False)
+        net[1].get_parameter("weight").mul_(3)
+        states = torch.rand(3, 4, 6, 7).mul(1.4).sub(0.2).clamp(0, 1)
+        best = net(states).argmax(1)
+        if best.min() > 0 and len(best.unique()) > 1:
+            return net, states
+
+
+def step_mistakes(net: nn.Module, states: torch.Tensor, eps: float) -> Marks:
+    """The sentences for what a wrong step may equal."""
+    values = net(states)
+    best, worst = values.argmax(1), values.argmin(1)
+    gradient = loss_gradient(net, states, best)
+    newest = torch.zeros_like(states)
+    newest[:, -1] = 1
+
+    def step(g: torch.Tensor) -> torch.Tensor:
+        return (states + eps * g.sign()).clamp(0, 1)
+
+    return {
+        "your step makes the player surer of its action: you went down the cross-entropy of the"
+        " best action, or up its value. Turn the sign.": [
+            step(-gradient),
+            step(score_gradient(net, states, best)),
+        ],
+        "some pixels left [0, 1]: end with .clamp(0, 1).": states + eps * gradient.sign(),
+        "you returned the change alone; the states with the change added are wanted.": [
+            eps * gradient.sign(),
+            (eps * gradient.sign()).clamp(0, 1),
+        ],
+        "your label is action 0, whatever the state. It should be the action that the player would"
+        " choose there: net(states).argmax(1).": step(
+            loss_gradient(net, states, torch.zeros_like(best))
+        ),
+        "all states got the first one's action as their label. Each has its own:"
+        " net(states).argmax(1).": step(loss_gradient(net, states, best[:1].expand_as(best))),
+        "you went towards the action of lowest value. The step wanted goes away from the best"
+        " one, wherever that leads.": step(-loss_gradient(net, states, worst)),
+        "you left the action of lowest value, which the player would not have chosen anyway. Its"
+        " best one is the label: argmax, not argmin.": step(loss_gradient(net, states, worst)),
+        "you lowered the best action's value, whatever becomes of the others: they may fall as far."
+        " Raise the cross-entropy, in which the others count.": step(
+            -score_gradient(net, states, best)
+        ),
+        "only the newest picture changed. The player looks at all four.": (
+            states + eps * newest * gradient.sign()
+        ).clamp(0, 1),
+    }
+
+
+def apart_step() -> tuple[nn.Module, torch.Tensor, float]:
+    """A player, states and an ε for which no known mistake is like another, or right."""
+    while True:
+        net, states = small_player()
+        eps = torch.empty(()).uniform_(0.03, 0.1).item()
+        marks = [
+            mark if isinstance(mark, list) else [mark]
+            for mark in step_mistakes(net, states, eps).values()
+        ]
+        all_marks = [[tricked.worst_step(net, states, eps=eps)], *marks]
+        if not any(
+            nearly(eps)(a, b)
+            for one, other in combinations(all_marks, 2)
+            for a in one
+            for b in other
+        ):
+            return net, states, eps
+
+
+@exercise(
+    LESSON,
+    tricked.worst_step,
+    "Which label? None comes with a state: it is the action that the player itself would choose,"
+    " net(states).argmax(1).",
+    "The rest is the fast gradient sign method, and attacks.fgsm(net, states, labels, eps=eps) is"
+    " at hand. Untargeted: it leaves the label.",
+)
+def worst_step(yours):
+    """Every pixel by ε against the best action."""
+    net, states, eps = apart_step()
+    right = tricked.worst_step(net, states, eps=eps)
+    close = nearly(eps)
+    mistakes = step_mistakes(net, states, eps)
+    moved = called(yours, net, states, eps, like=right, what="states")
+    if close(moved, right):
+        return None
+    if torch.equal(moved, states):
+        return "the states came back as they were."
+    if wrong := recognised(moved, mistakes, same=close):
+        return wrong
+    furthest = (moved - states).abs().max() / eps
+    if furthest > 1.001:
+        return f"one pixel moved by {furthest:.2f}·ε; ε is the most that is allowed."
+    free = (states > eps) & (states < 1 - eps)
+    low = (moved - states).abs()[free].div(eps).min()
+    if low < 0.99:
+        return (
+            f"some pixels move by {low:.2g}·ε only. Each may move the full ε: use the gradient's"
+            " sign."
+        )
+    return (
+        "the pixels move by ε, but not all of them against the best action. Does each state follow"
+        " the gradient of its own cross-entropy?"
+    )
+
+
+def fire_mistakes(values: torch.Tensor) -> Marks:
+    """The sentences for what wrong answers may equal."""
+    holds, fires = values[:, [0, 2, 3]], values[:, [1, 4, 5]]
+
+    def two(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return torch.stack([a, b], 1)
+
+    right = tricked.fire_question(values)
+    return {
+        "the columns are the other way round: don't fire is class 0, fire is class 1.": right.flip(
+            1
+        ),
+        "you add the values up. The player takes the best action, so the best of each group"
+        " counts.": [two(holds.sum(1), fires.sum(1)), two(fires.sum(1), holds.sum(1))],
+        "you take the mean of each group. The player takes the best action, so the best of each"
+        " group counts.": two(holds.mean(1), fires.mean(1)),
+        "only action 1 counts as fire. The actions right + fire, 4, and left + fire, 5, fire"
+        " too.": two(values[:, [0, 2, 3, 4, 5]].amax(1), values[:, 1]),
+        "without firing it can stay, but also go right, 2, or left, 3.": two(
+            values[:, 0], fires.amax(1)
+        ),
+        "only one way to hold fire and one to fire are left: stay and fire.": two(
+            values[:, 0], values[:, 1]
+        ),
+        "the first three actions are in one group and the last three in the other. Those that fire"
+        " are 1, 4 and 5.": two(values[:, :3].amax(1), values[:, 3:].amax(1)),
+        "these are probabilities; values are wanted, before any softmax.": [
+            right.softmax(1),
+            two(
+                values.softmax(1)[:, [0, 2, 3]].sum(1),
+                values.softmax(1)[:, [1, 4, 5]].sum(1),
+            ),
+        ],
+    }
+
+
+@exercise(
+    LESSON,
+    tricked.fire_question,
+    "Actions 1, 4 and 5 fire. What is the best that the player could do without them?",
+    "values[:, [0, 2, 3]].amax(1) is the first answer; torch.stack([…, …], 1) makes two columns.",
+)
+def fire_question(yours):
+    """The best value without firing, and with."""
+    values = torch.randn(7, 6) * 3
+    while not told_apart(tricked.fire_question(values), fire_mistakes(values)):
+        values = torch.randn(7, 6) * 3
+    right = tricked.fire_question(values)
+    known: Marks = {
+        "this is one number a state: its action, or whether it fires. Two values a state are"
+        " wanted, (N, 2).": (7,),
+        "two rows came, a column a state; turn them: torch.stack([…, …], 1).": (2, 7),
+    }
+    mine = called(yours, values, like=right, what="answers", known=known)
+    if same(mine, right):
+        return None
+    return recognised(mine, fire_mistakes(values)) or (
+        f"for the values {[round(v, 1) for v in values[0].tolist()]} the two answers are"
+        f" {right[0, 0]:.1f} and {right[0, 1]:.1f}; yours are {float(mine[0, 0]):.1f} and"
+        f" {float(mine[0, 1]):.1f}."
+    )
+
+
+def spot_mistakes(
+    net: nn.Module, states: torch.Tensor, blurred: torch.Tensor, mask: torch.Tensor
+) -> Marks:
+    """The sentences for what a wrong score may equal."""
+    best = net(states).argmax(1, keepdim=True)
+
+    def change(share: torch.Tensor | float) -> torch.Tensor:
+        return net(states + share * (blurred - states)) - net(states)
+
+    moved = change(mask)
+    squares = moved.square()
+    return {
+        "the half is missing: ½ of the sum of squares.": squares.sum(1),
+        "you take the mean over the actions; the measure is half their sum.": [
+            squares.mean(1),
+            squares.mean(1) / 2,
+        ],
+        "this is the length of the change, a square root; its square is wanted, halved.": [
+            moved.norm(dim=1),
+            moved.norm(dim=1) / 2,
+        ],
+        "you add up sizes, not squares.": [moved.abs().sum(1), moved.abs().sum(1) / 2],
+        "you add up the changes with their signs, and some cancel. Square them first.": [
+            moved.sum(1),
+            moved.sum(1) / 2,
+            moved.sum(1).square() / 2,
+        ],
+        "the mask is upside down: where it is 1 the picture should be blurred.": (
+            change(1 - mask).square().sum(1) / 2
+        ),
+        "the whole picture is blurred: the mask is not used.": change(1.0).square().sum(1) / 2,
+        "these are the values under the spot. How far are they from the values without it?": (
+            net(states + mask * (blurred - states)).square().sum(1) / 2
+        ),
+        "only the best action's value counts in yours; all six do in the paper's.": [
+            squares.gather(1, best)[:, 0] / 2,
+            squares.gather(1, best)[:, 0],
+        ],
+        "the blurred spot is added on top of the state. It takes the place of what was there:"
+        " (1 - mask) * states + mask * blurred.": (
+            (net(states + mask * blurred) - net(states)).square().sum(1) / 2
+        ),
+    }
+
+
+@exercise(
+    LESSON,
+    tricked.spot_score,
+    "I′ first: (1 - mask) * states + mask * blurred. Then ask the network twice.",
+    "A change for each action, (N, 6): square it, sum it over the actions, halve it.",
+)
+def spot_score(yours):
+    """Half the squared change of all values under a blurred spot."""
+    mistakes: Marks = {}
+    right = torch.zeros(3)
+    while not mistakes or not told_apart(right, mistakes):
+        net, states = small_player()
+        blurred, mask = torch.rand(3, 4, 6, 7), torch.rand(3, 1, 6, 7) * 0.6
+        right = tricked.spot_score(net, states, blurred, mask)
+        mistakes = spot_mistakes(net, states, blurred, mask)
+    known: Marks = {
+        "this is one number an action; sum over the six: a state has one number.": (
+            3,
+            6,
+        ),
+        "this is one number for all states together; sum over the actions only, .sum(1).": (),
+    }
+    mine = called(yours, net, states, blurred, mask, like=right, what="scores", known=known)
+    if same(mine, right):
+        return None
+    return recognised(mine, mistakes) or (
+        f"for the first state it is {right[0]:.4f}, and yours is {float(mine[0]):.4f}."
+    )

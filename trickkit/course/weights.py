@@ -24,11 +24,12 @@ from trickkit import (
     probes,
     readers,
     training,
+    tricked,
     zoo,
 )
 from trickkit.common import progress_bar
 from trickkit.contract import seeded
-from trickkit.papers import hooker2019, jain2019, kornblith2019, li2018, mnih2015
+from trickkit.papers import hooker2019, huang2017, jain2019, kornblith2019, li2018, mnih2015
 
 STICKER = "stickers/toaster.png"
 
@@ -216,6 +217,15 @@ def measure_players() -> None:
         keep(mnih2015.SCORES_FILE, mnih2015.play_scores())
 
 
+def trick_players() -> None:
+    """The games of lesson 21, tricked and not, and what they scored: half an hour.
+
+    Raises ImportError where the emulator, ale-py, is not installed.
+    """
+    keep(tricked.FILE, huang2017.record_games())
+    keep(huang2017.FILE, huang2017.measure_tricks().to_csv(index=False).encode())
+
+
 def halves(model: nn.Module, *, prefix: str = "") -> dict[str, torch.Tensor]:
     """A model's weights in half as many bits, by their names, for `models.load_weights`."""
     return {prefix + k: v.half().cpu().contiguous() for k, v in model.state_dict().items()}
@@ -249,3 +259,4 @@ if __name__ == "__main__":
     train_readers_of_networks()
     prune_networks()
     measure_players()
+    trick_players()

@@ -28,4 +28,5 @@ from trickkit.plots.panels import (
 from trickkit.plots.picture import Picture
 from trickkit.plots.summaries import clouds, likeness
 from trickkit.plots.terrain import contours, flow, path_between, rearranged, relief, trails
+from trickkit.plots.tricked import every_game, moment
 from trickkit.plots.zoo import loud_maps, suspect, wall
