@@ -25,9 +25,6 @@ BELOW = (("common",), ("contract",), ("data", "activations"), ("bert", "models",
 ABOVE = (("papers",), ("plots",), ("widgets",), ("check", "course"))
 METHODS = sorted(set(trickkit.MODULES) - {name for floor in BELOW + ABOVE for name in floor})
 FLOORS = (*BELOW, tuple(METHODS), *ABOVE)
-TO_COME = {
-    21: "a Space Invaders player",
-}
 NEXT = re.compile(r"\*\*(Next lesson|The map)\*\* \[[^]]*\]\([^)]*\)")
 
 
@@ -39,10 +36,6 @@ class Lesson(NamedTuple):
     minutes: str
     does: str
     papers: str
-
-    @property
-    def number(self) -> int:
-        return int(self.file[:2])
 
 
 def lesson(path: pathlib.Path) -> Lesson:
@@ -86,18 +79,9 @@ def with_table(text: str, head: str, rows: list[str]) -> str:
     return "\n".join([*lines[:start], head, rule, *rows, *lines[end:]])
 
 
-def with_line(text: str, begin: str, line: str) -> str:
-    """A text whose line that begins so is that one."""
-    return re.sub(rf"^{re.escape(begin)}.*$", lambda _: line, text, count=1, flags=re.MULTILINE)
-
-
 def renewed() -> dict[pathlib.Path, str]:
     """Every file that holds a map -> its text as it should be."""
     lessons = [lesson(path) for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
-    there = {one.number for one in lessons}
-    to_come = [name for number, name in TO_COME.items() if number not in there]
-    coming = " and ".join(filter(None, [", ".join(to_come[:-1]), *to_come[-1:]]))
-    coming = coming and f"To come, in the gaps of the numbering: {coming}."
 
     readme = ROOT / "README.md"
     text = with_table(
@@ -111,7 +95,7 @@ def renewed() -> dict[pathlib.Path, str]:
     text = with_table(
         text, "| module | what is in it |", [f"| `{m}` | {said} |" for m, said in modules()]
     )
-    out = {readme: with_line(text, "To come, ", coming) + "\n"}
+    out = {readme: text + "\n"}
 
     for here, after in zip(lessons, [*lessons[1:], None], strict=True):
         path = ROOT / "notebooks" / here.file
@@ -129,7 +113,6 @@ def renewed() -> dict[pathlib.Path, str]:
         if here is lessons[0]:
             rows = [f"| [{o.title}]({o.file}) | {o.does} | {o.minutes} |" for o in lessons]
             last.source = with_table(last.source, "| lesson | you will | minutes |", rows)
-            last.source = with_line(last.source, "To come, ", coming)
         out[path] = nbformat.writes(tidy(book)) + "\n"
     return out
 
