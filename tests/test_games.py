@@ -201,7 +201,7 @@ def test_a_game_in_colour_is_the_same_game():
     assert colour.shape == (80, 210, 160, 3) and colour.dtype == np.uint8
     grey = cv2.resize(colour[-1].max(-1), (84, 84), interpolation=cv2.INTER_AREA)
     assert np.corrcoef(grey.ravel(), states.ravel())[0, 1] > 0.95
-    other = games.in_colour(actions, seed=4)  # begins after another number of idle moves
+    other = games.in_colour(actions, seed=4)  # begins after another number of idle frames
     assert (other[-1] != colour[-1]).any()
 
 

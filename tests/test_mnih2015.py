@@ -28,7 +28,10 @@ def test_a_broken_part_is_the_one_that_is_named():
         return mnih2015.tiny_learner(n=8, **mnih2015.PARTS[part])
 
     assert learner("whole").memory.length == 12_500
-    assert learner("no replay").memory.length == 3  # two pictures and the one after them
+    # two pictures and the one after them can be drawn: four moves of 8 games, one of 128
+    for n, newest in ((8, 4), (128, 1)):
+        bare = mnih2015.tiny_learner(n=n, **mnih2015.PARTS["no replay"])
+        assert bare.memory.length - bare.memory.stack == newest == max(bare.every // n, 1)
     assert learner("no second network").sync == 1
     assert not learner("ends not seen").sees_ends
 
@@ -44,13 +47,12 @@ def test_what_is_stored_of_the_broken_parts():
     for n in mnih2015.SIDE_BY_SIDE:
         whole = points.loc[n, "whole"]
         assert (whole > 9.6).all()
-        assert (points.loc[n, "no replay"] < whole - 1).all()
+        assert 0.7 < (points.loc[n, "no replay"] / whole).mean() < 0.78  # a quarter is missing
+        assert (points.loc[n, "no replay"] < 0.86 * whole).all()
         assert (points.loc[n, "ends not seen"] < 0.7 * whole).all()
         for part in ("no second network", "ends not seen"):
             assert (value.loc[n, part] > value.loc[n, "whole"]).all()
     kept = points / points.xs("whole", level="part")
-    assert (kept.loc[8, "no replay"] < kept.loc[128, "no replay"]).all()
-    assert (points.loc[8, "no replay"] < 5.6).all()  # always firing: 4.8
     assert kept.loc[128, "no second network"].mean() > 0.94
     assert (kept.loc[8, "no second network"] < 0.9).sum() == 3
 
@@ -73,8 +75,9 @@ def test_scores_are_of_32_games_each():
     assert (fire == 285).all()
 
 
-def test_always_firing_gets_what_is_stored():
-    many = games.SpaceInvaders(2)
+@pytest.mark.parametrize("skip", [3, 4])
+def test_always_firing_gets_what_is_stored(skip):
+    many = games.SpaceInvaders(2, skip=skip, maximum=skip == 4)
     assert (player.play_games(many, lambda states: np.ones(2, int), seed=1) == 285).all()
 
 

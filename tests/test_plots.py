@@ -266,7 +266,7 @@ PICTURES = {  # by the name of what drew them
     ),
     "boards": plots.boards(torch.zeros(2, 10, 10), ["a", "b"], "two boards"),
     "learnt": plots.learnt(
-        {"one": {"whole": np.ones((3, 5)), "part": np.zeros((3, 5))}, "two": {"a": np.eye(3)}},
+        {"one": {"whole": np.ones((3, 5)), "part": np.zeros((3, 5))}, "two": {"whole": np.eye(3)}},
         [1e3, 2e3, 3e3],
         "lines",
         levels={"best": 12, "chance": 3},

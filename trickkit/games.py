@@ -193,7 +193,7 @@ def at_hand() -> bool:
 
 
 def emulator(n: int, **how: Any) -> Any:
-    """n games of Space Invaders in ale-py, each begun with up to 30 idle moves.
+    """n games of Space Invaders in ale-py, each begun with up to 30 idle frames.
 
     how: options of ale_py.vector_env.AtariVectorEnv that are to be other than the course's.
     Raises ImportError where it is not installed.
@@ -247,8 +247,8 @@ def stacked(
 class SpaceInvaders:
     """The Atari game, with the preprocessing of Mnih et al. 2015 ("Methods: Preprocessing").
 
-    84 × 84 grey pixels, the last four pictures, a random number of idle moves at the start. The
-    six actions that do something, none repeated by chance ("v4"); points are the game's own. A
+    84 × 84 grey pixels, the last four pictures, a random number of idle frames at the start.
+    The six actions that do something, none repeated by chance ("v4"); points are the game's own. A
     lost life ends what a reward counts for, not the game.
     """
 

@@ -433,19 +433,19 @@ def eps_greedy(
     return policy
 
 
-def play_games(games: Games, policy: Actor, *, seed: int = 0, most: int = 30_000) -> np.ndarray:
+def play_games(many: Games, policy: Actor, *, seed: int = 0, most: int = 30_000) -> np.ndarray:
     """The points of the first game that each of n players finishes, (n,).
 
-    games: begun anew here.
+    many: games, begun anew here.
     policy: states (n, k, H, W) of uint8 -> actions (n,).
     seed: of the games.
-    most: moves a game after which it is stopped, with the points so far.
+    most: rounds, of a move in each game, after which all are stopped, with the points so far.
     """
-    states = games.reset(seed)
-    points, over = np.zeros(games.n), np.zeros(games.n, bool)
+    states = many.reset(seed)
+    points, over = np.zeros(many.n), np.zeros(many.n, bool)
     for _ in range(most):
-        games.send(policy(states))
-        step = games.recv()
+        many.send(policy(states))
+        step = many.recv()
         points += np.where(over, 0, step.rewards)
         over |= step.ended
         if over.all():

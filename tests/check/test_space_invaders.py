@@ -42,6 +42,28 @@ def old_states(many, policy, seed, most):
     return points
 
 
+def at_lost(many, policy, seed, most):
+    states, points, over = many.reset(seed), np.zeros(many.n), np.zeros(many.n, bool)
+    while not over.all():
+        many.send(policy(states))
+        step = many.recv()
+        points += ~over * step.rewards
+        over |= step.lost
+        states = step.states
+    return points
+
+
+def forgets(many, policy, seed, most):
+    states, points, over = many.reset(seed), np.zeros(many.n), np.zeros(many.n, bool)
+    while not over.all():
+        many.send(policy(states))
+        step = many.recv()
+        points += ~over * step.rewards
+        over = step.ended
+        states = step.states
+    return points
+
+
 def ending(move):
     """A game played where move(many, policy, states) sends, or not."""
 
@@ -93,6 +115,11 @@ def from_the_start(frames, skip, maximum, stack):
     return np.maximum(frames[ends], frames[ends - 1]) if maximum else frames[ends]
 
 
+def always_four(frames, skip, maximum, stack):
+    last = len(frames) - 1 - 4 * np.arange(stack)[::-1]
+    return np.maximum(frames[last], frames[last - 1]) if maximum else frames[last]
+
+
 def slowly(frames, skip, maximum, stack):
     state, at = [], len(frames)
     while len(state) < stack:
@@ -119,14 +146,18 @@ WRONG = [
     (check.play_games, loop(stop=np.any), "stop everybody"),
     (check.play_games, loop(lambda p, over, s: p + ~over * s.rewards + 1), "and you count"),
     (check.play_games, loop(stop=lambda over: False), "play on though"),
+    (check.play_games, at_lost, "lost life"),
+    (check.play_games, forgets, "always over"),
+    (check.play_games, loop(lambda p, over, s: ~s.ended * (p + ~over * s.rewards)), "back to 0"),
+    (check.play_games, loop(lambda p, over, s: ~s.ended * (p + s.rewards)), "back to 0"),
     (check.play_games, old_states, "old states"),
     (check.play_games, forever, "most = .* play on"),
     (check.play_games, until_all, "most = .* stop after"),
     (check.play_games, twice_begun, "once, first"),
     (check.play_games, fixed_seed, r"begun with \[0\]"),
-    (check.play_games, lambda many, p, s, most: many.send(0), "before games.reset"),
+    (check.play_games, lambda many, p, s, most: many.send(0), "before reset"),
     (check.play_games, ending(lambda many, p, s: many.send(p(s)[0])), "one for each game"),
-    (check.play_games, ending(lambda many, p, s: many.recv()), "comes after games.send"),
+    (check.play_games, ending(lambda many, p, s: many.recv()), "comes after send"),
     (check.target, aims(lambda r, on, v, g: r + g * v.amax(1)), "forget the ends"),
     (check.target, aims(lambda r, on, v, g: r + g * ~on * v.amax(1)), "turned round"),
     (check.target, aims(lambda r, on, v, g: on * (r + g * v.amax(1))), "takes away the reward"),
@@ -143,7 +174,10 @@ WRONG = [
         "cut off at 0",
     ),
     (check.target, aims(lambda r, on, v, g: r + g * on * v.argmax(1)), "number is taken"),
-    (check.target, aims(lambda r, on, v, g: r + g * on * v.amin(1)), "row 1, which goes on"),
+    (check.target, aims(lambda r, on, v, g: r + g * on * v.amin(1)), "smallest value"),
+    (check.target, aims(lambda r, on, v, g: r + g * on * v.sum(1)), "add up"),
+    (check.target, aims(lambda r, on, v, g: r - g * on * v.amax(1)), "subtract"),
+    (check.target, aims(lambda r, on, v, g: r + g * on * v.median(1)[0]), "row 1, which goes on"),
     (check.target, lambda r, ended, v, g: r + g * ~ended * v.amax(1), "a gradient flows"),
     (check.stacked, pictures(lambda f, last, k, m, n: f[last][::-1]), "order is reversed"),
     (check.stacked, pictures(lambda f, last, k, m, n: f[-n:]), "one after another"),
@@ -154,6 +188,14 @@ WRONG = [
         check.stacked,
         pictures(lambda f, last, k, m, n: games.stacked(f, skip=k, stack=n)),
         "without maximum",
+    ),
+    (check.stacked, always_four, "whatever skip says"),
+    (check.stacked, lambda f, k, m, n: games.stacked(f[:-1], skip=k, maximum=m, stack=n), "early"),
+    (check.stacked, pictures(lambda f, last, k, m, n: f[np.array(last) - k + 1]), "first frame of"),
+    (
+        check.stacked,
+        brighter(lambda f, last, k: (f[last] + f[np.array(last) - 1]) // 2),
+        "255 . 1 is 0",
     ),
     (check.stacked, brighter(lambda f, last, k: f[last]), "last frame as it is"),
     (check.stacked, brighter(lambda f, last, k: f[np.array(last) - 1]), "before each move's last"),

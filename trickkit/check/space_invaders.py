@@ -39,15 +39,15 @@ LESSON = "21 space_invaders"
 
 
 class Scripted:
-    """Games that go as a script says, whatever is played: rewards and ends (T, n).
+    """Games that go as a script says, whatever is played: rewards, lost lives and ends, (T, n).
 
     The picture shown is the number of the move, so that a policy can see what it is shown.
     """
 
     actions = ("stay", "fire")
 
-    def __init__(self, rewards: np.ndarray, ended: np.ndarray):
-        self.rewards, self.ended = rewards, ended
+    def __init__(self, rewards: np.ndarray, lost: np.ndarray, ended: np.ndarray):
+        self.rewards, self.lost, self.ended = rewards, lost, ended
         self.n, self.shape = rewards.shape[1], (1, 1, 1)
         self.begun: list[Any] = []
         self.at = 0
@@ -67,16 +67,16 @@ class Scripted:
         Raises Wrong for actions that come too early, or are none.
         """
         if not self.begun:
-            raise Wrong("you send actions before games.reset(seed) has begun the games.")
+            raise Wrong("you send actions before reset(seed) has begun the games.")
         if np.shape(actions) != (self.n,):
             raise Wrong(
-                f"games.send was handed actions of shape {np.shape(actions)}; one for each game is"
+                f"send was handed actions of shape {np.shape(actions)}; one for each game is"
                 f" wanted, ({self.n},): policy(states), of all states."
             )
         if (np.asarray(actions) != self.at % 256).any():
             raise Wrong(
                 "the policy was shown old states. What it sees next is step.states, of the step"
-                " that games.recv() gave last."
+                " that recv() gave last."
             )
         self.at += 1
         self.sent = True
@@ -87,17 +87,18 @@ class Scripted:
         Raises Wrong where there is nothing to receive.
         """
         if not self.sent:
-            raise Wrong("games.recv() comes after games.send(actions), once each a move.")
+            raise Wrong("recv() comes after send(actions), once each a round.")
         self.sent = False
         move = self.at - 1
         if move >= len(self.rewards):
             raise Wrong(
-                "you play on though every player has finished a game. Stop when all are over."
+                "you play on though every player has finished a game. Once over, always over (over"
+                " |= step.ended), and stop when all are."
             )
         return games.Step(
             self.states(),
             self.rewards[move].copy(),
-            self.ended[move].copy(),
+            self.lost[move].copy(),
             self.ended[move].copy(),
         )
 
@@ -110,10 +111,10 @@ def seen(states: np.ndarray) -> np.ndarray:
 @exercise(
     LESSON,
     player.play_games,
-    "Keep two arrays: points, of numbers, and over, of bools; both begin at 0 for all n players."
-    " Each move: send what policy(states) gives, then recv a step.",
+    "Keep two arrays for the n players: points, np.zeros(n), and over, np.zeros(n, bool)."
+    " Each round: send what policy(states) gives, then recv a step.",
     "A finished game begins anew at once, in the same place, so add a reward only where over is"
-    " still False; and set over where step.ended, after adding.",
+    " still False; and over |= step.ended, after adding.",
 )
 def play_games(yours: Trial) -> str | None:
     """The points of the first game that each of n players finishes.
@@ -125,18 +126,23 @@ def play_games(yours: Trial) -> str | None:
     rewards = rng.choice([0.0, 0.0, 5.0, 10.0, 30.0], (length, n))
     ended = np.zeros((length, n), bool)
     first = 5 + rng.permutation(n) * 4  # the move that ends each player's first game
-    ended[first, np.arange(n)] = ended[first + 3, np.arange(n)] = True
-    rewards[first, np.arange(n)] = 20  # the move that ends a game scores too
-    rewards[first + 1, np.arange(n)] = 10
+    who = np.arange(n)
+    ended[first, who] = ended[first + 3, who] = True
+    lost = ended.copy()
+    lost[first - 2, who] = True
+    rewards[first - 1, who] = 5
+    rewards[first, who] = 20  # the move that ends a game scores too
+    rewards[first + 1, who] = 10
     longest = first.max() + 1
-    rewards, ended = rewards[:longest], ended[:longest]
+    rewards, lost, ended = rewards[:longest], lost[:longest], ended[:longest]
     seed = int(rng.integers(1, 1000))
-    over = np.cumsum(ended, 0) - ended > 0
+    over, hit = (np.cumsum(what, 0) - what > 0 for what in (ended, lost))
+    goes_on = np.cumsum(ended[::-1], 0)[::-1] == 0  # of the game that is cut off at the end
     right = np.where(over, 0, rewards).sum(0)
-    script = Scripted(rewards, ended)
+    script = Scripted(rewards, lost, ended)
     mine = called(yours, script, seen, seed, 1000, like=right)
     if script.begun != [seed]:
-        return f"the games were begun with {script.begun}; call games.reset(seed) once, first."
+        return f"the games were begun with {script.begun}; call reset(seed) once, first."
     mistakes: Marks = {
         "you count the games that follow a player's first as well: once a game is over, its place"
         " is taken by a new one.": rewards.sum(0),
@@ -149,13 +155,21 @@ def play_games(yours: Trial) -> str | None:
             np.full(n, right.sum()),
         ],
         "you stop everybody when the first player is over.": (rewards[: first.min() + 1].sum(0)),
+        "you stop at step.lost, a lost life. The game goes on until step.ended.": [
+            np.where(hit, 0, rewards).sum(0),
+            np.where(hit | lost, 0, rewards).sum(0),
+        ],
+        "you set the points back to 0 at an end. They are what is wanted; only add nothing more.": [
+            np.zeros(n),
+            np.where(goes_on, rewards, 0).sum(0),
+        ],
     }
     if not same(mine, right):
         off = int(np.argmax(abs(mine - right)))
         return recognised(mine, mistakes) or (
             f"player {off} scored {right[off]:g} in its first game, and you count {mine[off]:g}."
         )
-    script = Scripted(rewards, np.zeros_like(ended))
+    script = Scripted(rewards, *np.zeros((2, *ended.shape), bool))
     few = int(rng.integers(3, 8))
     try:
         mine = called(yours, script, seen, seed, few, like=right)
@@ -210,6 +224,13 @@ def target(yours: Trial) -> str | None:
             "you take the mean of what follows. The player will choose, so take the best.": (
                 rewards + gamma * goes_on * values.mean(1)
             ),
+            "you add up what all actions are worth. The player will take one, so take the best.": (
+                rewards + gamma * goes_on * values.sum(1)
+            ),
+            "you take the smallest value in each row; the player will choose the largest.": (
+                rewards + gamma * goes_on * values.amin(1)
+            ),
+            "you subtract what follows; add it.": rewards - gamma * goes_on * best,
             "gamma is on the reward as well. The reward comes now, and is worth all of itself;"
             " only what follows is worth less.": gamma * (rewards + goes_on * best),
             "gamma is on the reward instead of what follows.": gamma * rewards + goes_on * best,
@@ -242,8 +263,8 @@ def target(yours: Trial) -> str | None:
 @exercise(
     LESSON,
     games.stacked,
-    "The last frames of the moves are frames[-1], frames[-1 - skip], … ; four of them, and the"
-    " oldest comes first.",
+    "The last frames of the moves are frames[-1], frames[-1 - skip], … ; `stack` of them,"
+    " and the oldest comes first.",
     "Their places, in order: range(len(frames) - 1 - skip * (stack - 1), len(frames), skip). The"
     " frame before each is one place less; np.maximum(a, b) is the brighter, pixel by pixel.",
     rounds=3,
@@ -251,15 +272,15 @@ def target(yours: Trial) -> str | None:
 def stacked(yours: Trial) -> str | None:
     """What a player sees after so many frames."""
     rng = fresh_rng()
-    skip, stack = int(rng.integers(3, 6)), int(rng.integers(3, 6))
+    skip, stack = int(rng.integers(5, 7)), int(rng.integers(3, 6))
     length = skip * (stack + int(rng.integers(0, 2))) + 3  # so that no two mistakes are alike
-    frames = rng.integers(0, 256, (length, 7, 9))
+    frames = rng.integers(0, 256, (length, 7, 9), dtype=np.uint8)
     for maximum in (False, True):
         right = games.stacked(frames, skip=skip, maximum=maximum, stack=stack)
         mine = called(yours, frames, skip, maximum, stack, like=right)
         if same(mine, right):
             continue
-        last = np.arange(len(frames) - 1 - skip * (stack - 1), len(frames), skip)
+        last, fours = (length - 1 - every * np.arange(stack)[::-1] for every in (skip, 4))
         mistakes: Marks = {
             "the order is reversed: the newest picture goes to the end.": right[::-1],
             "these are the last frames one after another. A move lasts skip frames, and gives one"
@@ -272,6 +293,15 @@ def stacked(yours: Trial) -> str | None:
                 frames[::skip][-stack:],
                 frames[::skip][:stack],
             ],
+            "a move lasts 4 frames in yours, whatever skip says.": (
+                np.maximum(frames[fours], frames[fours - 1]) if maximum else frames[fours]
+            ),
+            "your pictures end a frame too early: the newest frame is frames[-1].": (
+                np.maximum(frames[last - 1], frames[last - 2]) if maximum else frames[last - 1]
+            ),
+            "you take the first frame of each move; it is seen as it ends.": frames[
+                last - skip + 1
+            ],
         }
         if maximum:
             mistakes |= {
@@ -283,6 +313,12 @@ def stacked(yours: Trial) -> str | None:
                     np.minimum(frames[last], frames[last - 1])
                 ),
                 "this is the mean of the two frames, in which what blinks is half as bright.": [
+                    (frames[last] + frames[last - 1].astype(int)) // 2,
+                    (frames[last] + frames[last - 1].astype(int)) / 2,
+                ],
+                "you add two frames of uint8, in which 255 + 1 is 0. The brighter is wanted, which"
+                " needs no sum: np.maximum.": [
+                    frames[last] + frames[last - 1],
                     (frames[last] + frames[last - 1]) // 2,
                     (frames[last] + frames[last - 1]) / 2,
                 ],

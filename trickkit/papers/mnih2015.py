@@ -34,7 +34,9 @@ RECIPE: dict[str, Any] = {
 }
 PARTS: dict[str, dict[str, Any]] = {
     "whole": {},
-    "no replay": {"capacity": 1},  # only the last move of each game can be drawn
+    # only what was played since the last update can be drawn: four moves of each of 8 games, whose
+    # states and what follows take six pictures; one move of 128 games
+    "no replay": {"capacity": 6 * 8},
     "no second network": {"sync": 1},
     "ends not seen": {"sees_ends": False},
 }

@@ -52,19 +52,21 @@ def learnt(
     """Points while learning, a panel a group: each line the mean of some runs, in a band from the
     least to the largest.
 
-    groups: the panel's title -> name of a line -> (n, runs).
+    groups: the panel's title -> name of a line -> (n, runs); the same names in each.
     moves: (n,).
-    levels: name -> points, dotted lines to compare with.
+    levels: name -> points, dotted lines to compare with, named at the right.
     Raises ValueError for more lines than there are colours.
     """
     x = np.asarray(in_memory(moves)) / 1000
-    figure, axes = grid_figure(3.9 * len(groups) + 0.4, 3.6, columns=len(groups))
+    figure, axes = grid_figure(3.9 * len(groups) + 0.6, 3.8, columns=len(groups))
     said = []
     for ax, (group, lines) in zip(axes[0], groups.items(), strict=True):
         validate_colours(lines=lines)
         for name, level in levels.items():
             ax.axhline(level, color="0.5", linestyle=":")
-            ax.text(x[0], level + 0.1, name, fontsize=9, color="0.35")
+            if ax is axes[0, -1]:
+                beside = ax.get_yaxis_transform()
+                ax.text(1.02, level, name, transform=beside, va="center", fontsize=9, color="0.35")
         for (name, runs), colour, marker in zip(lines.items(), COLOURS, MARKERS, strict=False):
             y = np.asarray(in_memory(runs))
             ax.fill_between(x, y.min(1), y.max(1), color=colour, alpha=0.15, linewidth=0)
@@ -73,7 +75,8 @@ def learnt(
         ax.set_title(group, fontsize=11)
         ax.set(xlabel="thousand moves", ylim=(0, max(levels.values()) + 1))
     axes[0, 0].set_ylabel("points a game")
-    axes[0, -1].legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(0, 0.95))
+    drawn = axes[0, 0].get_legend_handles_labels()
+    figure.legend(*drawn, loc="outside lower center", ncols=4, frameon=False, fontsize=10)
     figure.suptitle(title, fontsize=12)
     return Picture(figure, alt or f"{title}. {'; '.join(said)}.")
 
@@ -90,7 +93,7 @@ def strips(rows: Mapping[str, Numbers], title: str, *, alt: str = "") -> Picture
     for ax, (name, row) in zip(axes[:, 0], pictures.items(), strict=True):
         gap = np.full((k, height, 2), 255, row.dtype)
         sheet = np.concatenate([row, gap], 2).transpose(1, 0, 2).reshape(height, -1)[:, :-2]
-        ax.imshow(sheet, cmap="gray", vmin=0, vmax=150, interpolation="nearest")
+        ax.imshow(sheet, cmap="gray", vmin=0, vmax=100, interpolation="nearest")
         ax.axis("off")
         ax.set_title(name, fontsize=11, loc="left", pad=3)
     figure.suptitle(title, fontsize=12)
@@ -152,7 +155,10 @@ def score_dots(
         said.append(f"the paper prints {value:g} for {name}")
     ax.set_yticks(range(len(rows)), rows, fontsize=11)
     ax.invert_yaxis()
-    ax.set(xlabel="points a game (a dot each; bar: mean; diamond: the paper's mean)", title=title)
+    ax.set(
+        xlabel="points a game (a dot each, its height by chance; bar: mean; diamond: paper's)",
+        title=title,
+    )
     ax.set_xlim(left=0)
     ax.xaxis.set_major_formatter("{x:,.0f}")
     return Picture(figure, alt or f"{title}. {'; '.join(said)}.")
