@@ -195,6 +195,11 @@ WRONG = [
     (
         check.stacked,
         brighter(lambda f, last, k: (f[last] + f[np.array(last) - 1]) // 2),
+        "half as bright",
+    ),
+    (
+        check.stacked,
+        brighter(lambda f, last, k: f[last] + (d := f[np.array(last) - 1] - f[last]) * (d > 0)),
         "255 . 1 is 0",
     ),
     (check.stacked, brighter(lambda f, last, k: f[last]), "last frame as it is"),
