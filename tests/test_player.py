@@ -171,7 +171,7 @@ def test_a_training_taken_up_again_is_the_one_never_put_down(tmp_path):
         assert torch.equal(a, b)
 
 
-@pytest.mark.parametrize("damage", ["half", "empty", "text", "of another network"])
+@pytest.mark.parametrize("damage", ["half", "empty", "text", "a list", "of another network"])
 def test_a_damaged_checkpoint_gets_a_sentence(tmp_path, damage):
     path = tmp_path / "it.pt"
     training.save(path, learner())
@@ -179,10 +179,63 @@ def test_a_damaged_checkpoint_gets_a_sentence(tmp_path, damage):
     one = learner()
     if damage == "of another network":
         one.net = player.q_network("2013", 6)
+    elif damage == "a list":
+        torch.save([1, 2], path)
     else:
         path.write_bytes({"half": whole[: len(whole) // 2], "empty": b"", "text": b"hello"}[damage])
-    with pytest.raises(ValueError, match="Delete it, and the training begins anew"):
+    with pytest.raises(ValueError, match="Move it away, and the training begins anew"):
         training.resume(path, one)
+
+
+def test_too_little_memory_is_not_called_damage(tmp_path, monkeypatch):
+    path = tmp_path / "it.pt"
+    training.save(path, learner())
+
+    def full(*_, **__):
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(torch, "load", full)
+    with pytest.raises(torch.OutOfMemoryError):
+        training.resume(path, learner())
+
+
+def test_an_interrupted_training_keeps_what_it_has(tmp_path, monkeypatch):
+    def interrupted(self):
+        if self.moves >= 30:
+            raise KeyboardInterrupt
+        move(self)
+
+    recipe = {
+        "games": {"n": 2, "skip": 3, "maximum": False},
+        "moves": 60,
+        "learner": {"capacity": 100, "warm": 20, "batch_size": 4, "every": 10},
+    }
+    monkeypatch.setitem(training.PLAYERS, "2013", recipe)
+    move = player.Learner.move
+    monkeypatch.setattr(player.Learner, "move", interrupted)
+    threads = torch.get_num_threads()
+    try:
+        with pytest.raises(KeyboardInterrupt, match="Stopped at 30 moves"):
+            training.train("2013", tmp_path)
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_float32_matmul_precision("highest")
+    assert [file.name for file in tmp_path.iterdir()] == ["space_invaders_2013.pt"]
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
+    path = tmp_path / "it.pt"
+    training.save(path, learner())
+    before = path.read_bytes()
+
+    def half(_, file):
+        file.write_bytes(b"half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(torch, "save", half)
+    with pytest.raises(OSError, match="no space"):
+        training.save(path, learner())
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 
 
 def test_the_games_that_cannot_be_put_down_begin_anew():

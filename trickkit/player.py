@@ -231,7 +231,10 @@ class Memory:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Remember what `state_dict` did."""
         for name in self._kept:
-            setattr(self, name, state[name])
+            if isinstance(state[name], torch.Tensor):
+                getattr(self, name).copy_(state[name])  # in place: it may fill half the memory
+            else:
+                setattr(self, name, state[name])
 
 
 class Learner:
@@ -372,7 +375,8 @@ class Learner:
         self.optimizer.load_state_dict(state["optimizer"])
         self.memory.load_state_dict(state["memory"])
         self.rng.bit_generator.state = state["dice"]
-        self.generator.set_state(state["generator"].cpu())
+        if state["generator"].numel() == self.generator.get_state().numel():
+            self.generator.set_state(state["generator"])  # another device has dice of another kind
         self.scores, self.moves = list(state["scores"]), state["moves"]
         self.updates = state["updates"]
         going_on = self.games.load_state_dict(state["games"])

@@ -1,8 +1,8 @@
 """Train a player of Space Invaders: `make player`, or python -m trickkit.course.player.
 
 On a GPU where there is one, else on two processor cores. An interrupted training goes on where its
-last checkpoint stands. The same machine makes the same player, but not where it was interrupted
-(the emulator's games begin anew) or on a GPU (whose sums come in any order).
+last checkpoint stands. The same machine makes the same player again, unless the training was
+interrupted (the emulator's games begin anew) or ran on a GPU (whose sums come in any order).
 """
 
 import argparse
@@ -52,11 +52,18 @@ PLAYERS: dict[str, dict[str, Any]] = {
 }
 
 
+# what reading a file that is no checkpoint of the learner's may raise
+DAMAGE = (AttributeError, EOFError, KeyError, RuntimeError, TypeError, pickle.UnpicklingError)
+
+
 def save(path: pathlib.Path, learner: player.Learner, **more: Any) -> None:
     """Write a checkpoint whole or not at all. more: what else is to be kept."""
     fresh = path.with_suffix(".new")
-    torch.save({"learner": learner.state_dict(), **more}, fresh)
-    os.replace(fresh, path)
+    try:
+        torch.save({"learner": learner.state_dict(), **more}, fresh)
+        os.replace(fresh, path)
+    finally:
+        fresh.unlink(missing_ok=True)  # a half one, where it was interrupted or the disk is full
 
 
 def resume(path: pathlib.Path, learner: player.Learner) -> dict[str, Any]:
@@ -65,12 +72,14 @@ def resume(path: pathlib.Path, learner: player.Learner) -> dict[str, Any]:
     Raises ValueError where the file is damaged, or another learner's.
     """
     try:
-        state = torch.load(path, map_location=learner.device, weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
         learner.load_state_dict(state.pop("learner"))
-    except (RuntimeError, KeyError, EOFError, pickle.UnpicklingError, AttributeError) as error:
+    except DAMAGE as error:
+        if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
+            raise  # the file may be whole
         raise ValueError(
             f"{path} is no checkpoint that this training can go on from: it is damaged, or of"
-            " another network. Delete it, and the training begins anew."
+            " another network. Move it away, and the training begins anew."
         ) from error
     return state
 
@@ -84,7 +93,8 @@ def train(
     folder: where its checkpoint, weights (float16) and learning curve are written.
     moves: at which it is done; None for the recipe's.
     minutes_between: checkpoints. One is written too when the training is interrupted.
-    Raises ValueError for another kind, or a checkpoint that it cannot go on from.
+    Raises ValueError for another kind, or a checkpoint that it cannot go on from;
+        KeyboardInterrupt, once a checkpoint is written, where it is interrupted.
     """
     if kind not in PLAYERS:
         raise unknown("player", kind, PLAYERS)
@@ -102,30 +112,40 @@ def train(
     checkpoint = folder / f"space_invaders_{kind}.pt"
     kept: dict[str, Any] = {"minutes": 0.0, "rows": []}
     if checkpoint.exists():
-        kept = resume(checkpoint, learner)
+        kept |= resume(checkpoint, learner)
+        if learner.moves >= moves:
+            print(f"It has made {learner.moves:,} moves already: ask for more of them.", flush=True)
+            return net
         print(f"It goes on from {learner.moves:,} moves.", flush=True)
     before, rows = kept["minutes"], kept["rows"]
     start = saved = time.perf_counter()
     between = max(moves // 200, 1)  # rows of the curve
 
-    def minutes() -> float:
-        return before + (time.perf_counter() - start) / 60
+    def keep() -> None:
+        minutes = before + (time.perf_counter() - start) / 60
+        save(checkpoint, learner, minutes=minutes, rows=rows)
 
     try:
         steps = range(learner.moves, moves, many.n)
         for _ in progress_bar(steps, f"the player of {kind}, {many.n} moves a step"):
             learner.move()
             if learner.moves % between < many.n:
-                rows.append({"minutes": round(minutes(), 2), **learner.row()})
+                minutes = before + (time.perf_counter() - start) / 60
+                rows.append({"minutes": round(minutes, 2), **learner.row()})
             if time.perf_counter() - saved > 60 * minutes_between:
                 saved = time.perf_counter()
-                save(checkpoint, learner, minutes=minutes(), rows=rows)
-    finally:
-        save(checkpoint, learner, minutes=minutes(), rows=rows)
-        with (folder / f"space_invaders_{kind}.csv").open("w", newline="", encoding="utf-8") as f:
-            writer = csv.DictWriter(f, ["minutes", *learner.row()])
-            writer.writeheader()
-            writer.writerows(rows)
+                keep()
+    except KeyboardInterrupt:
+        print("Writing the checkpoint …", flush=True)
+        keep()
+        raise KeyboardInterrupt(
+            f"Stopped at {learner.moves:,} moves. The same command goes on from there."
+        ) from None
+    keep()
+    with (folder / f"space_invaders_{kind}.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, ["minutes", *learner.row()])
+        writer.writeheader()
+        writer.writerows(rows)
     weights = {name: w.half().cpu().contiguous() for name, w in net.state_dict().items()}
     save_file(weights, folder / f"space_invaders_{kind}.safetensors")
     return net
@@ -143,15 +163,18 @@ def train_and_play() -> None:
     options = parser.parse_args()
     try:
         net = train(options.net, options.folder, moves=options.moves)
+        print("It plays thirty games …", flush=True)
+        many = games.SpaceInvaders(**PLAYERS[options.net]["games"] | {"n": 30})
+        scores = player.play_games(many, player.eps_greedy(net, seed=1), seed=1)
     except (ImportError, ValueError) as error:
         raise SystemExit(str(error)) from error
-    except KeyboardInterrupt:
-        raise SystemExit("Stopped; the same command goes on from here.") from None
-    many = games.SpaceInvaders(**PLAYERS[options.net]["games"] | {"n": 30})
-    scores = player.play_games(many, player.eps_greedy(net, seed=1), seed=1)
+    except KeyboardInterrupt as stop:
+        raise SystemExit(
+            str(stop) or "Stopped. What is not yet in a checkpoint has to be played again."
+        ) from None
     print(
-        f"Thirty games, a random move one time in twenty: {scores.mean():.0f} ± {scores.std():.0f}"
-        f" points, the best {scores.max():.0f}. Weights and curve are in {options.folder}."
+        f"A random move one time in twenty: {scores.mean():.0f} ± {scores.std():.0f} points, the"
+        f" best game {scores.max():.0f}. Checkpoint, weights and curve are in {options.folder}."
     )
 
 

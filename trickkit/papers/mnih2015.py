@@ -60,7 +60,7 @@ def tiny_learner(*, n: int = 128, seed: int = 0, **changed: Any) -> player.Learn
 def learning(
     learner: player.Learner, *, moves: int = MOVES, rows: int = 20
 ) -> Iterator[dict[str, float]]:
-    """Play and learn; after every twentieth of the moves, how the learner stands.
+    """Play and learn, and tell from time to time how the learner stands.
 
     moves: of all games together.
     rows: how often it is looked at.
