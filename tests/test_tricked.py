@@ -104,6 +104,28 @@ def test_hidden_rows_are_black_and_the_others_as_they_were():
     assert torch.equal(left[..., 71:, :], STATES[..., 71:, :])
 
 
+def test_rows_of_others_take_the_place_of_ours_and_nothing_else_does():
+    swapped = tricked.with_rows_of(STATES, STATES.roll(1, 0), (72, 78))
+    assert torch.equal(swapped[1, :, 72:78], STATES[0, :, 72:78])
+    assert torch.equal(swapped[..., :72, :], STATES[..., :72, :])
+    assert torch.equal(swapped[..., 78:, :], STATES[..., 78:, :])
+
+
+def test_the_shares_of_a_map_and_how_alike_two_are():
+    maps = torch.zeros(2, 84, 84)
+    maps[:, 73], maps[0, 0] = 1, 3
+    shares = tricked.map_shares(maps, {"top": (0, 10), "cannon": (72, 78)})
+    assert shares == pytest.approx({"top": 37.5, "cannon": 62.5})
+    a = torch.rand(2, 9, 9, generator=torch.Generator().manual_seed(0))
+    b = a.clone()
+    b[:, :4] *= -1
+    assert tricked.map_likeness(a, a.square()) == pytest.approx(1)
+    lower = torch.zeros(2, 9, 9, dtype=torch.bool)
+    lower[:, 4:] = True
+    assert tricked.map_likeness(a, b, where=lower) == pytest.approx(1)
+    assert tricked.map_likeness(a, b) < 0.5
+
+
 def test_what_flies_is_small_and_the_shields_do_not():
     state = torch.zeros(1, 4, 84, 84)
     state[0, :, 30:33, 40] = 0.5  # a shot

@@ -5,11 +5,13 @@ the logits: every attack of the course fits. Huang et al. 2017, arXiv:1702.02284
 2018, arXiv:1711.00138.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from scipy import ndimage
+from scipy.stats import spearmanr
 from torch.nn import functional as F
 from torchvision.transforms.functional import gaussian_blur
 
@@ -170,6 +172,16 @@ def blackened(states: torch.Tensor, rows: tuple[int, int]) -> torch.Tensor:
     return states
 
 
+def with_rows_of(states: torch.Tensor, others: torch.Tensor, rows: tuple[int, int]) -> torch.Tensor:
+    """States with rows of every picture taken from other states: wrong, but nothing strange.
+
+    rows: the first, and the first no longer exchanged, as in a slice.
+    """
+    states = states.clone()
+    states[..., rows[0] : rows[1], :] = others[..., rows[0] : rows[1], :]
+    return states
+
+
 def flying(states: torch.Tensor) -> torch.Tensor:
     """Where shots and bombs are: small thin things that touch nothing else, (N, C, H, W) of bool.
 
@@ -265,3 +277,34 @@ def spot_map(
     )
     grid = scores.view(len(states), 1, len(range(spacing // 2, height, spacing)), -1)
     return F.interpolate(grid, size=(height, width), mode="bilinear")[:, 0]
+
+
+def map_shares(maps: torch.Tensor, rows: Mapping[str, tuple[int, int]]) -> dict[str, float]:
+    """What part of its weight a map has in each strip, in percent, on average over the maps.
+
+    maps: (N, H, W), 0 and above.
+    rows: of each strip, as in `REGIONS`.
+    """
+    return {
+        name: 100 * (maps[:, top:low].sum((1, 2)) / maps.sum((1, 2))).mean().item()
+        for name, (top, low) in rows.items()
+    }
+
+
+def map_likeness(
+    ours: torch.Tensor, others: torch.Tensor, *, where: torch.Tensor | None = None
+) -> float:
+    """Spearman's rank correlation of two maps, on average over the pairs.
+
+    Adebayo et al. 2018, §3.
+
+    ours, others: (N, H, W).
+    where: (N, H, W), bool: the pixels that count; all if not given.
+    """
+    if where is None:
+        where = torch.ones_like(ours, dtype=torch.bool)
+    each = [
+        spearmanr(a[here].cpu(), b[here].cpu()).statistic
+        for a, b, here in zip(ours, others, where, strict=True)
+    ]
+    return float(np.mean(each))

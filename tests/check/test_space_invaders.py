@@ -349,7 +349,33 @@ WRONG += [
     (check.worst_step, newest, "only the newest"),
     (check.worst_step, lambda n, x, e: x.clone(), "came back as they were"),
     (check.worst_step, step(up, 2), "the most that is allowed"),
-    (check.worst_step, step(up, 1 / 255), "may move the full ε"),
+    (check.worst_step, step(up, 1 / 255), "don't divide it by 255"),
+    (check.worst_step, step(up, 0.5), "may move the full ε"),
+    (
+        check.worst_step,
+        lambda n, x, e: (x + e * up(n, x).sign()).clamp(-1, 1),
+        "end with .clamp",
+    ),
+    (check.worst_step, lambda n, x, e: 255 * step(up)(n, x, e), "from 0 to 255"),
+    (
+        check.worst_step,
+        step(lambda n, x: loss_gradient(n, x, n(x).argmax(0)[: len(x)])),
+        "went over the states",
+    ),
+    (
+        check.worst_step,
+        step(lambda n, x: -loss_gradient(n, x, n(x).topk(2).indices[:, 1])),
+        "second best",
+    ),
+    (
+        check.worst_step,
+        step(
+            lambda n, x: (
+                score_gradient(n, x, n(x).topk(2).indices[:, 1]) - score_gradient(n, x, best(n, x))
+            )
+        ),
+        "lower the lead",
+    ),
     (
         check.worst_step,
         lambda n, x, e: (x + e * up(n, x) / up(n, x).abs().max()).clamp(0, 1),
@@ -375,6 +401,21 @@ WRONG += [
         check.fire_question,
         two(lambda v: v[:, :3].amax(1), lambda v: v[:, 3:].amax(1)),
         "first three actions",
+    ),
+    *(
+        (
+            check.fire_question,
+            lambda v, gone=gone: torch.stack(
+                [v[:, [a for a in group if a != gone]].amax(1) for group in (HOLD, FIRE)], 1
+            ),
+            f"action {gone} is in neither",
+        )
+        for gone in range(6)
+    ),
+    (
+        check.fire_question,
+        two(lambda v: v[:, ::2].amax(1), lambda v: v[:, 1::2].amax(1)),
+        "even actions",
     ),
     (check.fire_question, lambda v: tricked.fire_question(v).softmax(1), "probabilities"),
     (check.fire_question, lambda v: v.argmax(1), "one number a state"),
@@ -402,7 +443,44 @@ WRONG += [
     (check.spot_score, blurred_by(lambda x, b, m: x + m * b), "added on top"),
     (check.spot_score, blurred_by(right_mix, lambda q: q.square() / 2), "one number an action"),
     (check.spot_score, blurred_by(right_mix, lambda q: q.square().sum() / 2), "one number for all"),
-    (check.spot_score, blurred_by(right_mix, lambda q: q.square().sum(1) / 3), "for the first"),
+    (check.spot_score, blurred_by(right_mix, lambda q: q.square().sum(1) / 3), "for state"),
+    (check.spot_score, blurred_by(right_mix, lambda q: q.square().sum(0) / 2), "kept the actions"),
+    (
+        check.spot_score,
+        blurred_by(right_mix, lambda q: q.square().sum(1, keepdim=True) / 2),
+        "a column came",
+    ),
+    (check.spot_score, blurred_by(lambda x, b, m: (1 - m) * x), "the spot is black"),
+    (
+        check.spot_score,
+        blurred_by(lambda x, b, m: right_mix(x, b, m[:1])),
+        "first one's mask",
+    ),
+    (
+        check.spot_score,
+        lambda n, x, b, m: (n(right_mix(x, b, m)) - n(x[:1])).square().sum(1) / 2,
+        "compared with the first",
+    ),
+    (
+        check.spot_score,
+        lambda n, x, b, m: (n(right_mix(x, b, m)) - n(b)).square().sum(1) / 2,
+        "counted from the blurred",
+    ),
+    (
+        check.spot_score,
+        lambda n, x, b, m: (n(right_mix(x, b, m)).softmax(1) - n(x).softmax(1)).square().sum(1) / 2,
+        "compare probabilities",
+    ),
+    (
+        check.spot_score,
+        blurred_by(lambda x, b, m: torch.cat([x[:, :-1], right_mix(x, b, m)[:, -1:]], 1)),
+        "only the newest picture",
+    ),
+    (
+        check.spot_score,
+        blurred_by(lambda x, b, m: x * m + b * (1 - m), lambda q: q.square().sum(1)),
+        "upside down",
+    ),
 ]
 
 

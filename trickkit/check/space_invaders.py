@@ -363,6 +363,7 @@ def step_mistakes(net: nn.Module, states: torch.Tensor, eps: float) -> Marks:
     """The sentences for what a wrong step may equal."""
     values = net(states)
     best, worst = values.argmax(1), values.argmin(1)
+    second = values.topk(2).indices[:, 1]
     gradient = loss_gradient(net, states, best)
     newest = torch.zeros_like(states)
     newest[:, -1] = 1
@@ -389,6 +390,14 @@ def step_mistakes(net: nn.Module, states: torch.Tensor, eps: float) -> Marks:
         " net(states).argmax(1).": step(loss_gradient(net, states, best[:1].expand_as(best))),
         "you went towards the action of lowest value. The step wanted goes away from the best"
         " one, wherever that leads.": step(-loss_gradient(net, states, worst)),
+        "argmax went over the states; over the actions it is .argmax(1).": step(
+            loss_gradient(net, states, values.argmax(0)[: len(states)])
+        ),
+        "you aim at the second best action, or lower the lead over it. A good attack, often the"
+        " stronger, but another one: here raise the cross-entropy of the best.": [
+            step(-loss_gradient(net, states, second)),
+            step(score_gradient(net, states, second) - score_gradient(net, states, best)),
+        ],
         "you left the action of lowest value, which the player would not have chosen anyway. Its"
         " best one is the label: argmax, not argmin.": step(loss_gradient(net, states, worst)),
         "you lowered the best action's value, whatever becomes of the others: they may fall as far."
@@ -439,9 +448,18 @@ def worst_step(yours):
         return None
     if torch.equal(moved, states):
         return "the states came back as they were."
+    furthest = (moved - states).abs().max() / eps
+    if furthest < 0.005:
+        return (
+            f"no pixel moved by more than {furthest:.4f}·ε. Here ε is in pixels of [0, 1] already:"
+            " don't divide it by 255."
+        )
+    if moved.max() > 2:
+        return "pixels from 0 to 255 came; states are in [0, 1]."
     if wrong := recognised(moved, mistakes, same=close):
         return wrong
-    furthest = (moved - states).abs().max() / eps
+    if moved.min() < -1e-6 or moved.max() > 1 + 1e-6:
+        return "some pixels left [0, 1]: end with .clamp(0, 1)."
     if furthest > 1.001:
         return f"one pixel moved by {furthest:.2f}·ε; ε is the most that is allowed."
     free = (states > eps) & (states < 1 - eps)
@@ -478,6 +496,15 @@ def fire_mistakes(values: torch.Tensor) -> Marks:
         "without firing it can stay, but also go right, 2, or left, 3.": two(
             values[:, 0], fires.amax(1)
         ),
+        **{
+            f"action {gone} is in neither group.": two(
+                values[:, [a for a in (0, 2, 3) if a != gone]].amax(1),
+                values[:, [a for a in (1, 4, 5) if a != gone]].amax(1),
+            )
+            for gone in range(6)
+        },
+        "even actions are in one group and odd ones in the other. Those that fire are 1, 4 and"
+        " 5.": two(values[:, ::2].amax(1), values[:, 1::2].amax(1)),
         "only one way to hold fire and one to fire are left: stay and fire.": two(
             values[:, 0], values[:, 1]
         ),
@@ -513,10 +540,11 @@ def fire_question(yours):
     mine = called(yours, values, like=right, what="answers", known=known)
     if same(mine, right):
         return None
+    row = int((mine - right).abs().amax(1).argmax())
     return recognised(mine, fire_mistakes(values)) or (
-        f"for the values {[round(v, 1) for v in values[0].tolist()]} the two answers are"
-        f" {right[0, 0]:.1f} and {right[0, 1]:.1f}; yours are {float(mine[0, 0]):.1f} and"
-        f" {float(mine[0, 1]):.1f}."
+        f"for the values {[round(v, 1) for v in values[row].tolist()]} the two answers are"
+        f" {right[row, 0]:.1f} and {right[row, 1]:.1f}; yours are {float(mine[row, 0]):.1f} and"
+        f" {float(mine[row, 1]):.1f}."
     )
 
 
@@ -529,9 +557,31 @@ def spot_mistakes(
     def change(share: torch.Tensor | float) -> torch.Tensor:
         return net(states + share * (blurred - states)) - net(states)
 
+    def changed(mixed: torch.Tensor, to: torch.Tensor | None = None) -> torch.Tensor:
+        return (net(mixed) - net(states if to is None else to)).square().sum(1) / 2
+
     moved = change(mask)
     squares = moved.square()
+    mixed = states + mask * (blurred - states)
+    newest = torch.cat([states[:, :-1], mixed[:, -1:]], 1)
     return {
+        "the spot is black: the blurred state is to show in it, + mask * blurred.": changed(
+            (1 - mask) * states
+        ),
+        "you compare probabilities; the values themselves are wanted, before any softmax.": (
+            (net(mixed).softmax(1) - net(states).softmax(1)).square().sum(1) / 2
+        ),
+        "only the newest picture is blurred; the spot goes through all four.": changed(newest),
+        "the change is counted from the blurred state; count it from the state as it is.": changed(
+            mixed, blurred
+        ),
+        "all states got the first one's mask; each has its own.": change(mask[:1])
+        .square()
+        .sum(1)
+        .div(2),
+        "all states are compared with the first; each has its own values.": changed(
+            mixed, states[:1]
+        ),
         "the half is missing: ½ of the sum of squares.": squares.sum(1),
         "you take the mean over the actions; the measure is half their sum.": [
             squares.mean(1),
@@ -547,9 +597,10 @@ def spot_mistakes(
             moved.sum(1) / 2,
             moved.sum(1).square() / 2,
         ],
-        "the mask is upside down: where it is 1 the picture should be blurred.": (
-            change(1 - mask).square().sum(1) / 2
-        ),
+        "the mask is upside down: where it is 1 the picture should be blurred.": [
+            change(1 - mask).square().sum(1) / 2,
+            change(1 - mask).square().sum(1),
+        ],
         "the whole picture is blurred: the mask is not used.": change(1.0).square().sum(1) / 2,
         "these are the values under the spot. How far are they from the values without it?": (
             net(states + mask * (blurred - states)).square().sum(1) / 2
@@ -586,10 +637,13 @@ def spot_score(yours):
             6,
         ),
         "this is one number for all states together; sum over the actions only, .sum(1).": (),
+        "you summed over the states and kept the actions; sum over the actions, .sum(1).": (6,),
+        "a column came; one number a state is wanted, (N,): .sum(1), without keepdim.": (3, 1),
     }
     mine = called(yours, net, states, blurred, mask, like=right, what="scores", known=known)
     if same(mine, right):
         return None
+    row = int(((mine - right).abs() / right).argmax())
     return recognised(mine, mistakes) or (
-        f"for the first state it is {right[0]:.4f}, and yours is {float(mine[0]):.4f}."
+        f"for state {row} of {len(right)} it is {right[row]:.4f}, and yours is {mine[row]:.4f}."
     )
