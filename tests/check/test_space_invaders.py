@@ -418,6 +418,12 @@ WRONG += [
         "even actions",
     ),
     (check.fire_question, lambda v: tricked.fire_question(v).softmax(1), "probabilities"),
+    (check.fire_question, two(lambda v: v[:, HOLD].amin(1), lambda v: v[:, FIRE].amin(1)), "worst"),
+    (
+        check.fire_question,
+        two(lambda v: v[:, HOLD].max(1).indices, lambda v: v[:, FIRE].max(1).indices),
+        "places in the groups",
+    ),
     (check.fire_question, lambda v: v.argmax(1), "one number a state"),
     (check.fire_question, lambda v: tricked.fire_question(v).T, "turn them"),
     (check.fire_question, lambda v: tricked.fire_question(v) + 1, "the two answers are"),
@@ -439,6 +445,16 @@ WRONG += [
             (n(right_mix(x, b, m)) - n(x)).gather(1, best(n, x)[:, None])[:, 0] ** 2 / 2
         ),
         "only the best action",
+    ),
+    (
+        check.spot_score,
+        lambda n, x, b, m: (n(right_mix(x, b, m)).amax(1) - n(x).amax(1)) ** 2 / 2,
+        "only the best action",
+    ),
+    (
+        check.spot_score,
+        lambda n, x, b, m: (right_mix(x, b, m) - x).square().sum((1, 2, 3)) / 2,
+        "how far the picture changes",
     ),
     (check.spot_score, blurred_by(lambda x, b, m: x + m * b), "added on top"),
     (check.spot_score, blurred_by(right_mix, lambda q: q.square() / 2), "one number an action"),

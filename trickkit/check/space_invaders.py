@@ -491,6 +491,12 @@ def fire_mistakes(values: torch.Tensor) -> Marks:
         " counts.": [two(holds.sum(1), fires.sum(1)), two(fires.sum(1), holds.sum(1))],
         "you take the mean of each group. The player takes the best action, so the best of each"
         " group counts.": two(holds.mean(1), fires.mean(1)),
+        "you take the worst value of each group; the player takes the best.": two(
+            holds.amin(1), fires.amin(1)
+        ),
+        "these are places in the groups, not values: .amax(1), or .max(1).values.": two(
+            holds.argmax(1).float(), fires.argmax(1).float()
+        ),
         "only action 1 counts as fire. The actions right + fire, 4, and left + fire, 5, fire"
         " too.": two(values[:, [0, 2, 3, 4, 5]].amax(1), values[:, 1]),
         "without firing it can stay, but also go right, 2, or left, 3.": two(
@@ -608,6 +614,12 @@ def spot_mistakes(
         "only the best action's value counts in yours; all six do in the paper's.": [
             squares.gather(1, best)[:, 0] / 2,
             squares.gather(1, best)[:, 0],
+            (net(mixed).amax(1) - net(states).amax(1)).square() / 2,
+            (net(mixed).amax(1) - net(states).amax(1)).square(),
+        ],
+        "this is how far the picture changes. How far do the network's values?": [
+            (mixed - states).square().sum((1, 2, 3)) / 2,
+            (mixed - states).square().sum((1, 2, 3)),
         ],
         "the blurred spot is added on top of the state. It takes the place of what was there:"
         " (1 - mask) * states + mask * blurred.": (
