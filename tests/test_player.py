@@ -149,10 +149,10 @@ def test_a_policy_takes_the_best_action_but_for_a_share_of_dice():
     net = player.q_network("tiny", 4, pictures=2)
     states = np.random.default_rng(0).integers(0, 256, (400, 2, 10, 10), dtype=np.uint8)
     best = net(torch.from_numpy(states) / 255).argmax(1).numpy()
-    np.testing.assert_array_equal(player.eps_greedy(net, eps=0)(states), best)
-    at_random = (player.eps_greedy(net, eps=0.4)(states) != best).mean()
+    np.testing.assert_array_equal(player.epsilon_greedy(net, epsilon=0)(states), best)
+    at_random = (player.epsilon_greedy(net, epsilon=0.4)(states) != best).mean()
     assert 0.2 < at_random < 0.4  # a quarter of the dice hit the best one
-    dark = player.eps_greedy(net, eps=0, seen=torch.zeros_like)(states)
+    dark = player.epsilon_greedy(net, epsilon=0, seen=torch.zeros_like)(states)
     assert (dark == dark[0]).all()
 
 

@@ -393,37 +393,37 @@ def as_images(net: nn.Module, states: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(states).to(next(net.parameters()).device).float() / 255
 
 
-def choose(values: torch.Tensor, eps: float, rng: np.random.Generator) -> np.ndarray:
-    """The action of highest value in each state, or with chance eps any.
+def choose(values: torch.Tensor, epsilon: float, rng: np.random.Generator) -> np.ndarray:
+    """The action of highest value in each state, or with chance epsilon any.
 
     values: (N, actions).
     Returns (N,).
     """
     n, actions = values.shape
     anything = rng.integers(0, actions, n)
-    return np.where(rng.random(n) < eps, anything, values.argmax(1).cpu().numpy())
+    return np.where(rng.random(n) < epsilon, anything, values.argmax(1).cpu().numpy())
 
 
 Actor = Callable[[np.ndarray], np.ndarray]  # states (n, k, H, W), uint8 -> actions (n,)
 
 
-def eps_greedy(
+def epsilon_greedy(
     net: nn.Module,
     *,
-    eps: float = 0.05,
+    epsilon: float = 0.05,
     seed: int = 0,
     seen: Callable[[torch.Tensor], torch.Tensor] | None = None,
 ) -> Actor:
-    """A policy: the action that a network values most, or with chance eps any.
+    """A policy: the action that a network values most, or with chance epsilon any.
 
     net: (n, k, H, W) in [0, 1] to the value of each action, (n, actions).
-    eps: 0 to 1.
+    epsilon: 0 to 1.
     seed: of the dice.
     seen: what the states (n, k, H, W) in [0, 1] become before the network sees them, such as an
         attack; None for the states as they are.
-    Raises ValueError for an eps or a seed that makes no sense.
+    Raises ValueError for an epsilon or a seed that makes no sense.
     """
-    validate_number(eps=eps, at_least=0, at_most=1)
+    validate_number(epsilon=epsilon, at_least=0, at_most=1)
     validate_seed(seed)
     rng = np.random.default_rng(seed)
 
@@ -432,7 +432,7 @@ def eps_greedy(
         if seen is not None:
             images = seen(images)
         with torch.no_grad():
-            return choose(logits_of(net, images), eps, rng)
+            return choose(logits_of(net, images), epsilon, rng)
 
     return policy
 

@@ -165,7 +165,7 @@ def train_and_play() -> None:
         net = train(options.net, options.folder, moves=options.moves)
         print("It plays thirty games …", flush=True)
         many = games.SpaceInvaders(**PLAYERS[options.net]["games"] | {"n": 30})
-        scores = player.play_games(many, player.eps_greedy(net, seed=1), seed=1)
+        scores = player.play_games(many, player.epsilon_greedy(net, seed=1), seed=1)
     except (ImportError, ValueError) as error:
         raise SystemExit(str(error)) from error
     except KeyboardInterrupt as stop:

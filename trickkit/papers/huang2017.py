@@ -156,7 +156,7 @@ def play_with(seen: Seen, *, pictures: bool = False) -> Recorded:
     A random move one time in twenty, for every trick with the same beginnings and dice.
     """
     tape = Recorded(GAMES, pictures=pictures)
-    policy = player.eps_greedy(player.shipped_player("2015"), eps=0.05, seed=0, seen=seen)
+    policy = player.epsilon_greedy(player.shipped_player("2015"), epsilon=0.05, seed=0, seen=seen)
     player.play_games(tape, policy, seed=0, most=MOST)
     return tape
 
@@ -169,7 +169,7 @@ def play_blindly(how: str) -> Recorded:
     policies: dict[str, player.Actor] = {
         "stay": lambda _: np.zeros(GAMES, np.int64),
         "any action": lambda _: rng.integers(0, 6, GAMES),
-        "turned by lot": player.eps_greedy(player.shipped_player("2015"), eps=0.89, seed=0),
+        "turned by lot": player.epsilon_greedy(player.shipped_player("2015"), epsilon=0.89, seed=0),
     }
     player.play_games(tape, policies[how], seed=0, most=MOST)
     return tape
@@ -217,7 +217,7 @@ def record_games() -> bytes:
     net, rng = player.shipped_player("2015"), np.random.default_rng(0)
     parts: dict[str, list[np.ndarray]] = {"make": [], "measure": []}
     many = games.SpaceInvaders(32, threads=1)
-    states, policy = many.reset(1000), player.eps_greedy(net, seed=1000)
+    states, policy = many.reset(1000), player.epsilon_greedy(net, seed=1000)
     for move in progress_bar(range(640), "states"):
         many.send(policy(states))
         states = many.recv().states

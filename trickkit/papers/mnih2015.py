@@ -105,7 +105,7 @@ def contestant(who: str) -> tuple[dict[str, Any], player.Actor]:
     how = {"skip": 3, "maximum": False} if who == "2013" else {"skip": 4, "maximum": True}
     pressed = {"random": range(6), "always fire": [1], "fire and wander": [1, 4, 5]}
     if who not in pressed:
-        return how, player.eps_greedy(player.shipped_player(who), seed=1)
+        return how, player.epsilon_greedy(player.shipped_player(who), seed=1)
     rng = np.random.default_rng(0)
     return how, lambda states: rng.choice(pressed[who], len(states))
 
