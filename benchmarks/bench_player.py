@@ -2,9 +2,10 @@
 python benchmarks/bench_player.py [--tiny] [part …]
 
 The network of Mnih et al. 2015, eight games side by side, four frames a move, one thread of torch's
-on the processor. acting: moves without learning. learning: updates on batches of 32, from a memory
-that is filled. both: as in training, an update every fourth move. memory: bytes of a remembered
-move, all told; the library's second row forgets the next state, as ours does.
+on the processor. acting: the network's moves, neither remembered nor learnt from. learning: updates
+on batches of 32, from a memory that is filled. both: as in training, an update every fourth move.
+memory: bytes of a remembered move, all told; the library's second row forgets the next state, as
+ours does.
 """
 
 import sys
@@ -30,11 +31,13 @@ class Ours:
         net = player.q_network("2015", 6)
         many = games.SpaceInvaders(N)
         self.learner = player.Learner(many, net, capacity=capacity, warm=FILLED, **SETTINGS)
-        self.act(FILLED)
+        self.learner.warm = 10**9
+        self.both(FILLED)
+        self.learner.warm = FILLED
 
     def act(self, moves):
-        self.learner.warm = self.learner.moves + moves
-        self.both(moves)
+        policy = player.epsilon_greedy(self.learner.net, epsilon=0)
+        player.play_games(self.learner.games, policy, most=moves // N)
 
     def both(self, moves):
         end = self.learner.moves + moves
@@ -80,11 +83,13 @@ class Theirs:
                 device="cpu",
                 seed=0,
             )
-        self.act(FILLED)
+        self.both(FILLED)
 
     def act(self, moves):
-        self.model.learning_starts = self.model.num_timesteps + moves
-        self.both(moves)
+        states = self.model.env.reset()
+        for _ in range(moves // N):
+            actions, _ = self.model.predict(states, deterministic=True)
+            states, *_ = self.model.env.step(actions)
 
     def both(self, moves):
         self.model.learn(moves, reset_num_timesteps=False)
