@@ -17,6 +17,21 @@ def learner(*, seed=0, n=8, **options):
     return player.Learner(games.Tiny(n), net, **SOON | {"seed": seed} | options)
 
 
+@pytest.fixture
+def small_recipe(monkeypatch):
+    """The player of 2013 after sixty moves; torch is as it was afterwards."""
+    recipe = {
+        "games": {"n": 2, "skip": 3, "maximum": False},
+        "moves": 60,
+        "learner": {"capacity": 100, "warm": 20, "batch_size": 4, "every": 10},
+    }
+    monkeypatch.setitem(training.PLAYERS, "2013", recipe)
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+    torch.set_float32_matmul_precision("highest")
+
+
 def test_a_target_is_what_a_loop_says():
     generator = torch.Generator().manual_seed(0)
     rewards = torch.randn(50, generator=generator)
@@ -199,27 +214,16 @@ def test_too_little_memory_is_not_called_damage(tmp_path, monkeypatch):
         training.resume(path, learner())
 
 
-def test_an_interrupted_training_keeps_what_it_has(tmp_path, monkeypatch):
+def test_an_interrupted_training_keeps_what_it_has(tmp_path, monkeypatch, small_recipe):
     def interrupted(self):
         if self.moves >= 30:
             raise KeyboardInterrupt
         move(self)
 
-    recipe = {
-        "games": {"n": 2, "skip": 3, "maximum": False},
-        "moves": 60,
-        "learner": {"capacity": 100, "warm": 20, "batch_size": 4, "every": 10},
-    }
-    monkeypatch.setitem(training.PLAYERS, "2013", recipe)
     move = player.Learner.move
     monkeypatch.setattr(player.Learner, "move", interrupted)
-    threads = torch.get_num_threads()
-    try:
-        with pytest.raises(KeyboardInterrupt, match="Stopped at 30 moves"):
-            training.train("2013", tmp_path)
-    finally:
-        torch.set_num_threads(threads)
-        torch.set_float32_matmul_precision("highest")
+    with pytest.raises(KeyboardInterrupt, match="Stopped at 30 moves"):
+        training.train("2013", tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["space_invaders_2013.pt"]
 
 
@@ -249,21 +253,10 @@ def test_the_games_that_cannot_be_put_down_begin_anew():
     assert other.moves == 10 and other.first.all() and not other.states[:, :-1].any()
 
 
-def test_a_player_is_trained_by_a_command_and_goes_on(tmp_path, monkeypatch, capsys):
-    recipe = {
-        "games": {"n": 2, "skip": 3, "maximum": False},
-        "moves": 60,
-        "learner": {"capacity": 100, "warm": 20, "batch_size": 4, "every": 10},
-    }
-    monkeypatch.setitem(training.PLAYERS, "2013", recipe)
-    threads = torch.get_num_threads()
-    try:
-        training.train("2013", tmp_path, moves=40)
-        assert not capsys.readouterr().out
-        net = training.train("2013", tmp_path)
-    finally:
-        torch.set_num_threads(threads)
-        torch.set_float32_matmul_precision("highest")
+def test_a_player_is_trained_by_a_command_and_goes_on(tmp_path, capsys, small_recipe):
+    training.train("2013", tmp_path, moves=40)
+    assert not capsys.readouterr().out
+    net = training.train("2013", tmp_path)
     assert "goes on from 40 moves" in capsys.readouterr().out
     rows = (tmp_path / "space_invaders_2013.csv").read_text().splitlines()
     assert rows[0].startswith("minutes,moves,updates") and ",60," in rows[-1]

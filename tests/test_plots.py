@@ -38,6 +38,7 @@ PICTURES = {  # by the name of what drew them
         "far less",
         marked=["tricked"],
         lines={"any action": 110.0},
+        printed={"left alone": 850.0},
     ),
     "moment": plots.moment(
         torch.rand(84, 84),
@@ -275,9 +276,6 @@ PICTURES = {  # by the name of what drew them
         {"skip 3": np.zeros((4, 20, 20)), "skip 4": np.ones((4, 20, 20))}, "rows of pictures"
     ),
     "training_log": plots.training_log([0, 1e6], {"score": [1, 9], "loss": [2, 2]}, "logged"),
-    "score_dots": plots.score_dots(
-        {"random": [1, 3], "2015": [5, 9]}, "dots", printed={"2015": 8.5}
-    ),
     "by_month": plots.by_month(["2013-01", "2013-02"], np.array([1, 2]), np.array([3, 2]), "bars"),
 }
 

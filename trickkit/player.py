@@ -31,6 +31,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+# What each of the two that came with the course sees: options of `games.SpaceInvaders`.
+PREPROCESSING: dict[str, dict[str, Any]] = {
+    "2013": {"skip": 3, "maximum": False},
+    "2015": {"skip": 4, "maximum": True},
+}
+
+
 def q_network(kind: str, actions: int, *, pictures: int = 4) -> nn.Sequential:
     """An untrained player: (N, pictures, H, W) in [0, 1] to the value of each action, (N, actions).
 
@@ -66,8 +73,8 @@ def shipped_player(kind: str) -> nn.Sequential:
     Raises ValueError for another kind; FileNotFoundError or ValueError where the file is missing or
         damaged.
     """
-    if kind not in ("2013", "2015"):
-        raise unknown("player", kind, ("2013", "2015"))
+    if kind not in PREPROCESSING:
+        raise unknown("player", kind, PREPROCESSING)
     net = models.load_weights(q_network(kind, 6), f"weights/space_invaders_{kind}.safetensors")
     return net.to(device())
 

@@ -167,9 +167,7 @@ def blackened(states: torch.Tensor, rows: tuple[int, int]) -> torch.Tensor:
 
     rows: the first, and the first no longer hidden, as in a slice.
     """
-    states = states.clone()
-    states[..., rows[0] : rows[1], :] = 0
-    return states
+    return with_rows_of(states, torch.zeros_like(states), rows)
 
 
 def with_rows_of(states: torch.Tensor, others: torch.Tensor, rows: tuple[int, int]) -> torch.Tensor:

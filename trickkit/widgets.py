@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 
 import anywidget
 import ipywidgets as w
+import numpy as np
 import torch
 import traitlets
 from IPython.display import HTML, display
@@ -663,7 +664,7 @@ class Arcade:
 
     def press(self, action: int) -> None:
         """Play one move, and show what came of it."""
-        self.game.send(torch.tensor([action]).numpy())
+        self.game.send(np.array([action]))
         step = self.game.recv()
         self.states = step.states
         self.points += int(step.rewards[0])

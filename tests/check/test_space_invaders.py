@@ -13,8 +13,17 @@ from trickkit.contract import loss_gradient, score_gradient
 from .answers import accepted, refused
 
 
-def loop(count=lambda points, over, step: points + ~over * step.rewards, *, stop=np.all, give=None):
-    """Games played by a loop. count: of points, who was over before, and a step."""
+def loop(
+    count=lambda points, over, step: points + ~over * step.rewards,
+    *,
+    ends=lambda over, step: over | step.ended,
+    shown=lambda states, step: step.states,
+    stop=np.all,
+    give=None,
+):
+    """Games played by a loop. count: of points, who was over before, and a step. ends: who is over
+    after it. shown: what the policy sees next, of what it saw and the step.
+    """
 
     def play_games(many, policy, seed, most):
         states = many.reset(seed)
@@ -23,45 +32,13 @@ def loop(count=lambda points, over, step: points + ~over * step.rewards, *, stop
             many.send(policy(states))
             step = many.recv()
             points = count(points, over, step)
-            over = over | step.ended
-            states = step.states
+            over = ends(over, step)
+            states = shown(states, step)
             if stop(over):
                 break
         return points if give is None else give(points)
 
     return play_games
-
-
-def old_states(many, policy, seed, most):
-    states, points, over = many.reset(seed), np.zeros(many.n), np.zeros(many.n, bool)
-    while not over.all():
-        many.send(policy(states))
-        step = many.recv()
-        points += ~over * step.rewards
-        over |= step.ended
-    return points
-
-
-def at_lost(many, policy, seed, most):
-    states, points, over = many.reset(seed), np.zeros(many.n), np.zeros(many.n, bool)
-    while not over.all():
-        many.send(policy(states))
-        step = many.recv()
-        points += ~over * step.rewards
-        over |= step.lost
-        states = step.states
-    return points
-
-
-def forgets(many, policy, seed, most):
-    states, points, over = many.reset(seed), np.zeros(many.n), np.zeros(many.n, bool)
-    while not over.all():
-        many.send(policy(states))
-        step = many.recv()
-        points += ~over * step.rewards
-        over = step.ended
-        states = step.states
-    return points
 
 
 def ending(move):
@@ -146,11 +123,11 @@ WRONG = [
     (check.play_games, loop(stop=np.any), "stop everybody"),
     (check.play_games, loop(lambda p, over, s: p + ~over * s.rewards + 1), "and you count"),
     (check.play_games, loop(stop=lambda over: False), "play on though"),
-    (check.play_games, at_lost, "lost life"),
-    (check.play_games, forgets, "always over"),
+    (check.play_games, loop(ends=lambda over, step: over | step.lost), "lost life"),
+    (check.play_games, loop(ends=lambda over, step: step.ended), "always over"),
     (check.play_games, loop(lambda p, over, s: ~s.ended * (p + ~over * s.rewards)), "back to 0"),
     (check.play_games, loop(lambda p, over, s: ~s.ended * (p + s.rewards)), "back to 0"),
-    (check.play_games, old_states, "old states"),
+    (check.play_games, loop(shown=lambda states, step: states), "old states"),
     (check.play_games, forever, "most = .* play on"),
     (check.play_games, until_all, "most = .* stop after"),
     (check.play_games, twice_begun, "once, first"),

@@ -560,15 +560,15 @@ def spot_mistakes(
     """The sentences for what a wrong score may equal."""
     best = net(states).argmax(1, keepdim=True)
 
-    def change(share: torch.Tensor | float) -> torch.Tensor:
-        return net(states + share * (blurred - states)) - net(states)
-
     def changed(mixed: torch.Tensor, to: torch.Tensor | None = None) -> torch.Tensor:
         return (net(mixed) - net(states if to is None else to)).square().sum(1) / 2
 
-    moved = change(mask)
+    def under(spot: torch.Tensor) -> torch.Tensor:
+        return states + spot * (blurred - states)
+
+    mixed = under(mask)
+    moved = net(mixed) - net(states)
     squares = moved.square()
-    mixed = states + mask * (blurred - states)
     newest = torch.cat([states[:, :-1], mixed[:, -1:]], 1)
     return {
         "the spot is black: the blurred state is to show in it, + mask * blurred.": changed(
@@ -581,10 +581,7 @@ def spot_mistakes(
         "the change is counted from the blurred state; count it from the state as it is.": changed(
             mixed, blurred
         ),
-        "all states got the first one's mask; each has its own.": change(mask[:1])
-        .square()
-        .sum(1)
-        .div(2),
+        "all states got the first one's mask; each has its own.": changed(under(mask[:1])),
         "all states are compared with the first; each has its own values.": changed(
             mixed, states[:1]
         ),
@@ -604,12 +601,12 @@ def spot_mistakes(
             moved.sum(1).square() / 2,
         ],
         "the mask is upside down: where it is 1 the picture should be blurred.": [
-            change(1 - mask).square().sum(1) / 2,
-            change(1 - mask).square().sum(1),
+            changed(under(1 - mask)),
+            changed(under(1 - mask)) * 2,
         ],
-        "the whole picture is blurred: the mask is not used.": change(1.0).square().sum(1) / 2,
+        "the whole picture is blurred: the mask is not used.": changed(blurred),
         "these are the values under the spot. How far are they from the values without it?": (
-            net(states + mask * (blurred - states)).square().sum(1) / 2
+            net(mixed).square().sum(1) / 2
         ),
         "only the best action's value counts in yours; all six do in the paper's.": [
             squares.gather(1, best)[:, 0] / 2,
@@ -622,9 +619,7 @@ def spot_mistakes(
             (mixed - states).square().sum((1, 2, 3)),
         ],
         "the blurred spot is added on top of the state. It takes the place of what was there:"
-        " (1 - mask) * states + mask * blurred.": (
-            (net(states + mask * blurred) - net(states)).square().sum(1) / 2
-        ),
+        " (1 - mask) * states + mask * blurred.": changed(states + mask * blurred),
     }
 
 

@@ -18,12 +18,13 @@ from safetensors.torch import save_file
 
 from trickkit import games, player
 from trickkit.common import progress_bar, unknown, validate_count
+from trickkit.course.weights import halves
 from trickkit.data import ROOT
 
 PLAYERS: dict[str, dict[str, Any]] = {
     # in an hour and a half on two cores; the memory takes 1.4 GB
     "2013": {
-        "games": {"n": 16, "skip": 3, "maximum": False},
+        "games": {"n": 16, **player.PREPROCESSING["2013"]},
         "moves": 1_071_776,  # of the player that came with the course
         "learner": {
             "capacity": 200_000,
@@ -37,7 +38,7 @@ PLAYERS: dict[str, dict[str, Any]] = {
     },
     # on a GPU that has 7 GB for the memory: eight minutes on the fastest of 2025
     "2015": {
-        "games": {"n": 128, "skip": 4, "maximum": True},
+        "games": {"n": 128, **player.PREPROCESSING["2015"]},
         "moves": 7_000_000,
         "learner": {
             "capacity": 1_000_000,
@@ -101,6 +102,7 @@ def train(
     recipe = PLAYERS[kind]
     moves = recipe["moves"] if moves is None else moves
     validate_count(moves=moves)
+    # `contract.device` would have it exact, and slow
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.set_num_threads(1)  # the other cores run the games
     torch.set_float32_matmul_precision("high")
@@ -121,17 +123,18 @@ def train(
     start = saved = time.perf_counter()
     between = max(moves // 200, 1)  # rows of the curve
 
+    def minutes() -> float:
+        return before + (time.perf_counter() - start) / 60
+
     def keep() -> None:
-        minutes = before + (time.perf_counter() - start) / 60
-        save(checkpoint, learner, minutes=minutes, rows=rows)
+        save(checkpoint, learner, minutes=minutes(), rows=rows)
 
     try:
         steps = range(learner.moves, moves, many.n)
         for _ in progress_bar(steps, f"the player of {kind}, {many.n} moves a step"):
             learner.move()
             if learner.moves % between < many.n:
-                minutes = before + (time.perf_counter() - start) / 60
-                rows.append({"minutes": round(minutes, 2), **learner.row()})
+                rows.append({"minutes": round(minutes(), 2), **learner.row()})
             if time.perf_counter() - saved > 60 * minutes_between:
                 saved = time.perf_counter()
                 keep()
@@ -146,8 +149,7 @@ def train(
         writer = csv.DictWriter(file, ["minutes", *learner.row()])
         writer.writeheader()
         writer.writerows(rows)
-    weights = {name: w.half().cpu().contiguous() for name, w in net.state_dict().items()}
-    save_file(weights, folder / f"space_invaders_{kind}.safetensors")
+    save_file(halves(net), folder / f"space_invaders_{kind}.safetensors")
     return net
 
 

@@ -223,7 +223,9 @@ def trick_players() -> None:
     Raises ImportError where the emulator, ale-py, is not installed.
     """
     keep(tricked.FILE, huang2017.record_games())
-    keep(huang2017.FILE, huang2017.measure_tricks().to_csv(index=False).encode())
+    keep(
+        huang2017.FILE, huang2017.measure_tricks().to_csv(index=False, lineterminator="\n").encode()
+    )
 
 
 def halves(model: nn.Module, *, prefix: str = "") -> dict[str, torch.Tensor]:

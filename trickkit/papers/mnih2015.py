@@ -6,8 +6,6 @@ part of the method broken (data/tables/broken_parts.csv), and the scores of play
 Invaders (data/tables/space_invaders_scores.csv).
 """
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -102,7 +100,7 @@ def contestant(who: str) -> tuple[dict[str, Any], player.Actor]:
 
     Returns options of `games.SpaceInvaders`, and the policy.
     """
-    how = {"skip": 3, "maximum": False} if who == "2013" else {"skip": 4, "maximum": True}
+    how = player.PREPROCESSING.get(who, player.PREPROCESSING["2015"])
     pressed = {"random": range(6), "always fire": [1], "fire and wander": [1, 4, 5]}
     if who not in pressed:
         return how, player.epsilon_greedy(player.shipped_player(who), seed=1)
@@ -133,6 +131,8 @@ def play_scores(*, n: int = 32) -> bytes:
 
 def as_csv(columns: Sequence[str], rows: Sequence[tuple]) -> bytes:
     """A table as the bytes of a CSV file."""
-    file = io.StringIO(newline="")
-    csv.writer(file, lineterminator="\n").writerows([columns, *rows])
-    return file.getvalue().encode()
+    import pandas as pd
+
+    return (
+        pd.DataFrame(rows, columns=list(columns)).to_csv(index=False, lineterminator="\n").encode()
+    )

@@ -11,7 +11,7 @@ from trickkit.plots.consequences import bars_by_group, drifting
 from trickkit.plots.contexts import concordance
 from trickkit.plots.debt import served, shortfall, spread
 from trickkit.plots.fairness import audits, base_rate_lines, by_month, reachable
-from trickkit.plots.games import boards, learnt, score_dots, strips, training_log
+from trickkit.plots.games import boards, learnt, strips, training_log
 from trickkit.plots.images import Film, film, lit, magnified, maps, pictures, signed
 from trickkit.plots.information import bands, cubes, icosahedra, layers_in_plane, planes
 from trickkit.plots.monitors import catches, lights, on_call, readiness

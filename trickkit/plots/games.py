@@ -1,4 +1,4 @@
-"""Games and who plays them: boards, frames, scores, and how a player learnt."""
+"""Games and who plays them: boards, frames, and how a player learnt."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,7 +8,7 @@ from matplotlib.colors import to_rgb
 from trickkit.contract import Numbers
 from trickkit.games import Tiny
 from trickkit.plots.charts import MARKERS, validate_colours
-from trickkit.plots.picture import COLOURS, ORANGE, Picture, grid_figure, in_memory
+from trickkit.plots.picture import COLOURS, Picture, grid_figure, in_memory
 
 INKS = {"alien": "#009E73", "bomb": "#D55E00", "shot": "#F0E442", "cannon": "#56B4E9"}
 
@@ -118,47 +118,4 @@ def training_log(
         ax.set_title(name, fontsize=11)
         said.append(f"{name} goes from {y[0]:.3g} to {y[-1]:.3g}")
     figure.suptitle(title, fontsize=12)
-    return Picture(figure, alt or f"{title}. {'; '.join(said)}.")
-
-
-def score_dots(
-    scores: Mapping[str, Numbers],
-    title: str,
-    *,
-    printed: Mapping[str, float] | None = None,
-    alt: str = "",
-) -> Picture:
-    """Scores of games, a row a player: a dot a game, a bar at the mean.
-
-    scores: player -> (games,).
-    printed: player -> the mean that a paper prints, a diamond.
-    """
-    figure, axes = grid_figure(8, 0.55 * len(scores) + 1.1)
-    ax = axes[0, 0]
-    rng = np.random.default_rng(0)
-    said = []
-    for row, (name, values) in enumerate(scores.items()):
-        y = np.asarray(in_memory(values))
-        ax.scatter(
-            y,
-            row + rng.uniform(-0.22, 0.22, len(y)),
-            s=16,
-            color=COLOURS[0],
-            alpha=0.5,
-            linewidth=0,
-        )
-        ax.plot([y.mean()] * 2, [row - 0.35, row + 0.35], color="black", linewidth=2.5)
-        said.append(f"{name} {y.mean():.0f} on average, {y.min():.0f} to {y.max():.0f}")
-    rows = list(scores)
-    for name, value in (printed or {}).items():
-        ax.plot(value, rows.index(name), "D", color=ORANGE, markeredgecolor="black", markersize=8)
-        said.append(f"the paper prints {value:g} for {name}")
-    ax.set_yticks(range(len(rows)), rows, fontsize=11)
-    ax.invert_yaxis()
-    ax.set(
-        xlabel="points a game (a dot each, its height by chance; bar: mean; diamond: paper's)",
-        title=title,
-    )
-    ax.set_xlim(left=0)
-    ax.xaxis.set_major_formatter("{x:,.0f}")
     return Picture(figure, alt or f"{title}. {'; '.join(said)}.")

@@ -22,14 +22,16 @@ def every_game(
     *,
     marked: Sequence[str] = (),
     lines: Mapping[str, float] | None = None,
+    printed: Mapping[str, float] | None = None,
     label: str = "points of a game",
     alt: str = "",
 ) -> Picture:
-    """The points of every game, a row a trick: a dot a game, and a bar at the mean.
+    """The points of every game, a row a player or a trick: a dot a game, and a bar at the mean.
 
-    points: what was done -> one number a game, from the top.
+    points: who played, or what was done -> one number a game, from the top.
     marked: the rows drawn in orange with triangles; the others are blue with dots.
     lines: what is to be compared with -> its points, as dashed lines down the figure.
+    printed: a row -> the mean that a paper prints, a diamond.
     label: of the axis.
     """
     rows = len(points)
@@ -53,14 +55,22 @@ def every_game(
     for note, value in (lines or {}).items():
         ax.axvline(value, color="0.35", linestyle="--", linewidth=1.2)
         ax.text(value, rows - 0.45, f" {note}", fontsize=9, color="0.25", va="bottom")
+    for name, value in (printed or {}).items():
+        place = list(points).index(name)
+        ax.plot(value, place, "D", color=ORANGE, markeredgecolor="black", markersize=8)
     ax.set(yticks=range(rows), yticklabels=list(points), ylim=(rows - 0.4, -0.6), title=title)
     ax.set_xlim(left=0)
-    ax.set_xlabel(f"{label}; the black bar and the number at the right are the mean", fontsize=10)
+    explained = f"{label}; the black bar and the number at the right are the mean"
+    ax.set_xlabel(explained + "; diamonds: the paper's" * bool(printed), fontsize=10)
     ax.tick_params(axis="y", length=0, labelsize=10)
     ax.grid(axis="x", color="0.92")
     ax.set_axisbelow(True)
-    said = "; ".join(f"{name} {np.mean(values):.0f}" for name, values in points.items())
-    return Picture(figure, alt or f"{title}. Mean {label}: {said}.")
+    said = [
+        f"{name} {np.mean(values):.0f} ({np.min(values):.0f} to {np.max(values):.0f})"
+        for name, values in points.items()
+    ]
+    said += [f"the paper prints {value:g} for {name}" for name, value in (printed or {}).items()]
+    return Picture(figure, alt or f"{title}. Mean {label}: {'; '.join(said)}.")
 
 
 def moment(
