@@ -1,11 +1,11 @@
 """Bring what lists the lessons and modules up to date: the README's two tables, lesson 00's map,
-and the "Next lesson" line at the end of each lesson.
+each lesson's minutes, and the "Next lesson" line at its end.
 
     python tools/maps.py
 
-A lesson says of itself what a map needs: its title and minutes in its first cell; what one does in
-it, and the papers, in the notebook's metadata, {"trickkit": {"does": …, "papers": …}}. A module
-says it in the first paragraph of its docstring.
+A lesson says of itself what a map needs: its title in its first cell; what one does in it, and the
+papers, in the notebook's metadata, {"trickkit": {"does": …, "papers": …}}. Its minutes are counted
+(minutes.py). A module says it in the first paragraph of its docstring.
 """
 
 import ast
@@ -13,6 +13,7 @@ import pathlib
 import re
 from typing import NamedTuple
 
+import minutes
 import nbformat
 from tidy import tidy
 
@@ -25,6 +26,7 @@ BELOW = (("common",), ("contract",), ("data", "activations"), ("bert", "models",
 ABOVE = (("papers",), ("plots",), ("widgets",), ("check", "course"))
 METHODS = sorted(set(trickkit.MODULES) - {name for floor in BELOW + ABOVE for name in floor})
 FLOORS = (*BELOW, tuple(METHODS), *ABOVE)
+MINUTES = re.compile(r"\*\*\d+ minutes\*\*(, in two sittings( of \d+ and \d+)?)?")
 NEXT = re.compile(r"\*\*(Next lesson|The map)\*\* \[[^]]*\]\([^)]*\)")
 
 
@@ -43,14 +45,14 @@ def lesson(path: pathlib.Path) -> Lesson:
     book = nbformat.read(path, as_version=4)
     head = book.cells[0].source
     title = re.match(r"# (\d\d · [^:\n]+)", head)
-    minutes = re.search(r"\*\*(\d+) minutes\*\*", head)
     own = book.metadata.get("trickkit", {})
-    if not (title and minutes and "does" in own and "papers" in own):
+    if not (title and MINUTES.search(head) and "does" in own and "papers" in own):
         raise ValueError(
             f"{path.name}: wanted are a first line `# NN · Title`, `**NN minutes**` in the first"
             ' cell, and metadata {"trickkit": {"does": …, "papers": …}}.'
         )
-    return Lesson(path.name, title[1], minutes[1], own["does"], own["papers"])
+    total = str(sum(minutes.sittings(book.cells)))
+    return Lesson(path.name, title[1], total, own["does"], own["papers"])
 
 
 def modules() -> list[tuple[str, str]]:
@@ -100,6 +102,7 @@ def renewed() -> dict[pathlib.Path, str]:
     for here, after in zip(lessons, [*lessons[1:], None], strict=True):
         path = ROOT / "notebooks" / here.file
         book = nbformat.read(path, as_version=4)
+        book.cells[0].source = MINUTES.sub(minutes.stated(book.cells), book.cells[0].source)
         if after:
             link = f"**Next lesson** [{after.title}]({after.file})"
         else:

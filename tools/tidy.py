@@ -19,6 +19,7 @@ ITEM = re.compile(r" *([-*+]|\d+\.) +")
 # Lines that stay as they are: tables, headings, quotations, HTML, and what a fence sets apart.
 APART = re.compile(r" *(\||#|>|<|\\begin|---)|    ")
 FENCE = re.compile(r" *(```|\$\$)")
+GUARD = "guard"  # the tag of a cell of assertions, which would give a prediction away
 
 
 def closed(text: str) -> bool:
@@ -88,7 +89,10 @@ def tidy(book: nbformat.NotebookNode) -> nbformat.NotebookNode:
         book.metadata["trickkit"] = own
     for place, cell in enumerate(book.cells):
         cell.id = f"cell-{place:02d}"
-        cell.metadata = {"tags": cell.metadata.tags} if cell.metadata.get("tags") else {}
+        tags = cell.metadata.get("tags")
+        cell.metadata = {"tags": tags} if tags else {}
+        if tags and GUARD in tags:  # JupyterLab shows three dots in its place
+            cell.metadata["jupyter"] = {"source_hidden": True}
         if cell.cell_type == "markdown":
             cell.source = one_sentence_a_line(cell.source)
         for output in cell.get("outputs", []):
