@@ -9,6 +9,7 @@ from collections import Counter
 
 import nbformat
 import pytest
+import tidy
 from refresh import run
 
 from trickkit import data
@@ -105,6 +106,13 @@ def test_a_cell_that_is_not_compared_is_guarded_by_an_assertion(path):
     for cell, tree, following in zip(cells, trees, [*trees[1:], ast.parse("")], strict=True):
         if "nbval-ignore-output" in cell.metadata.get("tags", []):
             assert guarded(tree, following, known=known), cell.source
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
+def test_assertions_stand_in_folded_cells_alone(path):
+    for cell in code(path):
+        asserts = any(isinstance(node, ast.Assert) for node in ast.walk(ast.parse(cell.source)))
+        assert asserts == (tidy.GUARD in cell.metadata.get("tags", [])), cell.source
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 
+import nbformat
 import pytest
 import yaml
 
@@ -22,13 +23,21 @@ def course(tmp_path):
     lessons = tmp_path / "notebooks"
     mine = tmp_path / "my_course"
     lessons.mkdir()
-    (lessons / "00_a.ipynb").write_text("a1")
-    (lessons / "02_b.ipynb").write_text("b1")
+    write(lessons / "00_a.ipynb", "a1")
+    write(lessons / "02_b.ipynb", "b1")
     return lessons, mine
 
 
+def write(path, text):
+    """A notebook that prints its one word."""
+    cell = nbformat.v4.new_code_cell(text, execution_count=1)
+    cell.outputs = [nbformat.v4.new_output("stream", text=text)]
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+
+
 def files(folder):
-    return {p.name: p.read_text() for p in folder.glob("*.ipynb")}
+    books = {p.name: nbformat.read(p, as_version=4) for p in folder.glob("*.ipynb")}
+    return {name: book.cells[0].source for name, book in books.items()}
 
 
 def test_lessons_arrive_once(course):
@@ -39,8 +48,8 @@ def test_lessons_arrive_once(course):
 
 def test_an_untouched_lesson_is_brought_up_to_date_and_a_new_one_added(course):
     setup.deliver(*course)
-    (course[0] / "00_a.ipynb").write_text("a2")
-    (course[0] / "03_c.ipynb").write_text("c1")
+    write(course[0] / "00_a.ipynb", "a2")
+    write(course[0] / "03_c.ipynb", "c1")
     assert setup.deliver(*course) == ["00_a.ipynb was brought up to date.", "03_c.ipynb is new."]
     assert files(course[1]) == files(course[0])
 
@@ -48,17 +57,17 @@ def test_an_untouched_lesson_is_brought_up_to_date_and_a_new_one_added(course):
 def test_an_edited_lesson_is_never_overwritten(course):
     lessons, mine = course
     setup.deliver(*course)
-    (mine / "00_a.ipynb").write_text("mine")
+    write(mine / "00_a.ipynb", "mine")
     assert setup.deliver(*course) == []
-    (lessons / "00_a.ipynb").write_text("a2")
+    write(lessons / "00_a.ipynb", "a2")
     assert "the update is 00_a_update1.ipynb" in setup.deliver(*course)[0]
     assert setup.deliver(*course) == []
     # the untouched update may be replaced, the edited lesson not
-    (lessons / "00_a.ipynb").write_text("a3")
+    write(lessons / "00_a.ipynb", "a3")
     setup.deliver(*course)
     assert files(mine) == {"00_a.ipynb": "mine", "00_a_update1.ipynb": "a3", "02_b.ipynb": "b1"}
-    (mine / "00_a_update1.ipynb").write_text("mine too")
-    (lessons / "00_a.ipynb").write_text("a4")
+    write(mine / "00_a_update1.ipynb", "mine too")
+    write(lessons / "00_a.ipynb", "a4")
     setup.deliver(*course)
     assert files(mine) == {
         "00_a.ipynb": "mine",
@@ -72,12 +81,12 @@ def test_an_edited_lesson_is_never_overwritten(course):
 def test_a_lost_ledger_counts_everything_as_edited(course, ledger):
     lessons, mine = course
     setup.deliver(*course)
-    (mine / "00_a.ipynb").write_text("mine")
+    write(mine / "00_a.ipynb", "mine")
     (mine / ".delivered.json").unlink()
     if ledger is not None:
         (mine / ".delivered.json").write_text(ledger)
-    (lessons / "00_a.ipynb").write_text("a2")
-    (lessons / "02_b.ipynb").write_text("b2")
+    write(lessons / "00_a.ipynb", "a2")
+    write(lessons / "02_b.ipynb", "b2")
     setup.deliver(*course)
     assert files(mine)["00_a.ipynb"] == "mine" and files(mine)["02_b.ipynb"] == "b1"
     assert files(mine)["00_a_update1.ipynb"] == "a2" and files(mine)["02_b_update1.ipynb"] == "b2"
@@ -91,7 +100,7 @@ def test_a_lesson_that_the_learner_deleted_comes_again(course):
 
 def test_an_interrupted_delivery_leaves_whole_files(course, monkeypatch):
     setup.deliver(*course)
-    (course[0] / "00_a.ipynb").write_text("a2")
+    write(course[0] / "00_a.ipynb", "a2")
 
     def pulled_plug(*_):
         raise OSError("no space left on device")
@@ -103,6 +112,36 @@ def test_an_interrupted_delivery_leaves_whole_files(course, monkeypatch):
     assert files(course[1])["00_a.ipynb"] == "a1"
     setup.deliver(*course)
     assert files(course[1])["00_a.ipynb"] == "a2"
+
+
+def shown(path):
+    """What a reader of a notebook sees below its cell before running it."""
+    return [output.text for output in nbformat.read(path, as_version=4).cells[0].outputs]
+
+
+def test_stored_outputs_do_not_answer_before_the_learner_does(course):
+    lessons, mine = course
+    setup.deliver(*course)
+    nbformat.validate(nbformat.read(mine / "00_a.ipynb", as_version=4))
+    assert shown(mine / "00_a.ipynb") == [] and shown(lessons / "00_a.ipynb") == ["a1"]
+
+
+@pytest.mark.parametrize("before, after", [setup.OUTPUTS, setup.OUTPUTS[::-1]])
+def test_with_or_without_outputs_is_no_update_of_what_is_edited(course, before, after):
+    lessons, mine = course
+    setup.deliver(*course, outputs=before)
+    write(mine / "02_b.ipynb", "mine")
+    told = setup.deliver(*course, outputs=after)
+    assert told == ["00_a.ipynb was brought up to date."]
+    assert shown(mine / "00_a.ipynb") == {"stripped": [], "shown": ["a1"]}[after]
+    assert files(mine) == {"00_a.ipynb": "a1", "02_b.ipynb": "mine"}
+    assert setup.deliver(*course, outputs=after) == []
+
+
+def test_another_word_for_outputs_is_named(course):
+    with pytest.raises(ValueError, match="stripped or shown, not 'hidden'"):
+        setup.deliver(*course, outputs="hidden")
+    assert not course[1].exists()
 
 
 def test_a_folder_that_is_called_as_a_lesson_stays(course):

@@ -1,6 +1,7 @@
 """What a developer runs: lessons laid out, maps made anew, a lesson begun."""
 
 import maps
+import minutes
 import nbformat
 import new_lesson
 import pytest
@@ -47,6 +48,31 @@ def test_tidying_keeps_what_a_lesson_says(tmp_path, capsys):
     assert tidied.metadata["trickkit"] == {"does": "x"} and "widgets" not in tidied.metadata
     tidy.main([str(path)])  # a second time there is nothing to do
     assert not capsys.readouterr().out
+
+
+def test_a_guard_is_folded_to_a_line_that_says_so():
+    cell = nbformat.v4.new_code_cell("assert found > 3", metadata={"tags": ["guard"]})
+    book = nbformat.v4.new_notebook(cells=[cell])
+    for _ in range(2):
+        book = tidy.tidy(book)
+        assert book.cells[0].source == f"{tidy.FOLDED}\nassert found > 3"
+        assert book.cells[0].metadata == {"tags": ["guard"], "jupyter": {"source_hidden": True}}
+
+
+def test_minutes_are_counted():
+    text, code = nbformat.v4.new_markdown_cell, nbformat.v4.new_code_cell
+    first = [
+        text("word " * 180 + "*Predict:* a"),  # a minute, and half a minute
+        text("### Exercise 1 · f  (★☆☆, 10 minutes)"),
+        code("def f(): ...\n\n\nf = check.f(f)"),
+        code("widgets.panel(draw, a=widgets.slider([1]))"),  # 3 for a panel, 1 for its cell
+        code("assert True", metadata={"tags": ["guard"]}),
+    ]
+    assert minutes.sittings(first) == [15]
+    assert minutes.stated(first) == "**15 minutes**"
+    second = [text("*A natural break: the second sitting begins here.*"), *[code("1")] * 20]
+    assert minutes.sittings(first + second) == [15, 20]
+    assert minutes.stated(first + second) == "**35 minutes**, in two sittings of 15 and 20"
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)

@@ -19,7 +19,9 @@ ITEM = re.compile(r" *([-*+]|\d+\.) +")
 # Lines that stay as they are: tables, headings, quotations, HTML, and what a fence sets apart.
 APART = re.compile(r" *(\||#|>|<|\\begin|---)|    ")
 FENCE = re.compile(r" *(```|\$\$)")
-GUARD = "guard"  # the tag of a cell of assertions, which would give a prediction away
+# A cell of assertions would give a prediction away. JupyterLab folds it to its first line.
+GUARD = "guard"
+FOLDED = "# The course tests its own claim here. Nothing for you to do."
 
 
 def closed(text: str) -> bool:
@@ -91,8 +93,9 @@ def tidy(book: nbformat.NotebookNode) -> nbformat.NotebookNode:
         cell.id = f"cell-{place:02d}"
         tags = cell.metadata.get("tags")
         cell.metadata = {"tags": tags} if tags else {}
-        if tags and GUARD in tags:  # JupyterLab shows three dots in its place
+        if tags and GUARD in tags:
             cell.metadata["jupyter"] = {"source_hidden": True}
+            cell.source = f"{FOLDED}\n{cell.source.removeprefix(FOLDED).lstrip()}"
         if cell.cell_type == "markdown":
             cell.source = one_sentence_a_line(cell.source)
         for output in cell.get("outputs", []):

@@ -16,6 +16,7 @@ from trickkit.common import printable
 
 LESSON_FOLDER = data.ROOT / "notebooks"
 FIRST_LESSON = "00_start_here.ipynb"
+OUTPUTS = ("stripped", "shown")  # whether the stored outputs come into the learner's copy
 
 
 def findings() -> list[tuple[bool, str]]:
@@ -94,7 +95,19 @@ def _sha(path: pathlib.Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
-def deliver(lessons: pathlib.Path, mine: pathlib.Path) -> list[str]:
+def stripped(lesson: bytes) -> bytes:
+    """A notebook file without its outputs, which would answer a question before the learner does.
+
+    JupyterLab could also fold them, but then shows the first line of each.
+    """
+    book = json.loads(lesson)
+    for cell in book["cells"]:
+        if cell["cell_type"] == "code":
+            cell |= {"outputs": [], "execution_count": None}
+    return (json.dumps(book, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def deliver(lessons: pathlib.Path, mine: pathlib.Path, *, outputs: str = OUTPUTS[0]) -> list[str]:
     """Bring the learner's copy up to date without ever touching what they edited.
 
     A lesson that is new, or byte for byte as it was delivered, is written; an edited one stays, and
@@ -103,8 +116,13 @@ def deliver(lessons: pathlib.Path, mine: pathlib.Path) -> list[str]:
 
     lessons: the folder that they come from.
     mine: the learner's.
+    outputs: whether their stored outputs come along, "shown", or stay behind, "stripped". Another
+        choice than before exchanges what is not edited, and is no update of what is.
     Returns a sentence for each file that came.
+    Raises ValueError for another word than those.
     """
+    if outputs not in OUTPUTS:
+        raise ValueError(f"Stored outputs come {' or '.join(OUTPUTS)}, not {outputs!r}.")
     mine.mkdir(parents=True, exist_ok=True)
     ledger = mine / ".delivered.json"
     try:
@@ -115,19 +133,22 @@ def deliver(lessons: pathlib.Path, mine: pathlib.Path) -> list[str]:
         delivered = {}
     told = []
     for lesson in sorted(lessons.glob("*.ipynb")):
-        content = lesson.read_bytes()
-        new = _sha(lesson)
+        forms = dict(
+            zip(OUTPUTS, (stripped(lesson.read_bytes()), lesson.read_bytes()), strict=True)
+        )
+        same = {hashlib.sha256(form).hexdigest() for form in forms.values()}
+        new = hashlib.sha256(forms[outputs]).hexdigest()
         copies = [
             mine / lesson.name,
             *(mine / f"{lesson.stem}_update{i}.ipynb" for i in range(1, 1000)),
         ]
-        there = [c for c in copies if c.exists()]
+        there = {c: (delivered.get(c.name), _sha(c)) for c in copies if c.exists()}
         if copies[0].exists() and any(
-            delivered.get(c.name) == new or _sha(c) == new for c in there
+            new in (then, now) or then != now and same & {then, now} for then, now in there.values()
         ):
             continue  # this version is with the learner already, edited or not
         place = next(c for c in copies if not c.exists() or delivered.get(c.name) == _sha(c))
-        data.write_whole(place, content)
+        data.write_whole(place, forms[outputs])
         delivered[place.name] = new
         if place != copies[0]:
             sentence = (
@@ -165,7 +186,11 @@ def main() -> None:
     """
     folder = data.own_folder()
     try:
-        told = deliver(LESSON_FOLDER, folder)
+        told = deliver(
+            LESSON_FOLDER, folder, outputs=os.environ.get("TRICKKIT_OUTPUTS") or OUTPUTS[0]
+        )
+    except ValueError as error:
+        sys.exit(printable(f"{error} TRICKKIT_OUTPUTS says which."))
     except OSError as error:
         sys.exit(
             printable(
