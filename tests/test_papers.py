@@ -39,6 +39,28 @@ def test_verdicts():
     )
 
 
+@pytest.mark.parametrize(
+    "theirs, ours, said",
+    [
+        ("95.6", 89.3, "differs"),  # its errors are more than twice as many
+        ("95.6", 94.7, "near"),
+        ("99.9", 100.0, "near"),
+        ("60.6", 63.1, "near"),
+        ("4.4", 4.9, "differs"),
+        ("104", 113, "near"),  # a ratio, which lacks nothing to 100
+    ],
+)
+def test_a_percentage_is_judged_by_its_errors_as_well(theirs, ours, said):
+    assert papers.verdict(theirs, ours, unit="% of the best") == said
+    assert papers.verdict(theirs, ours) in (said, "near")
+
+
+def test_a_row_without_a_number_says_how_the_paper_has_it():
+    for row in papers.reported().values():
+        how, colon, _ = row["settings"].partition(": ")
+        assert row["value"] or colon and how in ("in words", "drawn", "not said"), row["id"]
+
+
 def test_a_number_outside_its_band_fails_the_run():
     assert compare(Row(TOY, 0.0474, (0.04, 0.05))).rows[0]["verdict"] == "same"
     with pytest.raises(

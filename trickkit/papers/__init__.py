@@ -25,7 +25,8 @@ MIME = "application/vnd.trickkit.papers+json"
 class Row:
     """One comparison.
 
-    The paper's value is in data/papers.csv, empty where it says it in words only.
+    The paper's value is in data/papers.csv. Where it is empty, the first words of the settings say
+    how the paper has it: "in words: …", "drawn: …", "not said: …".
 
     id: in data/papers.csv.
     ours: one number, or one from each run, shown as mean ± standard deviation.
@@ -50,19 +51,26 @@ def reported() -> dict[str, dict[str, str]]:
         return {row["id"]: row for row in csv.DictReader(f)}
 
 
-def verdict(theirs: str, ours: float) -> str:
-    """How ours stands to the paper's number: "same" to the digits it prints, "near" within a tenth,
-    else "differs"; "–" where it gives none.
+def verdict(theirs: str, ours: float, *, unit: str = "") -> str:
+    """How ours stands to the paper's number: "same" to the digits it prints, "near" within a tenth
+    of it, else "differs"; "–" where it gives none.
+
+    A percentage must be near in its errors as well, for 96 % right against 89 are errors of 4 and
+    11: within a tenth of what it lacks to 100, or within a point.
 
     theirs: as the paper prints it, empty for none.
     ours: the number, or the mean of the runs.
+    unit: "%", or what begins so, for a percentage.
     """
     if not theirs:
         return "–"
-    digits = len(theirs.partition(".")[2])
-    if round(ours, digits) == float(theirs):
+    value, digits = float(theirs), len(theirs.partition(".")[2])
+    if round(ours, digits) == value:
         return "same"
-    return "near" if abs(ours - float(theirs)) <= abs(float(theirs)) / 10 else "differs"
+    allowed = abs(value) / 10
+    if unit.startswith("%") and 0 <= value <= 100:
+        allowed = min(allowed, max((100 - value) / 10, 1))
+    return "near" if abs(ours - value) <= allowed else "differs"
 
 
 class Comparison:
@@ -82,7 +90,8 @@ def table(rows: list[dict]) -> str:
         "| --- | --- | --- | --- | --- |",
     ]
     for r in rows:
-        paper = f"{r['value']} {r['unit']}".strip() if r["value"] else "in words"
+        in_place = r["settings"].partition(":")[0]  # of a number
+        paper = f"{r['value']} {r['unit']}".strip() if r["value"] else in_place
         lines.append(
             f"| {r['quantity']} ({r['paper']}, {r['where']}) | {paper} | {r['ours']} {r['unit']} |"
             f" {r['verdict']} | {'; '.join(x for x in (r['our_settings'], r['why']) if x)} |"
@@ -112,7 +121,7 @@ def compare(*rows: Row) -> Comparison:
         low, high = _band(row)
         paper = reported()[row.id]
         ours = statistics.fmean(runs)
-        said = verdict(paper["value"], ours)
+        said = verdict(paper["value"], ours, unit=paper["unit"])
         if said == "differs" and not row.why:
             raise ValueError(
                 f"{row.id}: ours is {ours:.4g}, the paper's {paper['value']}. Say why they differ."
@@ -183,10 +192,11 @@ def gather(*, folder: pathlib.Path = data.ROOT / "notebooks") -> str:
             " outputs by `make papers`."
         ),
         (
-            "*same*: equal to the digits the paper prints; *near*: within a tenth of it; *differs*:"
-            " the last column says why;"
+            "*same*: equal to the digits the paper prints; *near*: within a tenth of it, and for a"
+            " percentage within a tenth of what it lacks to 100, or within a point; *differs*: the"
+            " last column says why;"
         ),
-        "*–*: the paper says it in words.",
+        "*–*: the paper prints no number.",
     ]
     unread = []
     for lesson in sorted(folder.glob("[!.]*.ipynb")):
