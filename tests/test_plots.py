@@ -14,6 +14,16 @@ from trickkit.plots import charts, contexts, picture
 
 DAYS = pd.DataFrame({"a": np.zeros(366)}, pd.date_range("2012-01-01", periods=366))
 PICTURES = {  # by the name of what drew them
+    "across": plots.across(
+        [0.2, 0.3],
+        [2.0, 1.0],
+        1.0,
+        {"straight": [0.4, 0.2], "sideways": torch.tensor([0.5, 0.0])},
+        ("cat", "dog"),
+        "two ways",
+        xlabel="a",
+        ylabel="b",
+    ),
     "atlases": plots.atlases(
         {"drawn": torch.rand(144, 3, 8, 8), "real": torch.rand(144, 3, 8, 8)},
         torch.arange(144) > 70,
@@ -298,6 +308,8 @@ def test_each_picture_has_bytes_and_the_same_alt_text_in_every_form(picture):
 
 def test_numbers_are_said():
     said = {name: picture.alt for name, picture in PICTURES.items()}
+    assert "border between cat and dog" in said["across"]
+    assert "straight 0.45; sideways 0.50." in said["across"]
     assert (
         "up goes from 1 to 3" in said["curves"]
         and "dog 0.75" in said["probabilities"]

@@ -39,7 +39,7 @@ def nudge(yours):
         "only numbers with a negative weight moved. Those with a positive one help too.": (
             x - eps * (weights < 0)
         ),
-        "x itself is missing a factor: you multiplied it by the signs. Add ε times the signs.": [
+        "you multiplied x by the signs. Add ε times the signs to it instead.": [
             x * weights.sign() * eps,
             x * (1 + step),
         ],
@@ -115,16 +115,16 @@ def shortest_mistakes(
     top = int(scores.argmax())
     found = {
         "you returned the changed image; the change alone is wanted.": image + right,
-        "the scores are not equal, and they miss by just the biases. Add those to the margin.": (
+        "the scores are not equal: they differ by exactly the biases. Add those to the margin.": (
             (margin - biases[label] + biases[target]) / (d @ d) * d
         ),
-        "the biases have their signs turned: the margin has + biases[label] - biases[target].": (
+        "the biases have the wrong signs: the margin has + biases[label] - biases[target].": (
             (margin - 2 * (biases[label] - biases[target])) / (d @ d) * d
         ),
         "you divided by the length of d. One unit of d changes the margin by d·d, so divide by"
         " that.": margin / d.norm() * d,
         "you did not divide by d·d: one unit of d changes the margin by that much.": margin * d,
-        "you walked one unit of d, whatever the margin. How many are wanted?": d,
+        "you walked one unit of d, whatever the margin. How many are needed?": d,
         "the scores are equal, but your way is longer than it need be. The steepest way is straight"
         " along d, without signs.": margin / d.abs().sum() * d.sign(),
         "you kept the image in [0, 1], so the scores are not equal. Clamp nothing here.": (
@@ -217,7 +217,7 @@ def distance(yours):
             ),
             "you return one number; a distance for each image is wanted: .amin(1).": (),
         },
-        not_finite="some of your distances are no finite number. The class y itself divides 0 by 0:"
+        not_finite="some of your distances are not finite. The class y itself divides 0 by 0:"
         " leave it out when you take the smallest.",
     )
     if torch.allclose(eps, right, rtol=1e-3, atol=1e-5):

@@ -6,7 +6,16 @@ the figure says its own numbers. Figures for panels are quick enough to follow a
 """
 
 from trickkit.plots.atlas import atlases, cell_opened
-from trickkit.plots.charts import curves, histograms, intervals, matrix, region, ticks, weights
+from trickkit.plots.charts import (
+    across,
+    curves,
+    histograms,
+    intervals,
+    matrix,
+    region,
+    ticks,
+    weights,
+)
 from trickkit.plots.consequences import bars_by_group, drifting
 from trickkit.plots.contexts import concordance
 from trickkit.plots.debt import served, shortfall, spread

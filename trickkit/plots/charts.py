@@ -249,6 +249,65 @@ def region(
     )
 
 
+def across(
+    point: Numbers,
+    normal: Numbers,
+    margin: float,
+    ways: Mapping[str, Numbers],
+    sides: tuple[str, str],
+    title: str,
+    *,
+    xlabel: str,
+    ylabel: str,
+) -> Picture:
+    """A point in the plane, a straight border, and ways over it as arrows, each with its length.
+
+    point: (2,).
+    normal: (2,), at a right angle to the border; it points to the far side.
+    margin: how much normal · change has to be for the change to reach the border.
+    ways: name -> change (2,).
+    sides: what lies on the near side and on the far side.
+    Raises ValueError for more ways than there are colours.
+    """
+    validate_colours(ways=ways)
+    point, normal = (np.asarray(in_memory(v), dtype=float) for v in (point, normal))
+    figure, axes = grid_figure(6.4, 3.8)
+    ax = axes[0, 0]
+    foot = point + margin / (normal @ normal) * normal
+    along = np.array([-normal[1], normal[0]]) / np.linalg.norm(normal)
+    line = np.stack([foot - 9 * along, foot + 9 * along])
+    ax.plot(*line.T, color="black")
+    ax.fill(*np.concatenate([line, line[::-1] + 9 * normal]).T, color=YELLOW, alpha=0.3, zorder=0)
+    said = []
+    for (name, change), colour in zip(ways.items(), COLOURS, strict=False):
+        change = np.asarray(in_memory(change), dtype=float)
+        said.append(f"{name} {np.linalg.norm(change):.2f}")
+        ax.plot([], [], color=colour, linewidth=2, label=said[-1])
+        ax.annotate(
+            "",
+            point + change,
+            point,
+            arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 2, "shrinkA": 0, "shrinkB": 0},
+        )
+    ax.plot(*point, "o", color="black", markersize=7)
+    for side, place in zip(sides, (0.03, 0.97), strict=True):
+        ax.text(
+            place,
+            place,
+            side,
+            transform=ax.transAxes,
+            ha="left" if place < 0.5 else "right",
+            va="bottom" if place < 0.5 else "top",
+        )
+    ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel=xlabel, ylabel=ylabel, title=title)
+    figure.legend(loc="outside right center", frameon=False, title="length")
+    return Picture(
+        figure,
+        f"{title}. A point, a straight border between {sides[0]} and {sides[1]}, and arrows that"
+        f" reach it: {'; '.join(said)}.",
+    )
+
+
 def intervals(
     names: Sequence[str],
     values: Sequence[float],
