@@ -127,7 +127,7 @@ WRONG = [
     (check.layer_backward, layer_wrong(gb=lambda g: g.mean(axis=0)), "gb is the mean, not"),
     (check.layer_backward, layer_wrong(gb=lambda g: g.sum(axis=1)), "a number for each image"),
     (check.layer_backward, layer_wrong(gb=lambda g: g.sum()), r"gb has shape \(\)"),
-    (check.layer_backward, layer_wrong(gx=lambda g, x, W: -g @ W.T), "sign turned"),
+    (check.layer_backward, layer_wrong(gx=lambda g, x, W: -g @ W.T), "sign flipped"),
     (
         check.layer_backward,
         lambda *a: (layer_backward(*a)[1], layer_backward(*a)[0], layer_backward(*a)[2]),
@@ -159,7 +159,7 @@ WRONG = [
     (check.relu_backward, lambda g, a: np.maximum(a, 0), "the way forward"),
     (check.relu_backward, lambda g, a: g * np.sign(a), "you pass -g"),
     (check.relu_backward, lambda g, a: g * a, "you multiplied by a. The slope"),
-    (check.relu_backward, lambda g, a: -g * (a > 0), "the sign is turned"),
+    (check.relu_backward, lambda g, a: -g * (a > 0), "the sign is flipped"),
     (check.relu_backward, cuts_g, "changed g itself"),
     (
         check.relu_backward,
@@ -183,9 +183,9 @@ WRONG = [
     (
         check.cross_entropy_backward,
         lambda s, y: (hot(y) - softmax(s)) / len(y),
-        "sign is turned: prob",
+        "sign is flipped: prob",
     ),
-    (check.cross_entropy_backward, lambda s, y: hot(y) - softmax(s), "sign is turned, and"),
+    (check.cross_entropy_backward, lambda s, y: hot(y) - softmax(s), "sign is flipped, and"),
     (check.cross_entropy_backward, lambda s, y: softmax(s) / len(y), "probabilities, over N"),
     (check.cross_entropy_backward, lambda s, y: softmax(s), "the probabilities. Take 1 away"),
     (

@@ -37,7 +37,7 @@ def layer_mistakes(
         "without the transpose ({}.T; reshape lays nothing on its side). Here all sides are equal,"
         " so the shapes did not warn you."
     )
-    found = {"has its sign turned. Nothing in x @ W + b turns a sign.": -best}
+    found = {"has its sign flipped. Nothing in x @ W + b flips a sign.": -best}
     if N > 1:
         found |= {
             f"is {mean}divided by {N}. The loss was a mean already, so g is divided by {N}; once is"
@@ -161,7 +161,7 @@ def relu_backward(yours):
             np.maximum(a, 0)
         ),
         "you multiplied by a. The slope of a unit that is on is 1, and 0 where it is off.": g * a,
-        "the sign is turned. A unit that is on passes g as it is.": -right,
+        "the sign is flipped. A unit that is on passes g as it is.": -right,
         "where a is negative you pass -g. There the slope is 0.": g * np.sign(a),
         "you cut off g where *it* is negative as well. Whether g passes is decided by a alone.": (
             np.maximum(g, 0) * on
@@ -259,10 +259,10 @@ def cross_entropy_mistakes(scores: np.ndarray, y: np.ndarray) -> dict[str, np.nd
     return {
         f"your gradient is {N} times too large. The loss is the mean over {N} images: each has"
         f" 1/{N} of it.": p - one,
-        "the sign is turned: probabilities less 1 at the label, not 1 less the probabilities.": (
+        "the sign is flipped: probabilities less 1 at the label, not 1 less the probabilities.": (
             one / N - p / N
         ),
-        "the sign is turned, and the division by the number of images is missing.": one - p,
+        "the sign is flipped, and the division by the number of images is missing.": one - p,
         "these are the probabilities, over N. At each image's own label 1 is to be taken away"
         " first.": p / N,
         "these are the probabilities. Take 1 away at each image's own label, then divide by N.": p,
