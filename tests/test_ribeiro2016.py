@@ -171,6 +171,37 @@ def test_on_a_line_lime_greedy_and_parzen_name_the_words_used():
     assert ribeiro2016.recall(found, gold) > 90
 
 
+def test_k_lasso_finds_the_few_features_of_a_line_and_fits_it_without_a_penalty():
+    rng = default_rng(1)
+    z = (rng.random((200, 12)) < 0.5).astype(float)
+    sample_weight = rng.random(200)
+    weights = np.zeros(12)
+    weights[[2, 5, 7]] = 0.2, -0.1, 0.05
+    line = 0.4 + z @ weights
+    for k, wanted in ((3, [2, 5, 7]), (2, [2, 5]), (1, [2])):
+        b = ribeiro2016.k_lasso(z, line, sample_weight, k=k)
+        assert np.flatnonzero(b[1:]).tolist() == wanted
+    b = ribeiro2016.k_lasso(z, line, sample_weight, k=3)
+    assert np.allclose(b, np.append(0.4, weights))
+    noisy = line + rng.normal(size=200)
+    root = np.sqrt(sample_weight)
+    ones = np.column_stack([np.ones(200), z])
+    least = np.linalg.lstsq(ones * root[:, None], noisy * root, rcond=None)[0]
+    assert np.allclose(ribeiro2016.k_lasso(z, noisy, sample_weight, k=12), least)
+    flat = ribeiro2016.k_lasso(z, np.full(200, 0.3), sample_weight)
+    assert flat[0] == pytest.approx(0.3) and not flat[1:].any()
+    with pytest.raises(ValueError, match="k is 0"):
+        ribeiro2016.k_lasso(z, line, sample_weight, k=0)
+
+
+def test_k_lasso_names_the_words_of_a_document_that_lime_names():
+    weights = np.zeros(12)
+    weights[[2, 5, 7]] = 0.2, -0.1, 0.05
+    for row in ribeiro2016.documents(bag_of(20, 12, 0)):
+        found = ribeiro2016.explain_k_lasso(straight(weights), row, k=3)
+        assert np.allclose(found, weights[row.indices], atol=1e-6)
+
+
 def test_greedy_is_the_shortest_way_on_a_line_and_says_whether_it_flipped():
     weights = np.array([0.02, 0.2, 0.1, -0.3, 0.05])
     row = csr_array(np.array([[1.0, 1, 1, 1, 1]]))
@@ -214,6 +245,7 @@ def test_to_the_line_of_a_line_lime_trusts_what_deserves_it_and_blind_faith_does
     box = straight(weights)
     scores, doubts = ribeiro2016.trusts(box, bag, bag[:40], share=0.5, runs=30)
     assert scores["LIME"] > scores["trusting all"] + 5 and 2 < doubts < 20
+    assert scores["random"] < scores["greedy"] < scores["trusting all"]
     assert 1 - doubts / 40 < scores["trusting all"] / 100  # F1 of one who trusts all: 2p / (1 + p)
     scores, doubts = ribeiro2016.trusts(box, bag, bag[:40], share=0, runs=2)
     assert doubts == 0 and set(scores.values()) == {100}

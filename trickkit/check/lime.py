@@ -357,7 +357,7 @@ MISPICKS = {  # the sentence for a wrong way -> (weights, budget) -> its choice
     "Whether the number of ones is odd: frame.to_numpy().sum(1) % 2.",
 )
 def liar(yours):
-    """A box that hangs on each column of which LIME gives weight to none."""
+    """A box that depends on each column, and to none of which LIME gives weight."""
 
     def predict_proba(frame):
         return np.asarray(yours(frame), dtype=float)
@@ -389,7 +389,7 @@ def liar(yours):
             if still.any():
                 return (
                     f"with {d} columns, the answer does not change by 0.8 when {name} alone does,"
-                    f" in {still.sum()} of {len(table)} rows. It is to hang on every column."
+                    f" in {still.sum()} of {len(table)} rows. It is to depend on every column."
                 )
         row = table.iloc[[int(torch.randint(len(table), ()))]]
         explained = lime.explain_table(predict_proba, row, table, samples=2048)
