@@ -35,13 +35,13 @@ CONTENT_LAYER = "relu4_2"
 def vgg(name: str = "vgg16") -> nn.Sequential:
     """VGG's convolutions with average pooling, and activations of 1 on average in every layer.
 
-    Gatys et al. 2015, §Methods.
+    Gatys et al. 2015, §Methods, for the pooling; for the scale, of which that paper says nothing,
+    their Texture synthesis, arXiv:1505.07376, and CVPR 2016, §2.
 
     A layer's weights are divided by the mean of its activations, over the course's photographs and
     all their places, and the next layer's multiplied by it: up to scale the same function. The
-    paper does so a channel at a time, on all of ImageNet; on thirteen photographs a channel that
-    seldom fires would then outweigh all others. The paper's conv1_1 is read after its ReLU, and
-    here called relu1_1.
+    authors scale a channel at a time; on thirteen photographs a channel that seldom fires would
+    then outweigh all others. The paper's conv1_1 is read after its ReLU, and here called relu1_1.
 
     name: "vgg16", or "vgg19" where it can be had, as in `models.vgg_features`.
     """

@@ -72,7 +72,11 @@ WRONG = [
         "four times, and once",
     ),
     (check.style_loss, style_wrong(lambda g, a: (g - a).square().sum()), "drown the others"),
-    (check.style_loss, style_wrong(lambda g, a: (g - a).square().sum(), sum), "neither divided"),
+    (
+        check.style_loss,
+        style_wrong(lambda g, a: (g - a).square().sum(), sum),
+        "neither divided each layer",
+    ),
     (
         check.style_loss,
         style_wrong(lambda g, a: (g - a).square().sum() / (4 * len(g))),
@@ -93,7 +97,7 @@ WRONG = [
         style_wrong(lambda g, a: (g - a).sum().square() / (4 * len(g) ** 2)),
         "squared the sum",
     ),
-    (check.style_loss, style_wrong(join=torch.stack), "a number a layer"),
+    (check.style_loss, style_wrong(join=torch.stack), "a number for each layer"),
     (check.style_loss, style_wrong(join=lambda z: (sum(z) / 3).item()), "no .item"),
     (check.style_loss, style_wrong(join=lambda z: (sum(z) / 3).detach()), "no gradient flows back"),
     (check.style_loss, style_wrong(join=lambda z: 3 * sum(z)), "your loss is .* and their mean"),
@@ -112,15 +116,15 @@ WRONG = [
         style_wrong(lambda g, a: style.style_loss([g.data.sub_(a)], [g.data])),
         "changed (now|wanted) itself",
     ),
-    (check.scattered, lambda x: x.clone(), "that is what came"),
-    (check.scattered, lambda x: -x, "true, turning signs keeps"),
+    (check.scattered, lambda x: x.clone(), "that is the one you were given"),
+    (check.scattered, lambda x: -x, "true, turning the signs keeps"),
     (check.scattered, lambda x: x - 1, "some of your numbers are below 0"),
     (check.scattered, lambda x: x[:, torch.arange(x.shape[1]).roll(1)], "you moved the channels"),
     (check.scattered, each_by_itself, "shuffled by itself"),
     (
         check.scattered,
         lambda x: x.flatten()[torch.randperm(x.numel())].view_as(x),
-        "no place kept its own together",
+        "no place kept its numbers together",
     ),
     (
         check.scattered,
@@ -129,8 +133,8 @@ WRONG = [
     ),
     (check.scattered, lambda x: x.transpose(2, 3), "has shape"),
     (check.scattered, lambda x: x * 1.0001, "of the places hold other numbers"),
-    (check.scattered, torch.rand_like, "its Gram matrix is another"),
-    (check.scattered, lambda x: 2 * x, "its Gram matrix is another"),
+    (check.scattered, torch.rand_like, "its Gram matrix is off by"),
+    (check.scattered, lambda x: 2 * x, "its Gram matrix is off by"),
     (check.scattered, lambda x: x.copy_(x.flip(3)), "changed activation itself"),
 ]
 

@@ -54,7 +54,7 @@ def alike(a: torch.Tensor, b: torch.Tensor) -> bool:
 @exercise(
     LESSON,
     style.gram,
-    "activation.flatten(2)[0] has a row a channel and a column a place.",
+    "activation.flatten(2)[0] has a row for each channel and a column for each place.",
     "rows @ rows.T multiplies every two rows, place by place, and adds up.",
     "Last, divide by the number of places, which is rows.shape[1].",
     rounds=10,
@@ -67,8 +67,8 @@ def gram(yours):
     rows = x.detach().flatten(2)[0]
     right = style.gram(x.detach())
     known = {
-        "your matrix compares places with places. Channels are wanted: rows @ rows.T, with a row a"
-        " channel.": (places, places),
+        "your matrix compares places with places. Channels are wanted: rows @ rows.T, with a row"
+        " for each channel.": (places, places),
         f"your result has shape (1, {channels}, {channels}); a matrix is wanted, without the"
         " batch's axis: [0].": (1, channels, channels),
     }
@@ -120,11 +120,11 @@ def gram(yours):
         "you averaged over the places first, so nothing is left of which channels fire *together*."
         " Multiply first.": means @ means.T,
         "you made the rows by reshape, which cuts channels apart."
-        " flatten(2) keeps a channel a row.": cut.T @ cut / places,
+        " flatten(2) keeps each channel in its own row.": cut.T @ cut / places,
         "the products are right, and then you took a root. Leave it out.": right.sqrt(),
         "that is 1 where both channels fire. How strongly they fire counts: multiply the numbers"
         " themselves.": (rows > 0).float() @ (rows > 0).float().T / places,
-        "your matrix has its diagonal alone. A channel goes with every other, too.": (
+        "your matrix has its diagonal alone. Pair each channel with every other one, too.": (
             right.diag().diag()
         ),
         "you divided by one side of the layer. The number of places is height times width.": [
@@ -145,13 +145,13 @@ def relative(said: torch.Tensor, right: torch.Tensor) -> float:
 @exercise(
     LESSON,
     style.style_loss,
-    "zip(now, wanted) walks through the layers; of each, (g - a).square().sum() is how far the"
-    " matrices are.",
+    "zip(now, wanted) walks through the layers; in each, (g - a).square().sum() tells how far apart"
+    " the two matrices are.",
     "Divide a layer's sum by 4 C², where C = len(g), and the sum of the layers by their number.",
     rounds=10,
 )
 def style_loss(yours):
-    """Σ (G - A)² / 4 C² a layer, and the mean of the layers."""
+    """Σ (G - A)² / 4 C² for each layer, and their mean."""
     sizes = [2 + int(n) for n in torch.randperm(7)[:3]]
     now, wanted = ([style.gram(torch.randn(1, c, 4, 5).relu()) for c in sizes] for _ in range(2))
     now[1] *= 3  # neither the first nor the last layer is furthest off
@@ -160,7 +160,7 @@ def style_loss(yours):
     known = {
         "your loss is a plain number, through which no gradient flows. Return the tensor: no"
         " .item(), no float().": [float, int],
-        "your loss has a number a layer. One number is wanted, their mean.": (3,),
+        "your loss has a number for each layer. One number is wanted, their mean.": (3,),
     }
     said = called(yours, asked, wanted, like=right, what="loss", known=known)
     if not said.requires_grad:
@@ -183,14 +183,14 @@ def style_loss(yours):
         if many >= few + 20:
             return (
                 f"with 4 channels yours takes {few} operations, with 16 it takes {many}, and layers"
-                " have up to 512. Loop over layers alone: (g - a).square().sum() takes all numbers"
-                " at once."
+                " have up to 512. Loop over the layers only: (g - a).square().sum() takes all"
+                " numbers at once."
             )
         return None
     mistakes = style_mistakes([g.detach() for g in now], wanted, right)
     return recognised(said, mistakes, same=partial(torch.allclose, rtol=1e-5, atol=0)) or (
-        f"your loss is {said.item():.4g} where {right.item():.4g} is wanted: Σ (G - A)² / 4 C² a"
-        " layer, and their mean."
+        f"your loss is {said.item():.4g} where {right.item():.4g} is wanted: Σ (G - A)² / 4 C²"
+        " for each layer, and their mean."
     )
 
 
@@ -205,13 +205,14 @@ def style_mistakes(
         "three layers, and three times too large: take the mean of the layers, not their sum.": (
             sum(layers)
         ),
-        "four times too large: the paper divides by 4 C². (Its gradient is tidier so.)": 4 * right,
-        "too large: four times, and once for each layer. Divide by 4 C², and take the mean of the"
-        " layers.": 4 * sum(layers),
+        "four times too large: the paper divides by 4 C². (That makes its gradient tidier.)": 4
+        * right,
+        "twelve times too large: four times, and once for each layer. Divide by 4 C², and take the"
+        " mean of the layers.": 4 * sum(layers),
         "no layer's sum was divided by 4 C², so the layers with many channels drown the others.": (
             sum(squares) / 3
         ),
-        "neither divided by 4 C² a layer nor averaged over the layers.": sum(squares),
+        "you neither divided each layer by 4 C² nor averaged over the layers.": sum(squares),
         "you divided by 4 C, the paper by 4 C²: a matrix has C² numbers.": (
             sum(s / (4 * len(g)) for s, g in zip(squares, now, strict=True)) / 3
         ),
@@ -223,7 +224,7 @@ def style_mistakes(
         ),
         "only the first layer counts, as a third. Go through all of them.": layers[0] / 3,
         "you divided by 2 C², the paper by 4 C².": 2 * right,
-        "you take one layer's C for all of them. Each has its own, len(g).": [
+        "you use one layer's C for all of them. Each has its own, len(g).": [
             sum(squares) / (4 * len(g) ** 2) / 3 for g in now
         ],
         "you took a root at the end. Here the squares stay squares.": right.sqrt(),
@@ -238,10 +239,10 @@ def style_mistakes(
 @exercise(
     LESSON,
     style.scattered,
-    "G adds up over the places, and a sum does not care for the order of its terms.",
+    "G adds up over the places, and a sum does not care about the order of its terms.",
     "torch.randperm(M) is a shuffle of M places. Use it on the columns of activation.flatten(2),"
     " all channels alike.",
-    "Put it back into its form: .view_as(activation). (activation.flip(2), or a roll, would do as"
+    "Put it back into shape: .view_as(activation). (activation.flip(2), or a roll, would do as"
     " well.)",
     rounds=10,
 )
@@ -253,21 +254,21 @@ def scattered(yours):
     said = called(yours, x, like=x, what="activation")
     if torch.equal(said, x):
         return (
-            "that is what came. Another activation is wanted, with other numbers at half of its"
-            " places or more."
+            "that is the one you were given. Another activation is wanted, with other numbers at"
+            " half of its places or more."
         )
     mine = style.gram(said.double())
     right = style.gram(x.double())
     if said.min() < 0:
         if alike(mine, right) and not alike(said.abs(), x):
             return (
-                "true, the matrix stays. But a ReLU puts out nothing below 0. Move numbers instead"
-                " of mixing them."
+                "true, the matrix stays the same. But a ReLU puts out nothing below 0. Move numbers"
+                " instead of mixing them."
             )
         if alike(mine, right):
             return (
-                "true, turning signs keeps the matrix. But a ReLU puts out nothing below 0. Move"
-                " numbers instead."
+                "true, turning the signs keeps the matrix. But a ReLU puts out nothing below 0."
+                " Move numbers instead."
             )
         return "some of your numbers are below 0, and a ReLU puts out no such thing."
     if alike(mine, right):
@@ -282,8 +283,8 @@ def scattered(yours):
     before = x.flatten(2)[0]
     if torch.equal(rows.sort(1).values, before.sort(1).values):
         return (
-            "every channel keeps its numbers, but was shuffled by itself: what fired together does"
-            " so no longer. Move a place with all its channels."
+            "every channel keeps its numbers, but was shuffled by itself: what fired together no"
+            " longer does. Move a place with all its channels."
         )
     if all((before == row).all(1).any() for row in rows.to(before)):
         return (
@@ -292,10 +293,10 @@ def scattered(yours):
         )
     if torch.equal(rows.flatten().sort().values, before.flatten().sort().values):
         return (
-            "all numbers are there, but no place kept its own together. Move a place with all its"
-            " channels."
+            "all numbers are there, but no place kept its numbers together. Move a place with all"
+            " its channels."
         )
     return (
-        f"its Gram matrix is another, by up to {relative(mine, right):.2%} of the largest number."
+        f"its Gram matrix is off by up to {relative(mine, right):.2%} of the largest number."
         " What may move in F while F Fᵀ stays?"
     )
