@@ -99,6 +99,16 @@ def test_the_shipped_networks_do_what_they_were_trained_for(natural):
     assert (data.DATA / defences.FILE).stat().st_size < 2e6
 
 
+def test_the_twin_is_another_network_of_the_same_kind(natural):
+    twin = defences.natural_twin()
+    assert accuracy(twin, X, Y) > 0.9
+    for ours, theirs in zip(twin.parameters(), natural.parameters(), strict=True):
+        assert ours.shape == theirs.shape and not torch.allclose(ours, theirs, atol=0.01)
+    moved = attacks.momentum(twin, X, Y, eps=0.2, steps=10, early_stop=False)
+    assert accuracy(natural, moved, Y) < 0.3  # what is made on the one fools the other
+    assert (data.DATA / defences.TWIN_FILE).stat().st_size < 3e5
+
+
 def test_a_network_that_does_not_exist_or_weights_that_are_gone(monkeypatch, tmp_path):
     with pytest.raises(
         ValueError, match="no network trained with eps = 0.25; there are 0, 0.1, 0.2, 0.3"
@@ -127,6 +137,7 @@ def test_made_weights_are_written_whole_and_their_checksum_recorded(monkeypatch,
     monkeypatch.setattr(defences, "RECIPES", {name: (None, 1) for name in defences.RECIPES})
     try:
         weights.train_networks()
+        weights.train_natural_twin()
         made = training.train(
             defences.digit_network(),
             few.train_images,
@@ -140,10 +151,9 @@ def test_made_weights_are_written_whole_and_their_checksum_recorded(monkeypatch,
                 assert torch.allclose(ours, theirs, atol=1e-3)
         after = (tmp_path / "SOURCES.csv").read_bytes().decode().splitlines(keepends=True)
         changed = [a for a, b in zip(after, before, strict=True) if a != b]
-        assert len(changed) == 1 and changed[0].startswith(defences.FILE)
-        assert changed[0].count('"') == next(
-            row for row in before if row.startswith(defences.FILE)
-        ).count('"')
+        for row, file in zip(changed, (defences.FILE, defences.TWIN_FILE), strict=True):
+            was = next(row for row in before if row.startswith(file))
+            assert row.startswith(file) and row.count('"') == was.count('"')
     finally:
         data.sources.cache_clear()
 

@@ -35,6 +35,8 @@ from trickkit.models import accuracy, ensemble, load_weights
 from trickkit.training import Augment
 
 FILE = "weights/defended_digits.safetensors"
+TWIN_FILE = "weights/digits_twin.safetensors"
+TWIN_SEED = 5  # of its first weights, and of the order in which it saw the digits
 RADII = (0.0, 0.1, 0.2, 0.3)  # the ε that shipped networks were trained with
 NOISES = (0.25, 0.5)  # the σ that shipped networks were trained with
 
@@ -157,6 +159,16 @@ def robust(eps: float) -> nn.Sequential:
             f" {', '.join(f'{e:g}' for e in RADII)}."
         )
     return _shipped(f"eps{eps:g}")
+
+
+def natural_twin() -> nn.Sequential:
+    """The twin of `robust(0.0)`: same build, same digits, trained alike, but from other dice.
+
+    It stands in for a network that an attacker may not look into.
+
+    Raises FileNotFoundError or ValueError where the weights are missing or damaged.
+    """
+    return load_weights(digit_network(), TWIN_FILE)
 
 
 def noise_trained(sigma: float) -> nn.Sequential:
