@@ -42,7 +42,7 @@ class Picture:
     def __init__(self, figure: Figure, alt: str, *, jpeg: bool = False):
         file = io.BytesIO()
         self.kind = "jpeg" if jpeg else "png"
-        self.alt = " ".join(alt.split())
+        self.alt = " ".join(alt.split()).replace("?. ", "? ")  # after a title that asks
         quality = {"quality": 88} if jpeg else None
         figure.savefig(file, format=self.kind, dpi=DPI, facecolor="white", pil_kwargs=quality)
         self.bytes = file.getvalue()
