@@ -236,12 +236,20 @@ def test_mistakes_rubbish_and_agreement_by_hand():
     )
 
 
-def test_a_walk_along_the_line_goes_as_far_as_asked():
+def test_a_straight_line_is_overtaken_where_geometry_says():
     layer = nn.Sequential(nn.Flatten(), nn.Linear(2, 2, bias=False))
     # class 0 leads by the sum of two pixels
     layer[1].weight.data = torch.tensor([[1.0, 1.0], [0.0, 0.0]])
-    image = torch.tensor([0.4, 0.4]).view(1, 1, 1, 2)
-    line = goodfellow2015.along(layer, image, 0, [-0.1, 0.0, 0.25])
+    images = torch.tensor([[0.3, 0.2], [0.4, 0.4]]).view(2, 1, 1, 2)
+    labels = torch.tensor([0, 0])
+    # 0.5 = 2 · 0.25
+    assert goodfellow2015.overtaken(layer, images[:1], labels[:1]) == pytest.approx(
+        0.26, abs=0.0101
+    )
+    three = torch.tensor([[0.3, 0.2], [0.1, 0.1], [0.8, 0.9]]).view(3, 1, 1, 2)
+    median = goodfellow2015.overtaken(layer, three, torch.tensor([0, 0, 0]))
+    assert median == goodfellow2015.overtaken(layer, images[:1], labels[:1])
+    line = goodfellow2015.along(layer, images[1:], 0, [-0.1, 0.0, 0.25])
     assert torch.allclose(line.flatten(1), torch.tensor([[0.5, 0.5], [0.4, 0.4], [0.15, 0.15]]))
 
 
@@ -312,13 +320,13 @@ def test_the_experiment_runs_on_the_complete_digits_as_they_are_kept(tmp_path, m
         for id_ in papers.reported()
         if id_.startswith("goodfellow2015/")
     }
-    assert wanted <= set(ours) and all(len(runs) == 2 for runs in ours.values())
+    assert set(ours) == wanted and all(len(runs) == 2 for runs in ours.values())
     x, y = split.test_images, split.test_labels
     plain, decayed = (nets[0][name].maxout1.linear.weight.abs().sum() for name in ("maxout", "l1"))
     assert decayed < 0.865 * plain
     committee = models.ensemble([nets[0][name] for name in ("maxout", "member1", "member2")])
-    at_one = goodfellow2015.sign_step(nets[0]["maxout"], x, y)
-    assert ours["ensemble-member-error"][0] == goodfellow2015.mistakes(committee, at_one, y)[0]
+    at_all = goodfellow2015.sign_step(committee, x, y)
+    assert ours["ensemble-error"][0] == goodfellow2015.mistakes(committee, at_all, y)[0]
     again = goodfellow2015.measure(goodfellow2015.networks(split, seed=1, epochs=2), split)
     assert again == {name: runs[1] for name, runs in ours.items()}
 
