@@ -227,7 +227,11 @@ def style_mistakes(
         "you use one layer's C for all of them. Each has its own, len(g).": [
             sum(squares) / (4 * len(g) ** 2) / 3 for g in now
         ],
-        "you took a root at the end. Here the squares stay squares.": right.sqrt(),
+        "you took a root. Here the squares stay squares: no .sqrt(), no .norm() by itself.": [
+            right.sqrt(),
+            sum((g - a).norm() / (4 * len(g) ** 2) for g, a in pairs) / 3,
+            sum((g - a).norm() / (2 * len(g)) for g, a in pairs) / 3,
+        ],
         "you took absolute values. The squares of the differences are wanted.": (
             sum((g - a).abs().sum() / (4 * len(g) ** 2) for g, a in pairs) / 3
         ),
