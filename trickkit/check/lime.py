@@ -55,6 +55,9 @@ def nearness(yours):
         "the width is not squared: D² / width².": np.exp(-(cosine**2) / width),
         "neither D nor the width is squared: D² / width².": np.exp(-cosine / width),
         "D is not squared: D² / width².": np.exp(-cosine / width**2),
+        "your rows count more the farther they are. There is a minus in the exponent.": (
+            np.exp(cosine**2 / width**2)
+        ),
         "there is a 2 or a root too many: exp(−D² / width²), as in the paper (the lime package"
         " takes its root).": np.exp(-(cosine**2) / (2 * width**2)),
     }
@@ -198,6 +201,9 @@ def hide(yours):
             for mean in (cover.mean(), cover.mean((2, 3), keepdim=True))
         ],
         "all your copies are alike. Copy i follows row i of z.": found[:1].expand_as(found),
+        "a patch once hidden stays hidden in the copies below. Begin each copy from the image.": (
+            lime.hide(image, segments, z.cumprod(0).bool(), cover)
+        ),
         "the image shines through. A pixel is either the image's or the cover's.": (
             lime.hide(image, segments, z, (image + cover) / 2)
         ),
