@@ -83,6 +83,7 @@ WRONG = [
         halves(lambda c, q, f, a: np.sqrt(c * q)),
         "% of the quiet alone has 0.*you give it",
     ),
+    (check.score, lambda f, a: ((f & a).sum(1) + (~f & ~a).sum(1)) / 2, "not .sum"),
     (check.score, halves(lambda c, q, f, a: ((c + q) / 2).mean()), "has shape"),
     (check.score, spoilt, "changed fired itself"),
     (
@@ -106,6 +107,7 @@ WRONG = [
         "on either side",
     ),
     (check.draws_needed, hoeffding_wrong(per=lambda eps: eps**2), "twice too many"),
+    (check.draws_needed, hoeffding_wrong(per=lambda eps: 2 / eps**2), "needs brackets"),
     (check.draws_needed, hoeffding_wrong(per=lambda eps: 2 * eps), "not by ε²"),
     (
         check.draws_needed,

@@ -64,6 +64,10 @@ def score(yours):
             caught + left - 1
         ),
         "you multiply the two halves; their mean is wanted.": caught * left,
+        "you add up numbers of draws; shares are wanted. Take .mean(1), not .sum(1).": [
+            hits.sum(1) + (~fired & ~alarms).sum(1),
+            (hits.sum(1) + (~fired & ~alarms).sum(1)) / 2,
+        ],
     }
     i = np.abs(mine - right).argmax()
     return recognised(mine, mistakes) or (
@@ -128,6 +132,8 @@ def draws_needed(yours):
         "half as many as are needed: 2ε² is twice the square of ε, not the square of 2ε.": (
             log / twice / 2
         ),
+        "you multiply by ε² where you should divide: 2ε² below the line needs brackets,"
+        " / (2 * eps**2).": log / 2 * eps**2,
         "four times too many: 2ε² stands below, and you divide by ε²/2.": log / eps**2 * 2,
     }
     if abs(mine - exact) < 2:
