@@ -222,6 +222,7 @@ WRONG = [
         ),
         "it stopped with ValueError",
     ),
+    (check.evidence, lambda counts: rules.evidence(counts[:2]), "only the first two counts"),
     (check.evidence, lambda counts: 1.0, r"it is .*and yours is 1\.0000"),
     (check.r_hat, mixing(split=False), "split each in two"),
     (check.r_hat, mixing(root=False), "the root is missing"),

@@ -190,6 +190,9 @@ def evidence_mistakes(counts: tuple[int, ...], right: float) -> Marks:
         "the last factorial is one too small: with two classes it is (yes + no + 1)!.": (
             factorials - math.lgamma(n + 1)
         ),
+        f"only the first two counts enter; here there are {k} classes.": (
+            [rules.evidence(counts[:2])] if k > 2 else []
+        ),
         "lgamma(n) is the logarithm of (n − 1)!; for n! take lgamma(n + 1).": (
             [one_less - math.lgamma(n), one_less - math.lgamma(n + k) + math.lgamma(k)] if n else []
         ),
