@@ -110,6 +110,7 @@ def trains_the_network(net, x, target, size, steps):
 WRONG = [
     (check.layer_backward, layer_wrong(gx=lambda g, x, W: g @ W), "g @ W, without the transpose"),
     (check.layer_backward, layer_wrong(gx=lambda g, x, W: W.T @ g), "factors in the wrong order"),
+    (check.layer_backward, layer_wrong(gx=lambda g, x, W: W @ g.T), "gx on its side"),
     (check.layer_backward, layer_wrong(gW=lambda g, x, W: x @ g), "x @ g, without the transpose"),
     (check.layer_backward, layer_wrong(gW=lambda g, x, W: g.T @ x), "gW on its side"),
     (

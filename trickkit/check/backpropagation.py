@@ -52,6 +52,7 @@ def layer_mistakes(
             "is g @ W, " + unseen.format("W"): g @ W,
             "has its factors in the wrong order. g comes first: its rows are images, like those of"
             " x.": W.T @ g,
+            "is W @ g.T, which is gx on its side: g comes first, its rows are images.": W @ g.T,
         }
     elif g.shape == x.shape == W.shape:
         found |= {
