@@ -26,7 +26,6 @@ BELOW = (("common",), ("contract",), ("data", "activations"), ("bert", "models",
 ABOVE = (("papers",), ("plots",), ("widgets",), ("check", "course"))
 METHODS = sorted(set(trickkit.MODULES) - {name for floor in BELOW + ABOVE for name in floor})
 FLOORS = (*BELOW, tuple(METHODS), *ABOVE)
-MINUTES = re.compile(r"\*\*\d+ minutes\*\*(, in two sittings( of \d+ and \d+)?)?")
 NEXT = re.compile(r"\*\*(Next lesson|The map)\*\* \[[^]]*\]\([^)]*\)")
 
 
@@ -46,7 +45,7 @@ def lesson(path: pathlib.Path) -> Lesson:
     head = book.cells[0].source
     title = re.match(r"# (\d\d · [^:\n]+)", head)
     own = book.metadata.get("trickkit", {})
-    if not (title and MINUTES.search(head) and "does" in own and "papers" in own):
+    if not (title and minutes.STATED.search(head) and "does" in own and "papers" in own):
         raise ValueError(
             f"{path.name}: wanted are a first line `# NN · Title`, `**NN minutes**` in the first"
             ' cell, and metadata {"trickkit": {"does": …, "papers": …}}.'
@@ -102,7 +101,7 @@ def renewed() -> dict[pathlib.Path, str]:
     for here, after in zip(lessons, [*lessons[1:], None], strict=True):
         path = ROOT / "notebooks" / here.file
         book = nbformat.read(path, as_version=4)
-        book.cells[0].source = MINUTES.sub(minutes.stated(book.cells), book.cells[0].source)
+        book.cells[0].source = minutes.STATED.sub(minutes.stated(book.cells), book.cells[0].source)
         if after:
             link = f"**Next lesson** [{after.title}]({after.file})"
         else:

@@ -17,11 +17,13 @@ EXERCISE = re.compile(r"^### Exercise .*?(\d+) minutes?\)", re.MULTILINE)
 STUB = re.compile(r"^\w+ = check\.\w+\(", re.MULTILINE)
 PANEL = re.compile(r"\bwidgets\.(?!slider|choice|link)\w+\(")
 BREAK = "second sitting begins here"
+STATED = re.compile(r"\*\*\d+ minutes\*\*(, in two sittings( of \d+ and \d+)?)?")
 
 
 def parts(cells: list[NotebookNode]) -> dict[str, float]:
     """What a lesson asks of a learner, and its minutes."""
     prose = "\n".join(c.source for c in cells if c.cell_type == "markdown")
+    prose = STATED.sub("", prose)  # or stating them would change them
     code = [
         c.source
         for c in cells
