@@ -2,14 +2,18 @@
 nbval runs it as it is."""
 
 import ast
+import base64
 import builtins
+import io
 import re
 import symtable
 from collections import Counter
 
 import nbformat
+import numpy as np
 import pytest
 import tidy
+from PIL import Image
 from refresh import run
 
 from trickkit import data
@@ -36,6 +40,17 @@ def test_every_picture_has_alt_text_and_every_cell_was_run(path):
             for mime in output.get("data", {}):
                 if mime.startswith("image/"):
                     assert len(output.metadata[mime]["alt"]) > 20
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
+def test_no_title_is_cut(path):
+    """No dark ink at the edges of a figure's first lines, where its title stands."""
+    for cell in code(path):
+        for output in cell.outputs:
+            if stored := output.get("data", {}).get("image/png"):
+                picture = Image.open(io.BytesIO(base64.b64decode(stored))).convert("L")
+                lines = np.asarray(picture)[:34]
+                assert lines[:, [0, 1, -2, -1]].min() > 120, output.data["text/plain"][:80]
 
 
 def names(tree, context=ast.expr_context):
