@@ -255,7 +255,7 @@ def test_defences(small, digits, monkeypatch):
 
 @pytest.mark.parametrize("recipe", defences.RECIPES)
 def test_training(digits, recipe):
-    augment, _ = defences.RECIPES[recipe]
+    augment, *_ = defences.RECIPES[recipe]
     model = training.train(
         defences.digit_network(), *digits[:2], epochs=1, augment=augment, batch_size=40
     )

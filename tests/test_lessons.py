@@ -185,6 +185,22 @@ def test_a_panel_works_to_the_end_of_the_lesson(path):
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
+def test_no_cell_reads_what_a_guard_worked_out(path):
+    """A guard only asserts: whoever takes it out changes nothing below."""
+    guards = set()  # the names that have their value from a guard
+    for cell in code(path):
+        given = given_values(cell.source)
+        if tidy.GUARD in cell.metadata.get("tags", []):
+            guards |= given
+        else:
+            symbols = symtable.symtable(cell.source, "cell", "exec").get_symbols()
+            read = {s.get_name() for s in symbols if s.is_referenced()}
+            read = read.union(*read_when_called(cell.source).values()) - given
+            assert not read & guards, cell.source
+            guards -= given
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
 def test_no_path_of_a_machine(path):
     text = path.read_text(encoding="utf-8")
     assert str(data.ROOT) not in text and "site-packages" not in text and "/home/" not in text

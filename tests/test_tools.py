@@ -1,5 +1,7 @@
 """What a developer runs: lessons laid out, maps made anew, a lesson begun."""
 
+import re
+
 import maps
 import minutes
 import nbformat
@@ -95,7 +97,9 @@ def test_the_maps_are_fresh():
 def test_nothing_that_is_committed_says_todo():
     for folder, pattern in (("notebooks", "*.ipynb"), ("trickkit", "**/*.py"), ("data", "*.csv")):
         for path in (data.ROOT / folder).glob(pattern):
-            assert "TODO" not in path.read_text(encoding="utf-8"), path
+            text = path.read_text(encoding="utf-8")
+            text = re.sub(r'"image/\w+": "[^"]*"', "", text)  # in a picture any letters may meet
+            assert "TODO" not in text, path
 
 
 def test_a_lesson_without_a_header_is_refused(tmp_path):

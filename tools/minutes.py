@@ -11,6 +11,7 @@ import re
 
 import nbformat
 from nbformat import NotebookNode
+from tidy import GUARD
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 EXERCISE = re.compile(r"^### Exercise .*?(\d+) minutes?\)", re.MULTILINE)
@@ -25,9 +26,7 @@ def parts(cells: list[NotebookNode]) -> dict[str, float]:
     prose = "\n".join(c.source for c in cells if c.cell_type == "markdown")
     prose = STATED.sub("", prose)  # or stating them would change them
     code = [
-        c.source
-        for c in cells
-        if c.cell_type == "code" and "guard" not in c.metadata.get("tags", [])
+        c.source for c in cells if c.cell_type == "code" and GUARD not in c.metadata.get("tags", [])
     ]
     return {
         "words": len(prose.split()) / 180,

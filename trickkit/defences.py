@@ -35,8 +35,6 @@ from trickkit.models import accuracy, ensemble, load_weights
 from trickkit.training import Augment
 
 FILE = "weights/defended_digits.safetensors"
-TWIN_FILE = "weights/digits_twin.safetensors"
-TWIN_SEED = 5  # of its first weights, and of the order in which it saw the digits
 RADII = (0.0, 0.1, 0.2, 0.3)  # the ε that shipped networks were trained with
 NOISES = (0.25, 0.5)  # the σ that shipped networks were trained with
 
@@ -132,13 +130,15 @@ def shifted(images: torch.Tensor, *, max_shift: int, generator: torch.Generator)
     return padded[each, 0, rows[:, :, None], columns[:, None, :]].unsqueeze(1)
 
 
-RECIPES = {  # name -> what becomes of the images, epochs
-    "eps0": (shifts(), 50),
-    "eps0.1": (shifts(pgd_examples(0.1)), 50),
-    "eps0.2": (shifts(pgd_examples(0.2)), 50),
-    "eps0.3": (shifts(pgd_examples(0.3)), 100),
-    "sigma0.25": (shifts(gaussian_noise(0.25)), 50),
-    "sigma0.5": (shifts(gaussian_noise(0.5)), 50),
+# name -> what becomes of the images, epochs, and the seed of the first weights and of the order
+RECIPES = {
+    "eps0": (shifts(), 50, 0),
+    "eps0.1": (shifts(pgd_examples(0.1)), 50, 0),
+    "eps0.2": (shifts(pgd_examples(0.2)), 50, 0),
+    "eps0.3": (shifts(pgd_examples(0.3)), 100, 0),
+    "sigma0.25": (shifts(gaussian_noise(0.25)), 50, 0),
+    "sigma0.5": (shifts(gaussian_noise(0.5)), 50, 0),
+    "twin": (shifts(), 50, 5),
 }
 
 
@@ -168,7 +168,7 @@ def natural_twin() -> nn.Sequential:
 
     Raises FileNotFoundError or ValueError where the weights are missing or damaged.
     """
-    return load_weights(digit_network(), TWIN_FILE)
+    return _shipped("twin")
 
 
 def noise_trained(sigma: float) -> nn.Sequential:

@@ -202,6 +202,16 @@ WRONG = [
     (check.certificate, certify_wrong(lambda k, n, a: k / n), "as it was counted"),
     (check.certificate, certify_wrong(chooser=1), "choose by selection"),
     (check.certificate, certify_wrong(power=0), "σ is missing"),
+    (
+        check.certificate,
+        lambda votes, counts, sigma, alpha: (
+            (place, sigma * norm.cdf(lower(int(counts[place]), int(counts.sum()), alpha)))
+            if check.certificate.by_place(votes, counts, sigma, alpha)[1]
+            and (place := votes.argmax().item()) >= 0
+            else (-1, 0.0)
+        ),
+        "Φ⁻¹ is wanted",
+    ),
     (check.certificate, certify_wrong(power=2), "the variance"),
     (
         check.certificate,

@@ -161,6 +161,13 @@ WRONG = [
     ),
     (check.filter_normalise, in_place, "changed direction itself"),
     (check.barrier, along(max), "the highest loss itself"),
+    (
+        check.barrier,
+        lambda f, a, b, n: (
+            connectivity.barrier(f, a, b, points=n) + float(f(a) + f(b)) / 2 - float(f((a + b) / 2))
+        ),
+        "the loss half way",
+    ),
     (check.barrier, along(lambda v: max(v) - v[0]), "the first network alone"),
     (check.barrier, along(lambda v: max(v) - v[-1]), "the other network alone"),
     (check.barrier, along(lambda v: max(v) - min(v)), "the lowest loss on the way"),

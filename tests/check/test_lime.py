@@ -128,6 +128,7 @@ WRONG = [
     (check.nearness, nearness_wrong(lambda z: 1 - z.mean(1)), r"the \*root\* of that share"),
     (check.nearness, nearness_wrong(over=lambda width: width), "the width is not squared"),
     (check.nearness, nearness_wrong(power=1), "D is not squared"),
+    (check.nearness, lambda z, width: 1 - np.sqrt(z.mean(1)), "the distance D itself"),
     (check.nearness, nearness_wrong(over=lambda width: 2 * width**2), "a 2 or a root too many"),
     (check.nearness, lambda z, width: 1 / lime.nearness(z, width=width), "a minus in the exponent"),
     (check.nearness, lambda z, width: z.mean(1), r"ones at \d+ of \d+ places counts .* is right"),

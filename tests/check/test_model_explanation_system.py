@@ -108,6 +108,16 @@ WRONG = [
     ),
     (check.draws_needed, hoeffding_wrong(per=lambda eps: eps**2), "twice too many"),
     (check.draws_needed, hoeffding_wrong(per=lambda eps: 2 / eps**2), "needs brackets"),
+    (
+        check.draws_needed,
+        hoeffding_wrong(log=lambda count, delta: 2 * count / delta, whole=float),
+        "the logarithm is missing",
+    ),
+    (
+        check.draws_needed,
+        hoeffding_wrong(log=lambda count, delta: math.log(2 / (count * delta)), whole=float),
+        "above the line",
+    ),
     (check.draws_needed, hoeffding_wrong(per=lambda eps: 2 * eps), "not by ε²"),
     (
         check.draws_needed,

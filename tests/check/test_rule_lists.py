@@ -59,6 +59,13 @@ def mixing(split=True, root=True, within=1, between=1, stay=True, share=lambda b
     return of
 
 
+def without_n(chains):
+    halves = np.reshape(chains, (2 * len(chains), -1))
+    n = halves.shape[1]
+    b, w = halves.mean(1).var(ddof=1), halves.var(1, ddof=1).mean()
+    return ((n - 1) / n + b / (n * w)) ** 0.5
+
+
 def group_errors(mark):
     def rows(met, y):
         marked = np.zeros(len(y), dtype=bool)
@@ -223,9 +230,15 @@ WRONG = [
         "it stopped with ValueError",
     ),
     (check.evidence, lambda counts: rules.evidence(counts[:2]), "only the first two counts"),
+    (
+        check.evidence,
+        lambda counts: sum(math.lgamma(c + 1) for c in counts) - math.lgamma(sum(counts) + 2),
+        "the formula for two classes",
+    ),
     (check.evidence, lambda counts: 1.0, r"it is .*and yours is 1\.0000"),
     (check.r_hat, mixing(split=False), "split each in two"),
     (check.r_hat, mixing(root=False), "the root is missing"),
+    (check.r_hat, without_n, "n is missing"),
     (check.r_hat, mixing(within=0, between=0), "divide by n − 1"),
     (check.r_hat, mixing(between=0), "variance of the means is divided by their number"),
     (check.r_hat, mixing(within=0), "variances within are divided by n;"),

@@ -396,6 +396,12 @@ WRONG += [
     ),
     (check.fire_question, lambda v: tricked.fire_question(v).softmax(1), "probabilities"),
     (check.fire_question, two(lambda v: v[:, HOLD].amin(1), lambda v: v[:, FIRE].amin(1)), "worst"),
+    (check.fire_question, two(lambda v: v[:, HOLD].amax(1), lambda v: v[:, 1]), "only action 1"),
+    (
+        check.fire_question,
+        lambda v: torch.stack([v[:, HOLD].max(), v[:, FIRE].max()]),
+        "best over all states",
+    ),
     (
         check.fire_question,
         two(lambda v: v[:, HOLD].max(1).indices, lambda v: v[:, FIRE].max(1).indices),

@@ -127,6 +127,11 @@ def hiding(value):
 WRONG = [
     (check.margin, margin_wrong(hide=False), r"the best \*other\* class"),
     (check.margin, margin_wrong(sign=-1), "the other way round"),
+    (
+        check.margin,
+        lambda z, y: -torch.nn.functional.cross_entropy(z, y, reduction="none"),
+        "log-probability",
+    ),
     (check.margin, margin_wrong(top=True), "not the largest"),
     (check.margin, margin_wrong(chances=True), "margins are of probabilities"),
     (check.margin, lambda z, y: margin_wrong()(z, y)[:, None], "has shape"),
@@ -190,6 +195,7 @@ WRONG = [
     (check.guess_gradient, guess_clamped, "Do not clamp here"),
     (check.border, border_wrong(inside_end=True), "Return the misread end"),
     (check.border, border_wrong(rounds=4), "you ask 4 times whatever close is"),
+    (check.border, lambda m, image, far, close: (image + far) / 2, "never asked misread"),
     (check.border, lambda m, i, f, c: attacks.border(m, i, f, close=0.001), "whatever close is"),
     (check.border, lambda m, i, f, c: attacks.border(m, i, f, close=2 * c), "Go on halving"),
     (check.border, halving(0.5), "still read right|that it is misread was luck"),

@@ -87,6 +87,16 @@ WRONG = [
     (check.style_loss, style_wrong(join=lambda z: z[0] / 3), "first layer counts, as a third"),
     (check.style_loss, style_wrong(join=lambda z: z[2]), "only the last layer"),
     (check.style_loss, style_wrong(join=lambda z: (sum(z) / 3).sqrt()), "took a root"),
+    (
+        check.style_loss,
+        style_wrong(lambda g, a: (g - a).square().sum() / 4 * len(g) ** 2),
+        "put brackets",
+    ),
+    (
+        check.style_loss,
+        style_wrong(lambda g, a: (g - a).square().sum() / (4 * g.numel() ** 2)),
+        "matrix's entries",
+    ),
     (check.style_loss, style_wrong(lambda g, a: (g - a).norm() / (2 * len(g))), "took a root"),
     (check.style_loss, style_wrong(lambda g, a: (g - a).norm() / (4 * len(g) ** 2)), "a root"),
     (

@@ -771,4 +771,4 @@ def progress() -> None:
     for lesson, exercises in sorted(LESSONS.items()):
         marks = "".join("■" if f"{lesson}/{e}" in done else "□" for e in exercises)
         count = sum(f"{lesson}/{e}" in done for e in exercises)
-        print(printable(f"{lesson:<36} {marks:<6} {count} of {len(exercises)}"))
+        print(printable(f"{lesson:<36} {marks:<7} {count} of {len(exercises)}"))

@@ -264,6 +264,8 @@ def cross_entropy_mistakes(scores: np.ndarray, y: np.ndarray) -> dict[str, np.nd
             one / N - p / N
         ),
         "the sign is flipped, and the division by the number of images is missing.": one - p,
+        "you took the labels' numbers away. The truth is 1 at the label and 0 elsewhere: take 1"
+        " away at g[np.arange(N), y].": [p - y[:, None], (p - y[:, None]) / N],
         "these are the probabilities, over N. At each image's own label 1 is to be taken away"
         " first.": p / N,
         "these are the probabilities. Take 1 away at each image's own label, then divide by N.": p,

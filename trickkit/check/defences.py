@@ -582,6 +582,7 @@ def judged(
         ),
         "your radius depends on alpha alone."
         " The confidence goes into the bound p, and p into Φ⁻¹.": sigma * norm.ppf(1 - alpha),
+        "you took Φ; Φ⁻¹ is wanted: norm.ppf.": sigma * norm.cdf(p),
         "your radius is σ·p. The share goes through Φ⁻¹ first, norm.ppf: how many σ from a half to"
         " p.": sigma * p,
         **hard_coded,

@@ -202,6 +202,9 @@ def barriers_wrong(
             top - losses.mean()
         ],
         "you subtracted both ends; their mean is half of that.": [top - 2 * mean],
+        "you subtracted the loss half way. Subtract the mean of the two ends.": [
+            top - float(along(np.array([0.5]))[0])
+        ],
         "only one of the ends is halved. The mean needs brackets: (first + last) / 2.": [
             top - first - last / 2,
             top - first + last / 2,

@@ -52,6 +52,7 @@ def nearness(yours):
         "D is 1 − the share of ones; in the cosine stands the *root* of that share.": (
             np.exp(-((1 - z.mean(1)) ** 2) / width**2)
         ),
+        "that is the distance D itself; exp(−D² / width²) is wanted.": cosine,
         "the width is not squared: D² / width².": np.exp(-(cosine**2) / width),
         "neither D nor the width is squared: D² / width².": np.exp(-cosine / width),
         "D is not squared: D² / width².": np.exp(-cosine / width**2),

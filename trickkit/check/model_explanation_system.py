@@ -126,6 +126,8 @@ def draws_needed(yours):
         "exp is undone by the natural logarithm, math.log, not log10 or log2.": [
             log / math.log(base) / twice for base in (10, 2)
         ],
+        "the logarithm is missing; it undoes exp.": 2 * count / delta / twice,
+        "count belongs above the line: ln(2 · count / δ).": math.log(2 / (count * delta)) / twice,
         "delta is the chance of failure. You put in that of success, 1 − δ.": (
             math.log(2 * count / (1 - delta)) / twice
         ),

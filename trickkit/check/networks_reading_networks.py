@@ -458,7 +458,8 @@ def precision_wrong(prior: float, found: float, false: float) -> Marks:
     return {
         "that is the share of the guilty that is accused. Asked for is the share of the accused"
         " that is guilty.": found,
-        "you forgot how rare the guilty are: prior is missing.": found / (found + false),
+        "you forgot how rare the guilty are: prior is missing, or cancels out. The innocent are"
+        " 1 - prior of all.": found / (found + false),
         "the false alarms come from the innocent, 1 - prior of all.": guilty / (guilty + false),
         "that is the share of all networks that is guilty and accused. Divide by all accused.": (
             guilty

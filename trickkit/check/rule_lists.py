@@ -193,6 +193,8 @@ def evidence_mistakes(counts: tuple[int, ...], right: float) -> Marks:
         f"only the first two counts enter; here there are {k} classes.": (
             [rules.evidence(counts[:2])] if k > 2 else []
         ),
+        f"that is the formula for two classes; here there are {k}: (K − 1)! in front, and"
+        " (sum + K − 1)! below.": [factorials - math.lgamma(n + 2)] if k > 2 else [],
         "lgamma(n) is the logarithm of (n − 1)!; for n! take lgamma(n + 1).": (
             [one_less - math.lgamma(n), one_less - math.lgamma(n + k) + math.lgamma(k)] if n else []
         ),
@@ -242,6 +244,9 @@ def r_hat_mistakes(chains: np.ndarray, right: float) -> Marks:
     whole = chains.mean(1).var(ddof=1) / chains.var(1, ddof=1).mean()
     return {
         "the root is missing.": right**2,
+        "n is missing: B is n times the variance of the means.": (
+            np.sqrt(stays + means.var(ddof=1) / within / n)
+        ),
         "this compares whole chains. One that drifts goes unseen so: split each in two.": (
             np.sqrt((2 * n - 1) / (2 * n) + whole)
         ),

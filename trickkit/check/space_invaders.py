@@ -443,7 +443,7 @@ def worst_step(yours):
     right = tricked.worst_step(net, states, eps=eps)
     close = nearly(eps)
     mistakes = step_mistakes(net, states, eps)
-    moved = called(yours, net, states, eps, like=right, what="states")
+    moved = called(yours, net, states, eps, like=right, what="batch of states")
     if close(moved, right):
         return None
     if torch.equal(moved, states):
@@ -498,7 +498,10 @@ def fire_mistakes(values: torch.Tensor) -> Marks:
             holds.argmax(1).float(), fires.argmax(1).float()
         ),
         "only action 1 counts as fire. The actions right + fire, 4, and left + fire, 5, fire"
-        " too.": two(values[:, [0, 2, 3, 4, 5]].amax(1), values[:, 1]),
+        " too.": [
+            two(values[:, [0, 2, 3, 4, 5]].amax(1), values[:, 1]),
+            two(holds.amax(1), values[:, 1]),
+        ],
         "without firing it can stay, but also go right, 2, or left, 3.": two(
             values[:, 0], fires.amax(1)
         ),
@@ -542,8 +545,9 @@ def fire_question(yours):
         "this is one number a state: its action, or whether it fires. Two values a state are"
         " wanted, (N, 2).": (7,),
         "two rows came, a column a state; turn them: torch.stack([…, …], 1).": (2, 7),
+        "you take the best over all states; each state has its own: .amax(1).": (2,),
     }
-    mine = called(yours, values, like=right, what="answers", known=known)
+    mine = called(yours, values, like=right, what="pair of answers", known=known)
     if same(mine, right):
         return None
     row = int((mine - right).abs().amax(1).argmax())
@@ -647,7 +651,7 @@ def spot_score(yours):
         "you summed over the states and kept the actions; sum over the actions, .sum(1).": (6,),
         "a column came; one number a state is wanted, (N,): .sum(1), without keepdim.": (3, 1),
     }
-    mine = called(yours, net, states, blurred, mask, like=right, what="scores", known=known)
+    mine = called(yours, net, states, blurred, mask, like=right, what="list of scores", known=known)
     if same(mine, right):
         return None
     row = int(((mine - right).abs() / right).argmax())

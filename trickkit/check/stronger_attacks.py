@@ -87,6 +87,11 @@ def margin_mistakes(logits: torch.Tensor, labels: torch.Tensor) -> Marks:
         ),
         "you took the second highest logit. Where the label has lost, the best other class is the"
         " highest.": own - second,
+        "that is the label's log-probability, or the loss. Take the label's own logit minus the"
+        " best other one.": [
+            contract.of_labels(logits.log_softmax(1), labels),
+            -contract.of_labels(logits.log_softmax(1), labels),
+        ],
         "these margins are of probabilities. Work on the logits, without softmax.": (
             contract.margin(logits.softmax(1), labels)
         ),
@@ -302,6 +307,8 @@ def walked(yours: Callable, length: float, close: float) -> Walk:
             " (far - image).",
             n,
         )
+    if not n and 1e-4 <= abs(t) <= 0.99:
+        return Walk("you never asked misread, which alone knows where the border is.", n)
     if t <= at and at - t <= 2 * close:
         return Walk(
             "your picture is at the border, but on the side that is still read right. Return the"

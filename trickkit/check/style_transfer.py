@@ -222,6 +222,12 @@ def style_mistakes(
         "only the last layer counts. Is your return inside the loop, or your sum overwritten?": (
             layers[2]
         ),
+        "you divided by 4 and multiplied by C²: put brackets, / (4 * C**2).": (
+            sum(s / 4 * len(g) ** 2 for s, g in zip(squares, now, strict=True)) / 3
+        ),
+        "C is the number of channels, len(g); you took that of the matrix's entries.": (
+            sum(s / (4 * g.numel() ** 2) for s, g in zip(squares, now, strict=True)) / 3
+        ),
         "only the first layer counts, as a third. Go through all of them.": layers[0] / 3,
         "you divided by 2 C², the paper by 4 C².": 2 * right,
         "you use one layer's C for all of them. Each has its own, len(g).": [

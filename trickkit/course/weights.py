@@ -38,13 +38,14 @@ def train_networks() -> None:
     """Every network of `defences.RECIPES`, trained on the course's 4,000 digits: nine minutes."""
     digits = data.digits()
     weights: dict[str, torch.Tensor] = {}
-    for name, (augment, epochs) in progress_bar(defences.RECIPES.items(), "networks"):
+    for name, (augment, epochs, seed) in progress_bar(defences.RECIPES.items(), "networks"):
         model = training.train(
-            defences.digit_network(),
+            defences.digit_network(seed=seed),
             digits.train_images,
             digits.train_labels,
             epochs=epochs,
             lr=2e-3,
+            seed=seed,
             augment=augment,
             schedule=training.cosine_decay,
         )
@@ -52,25 +53,6 @@ def train_networks() -> None:
         print(f"{name:<10} reads {right:.1%} of the test digits", flush=True)
         weights |= halves(model, prefix=f"{name}.")
     keep(defences.FILE, save(weights))
-
-
-def train_natural_twin() -> None:
-    """The twin of lesson 05's victim, which differs from it in its dice alone: half a minute."""
-    digits = data.digits()
-    augment, epochs = defences.RECIPES["eps0"]
-    model = training.train(
-        defences.digit_network(seed=defences.TWIN_SEED),
-        digits.train_images,
-        digits.train_labels,
-        epochs=epochs,
-        lr=2e-3,
-        seed=defences.TWIN_SEED,
-        augment=augment,
-        schedule=training.cosine_decay,
-    )
-    right = models.accuracy(model, digits.test_images, digits.test_labels)
-    print(f"the twin reads {right:.1%} of the test digits", flush=True)
-    keep(defences.TWIN_FILE, save(halves(model)))
 
 
 def make_sticker() -> None:
@@ -267,7 +249,6 @@ def keep(file: str, content: bytes) -> None:
 
 if __name__ == "__main__":
     train_networks()
-    train_natural_twin()
     make_sticker()
     train_reader()
     train_painter()
