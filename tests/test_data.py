@@ -53,6 +53,16 @@ def test_paintings_and_their_makers():
         data.attribution("pnda")
 
 
+def test_scenes_are_none_of_the_photographs():
+    assert set(data.scene_names()).isdisjoint(data.picture_names())
+    for name in data.scene_names():
+        assert data.scene(name).shape == (1, 3, 427, 640)
+        assert "CC-BY-2.0" in data.attribution(name)
+    assert data.scene("palace", size=64).shape == (1, 3, 64, 64)
+    with pytest.raises(ValueError, match="'dahlia'"):
+        data.scene("dalia")
+
+
 @pytest.mark.parametrize(
     ("ask", "says"),
     [

@@ -143,6 +143,11 @@ def painting_names() -> list[str]:
     return _names("paintings")
 
 
+def scene_names() -> list[str]:
+    """The names of the scenes."""
+    return _names("scenes")
+
+
 def picture(name: str, *, size: int | None = None) -> torch.Tensor:
     """A photograph of the course, by name: (1, 3, H, W) in [0, 1].
 
@@ -165,6 +170,21 @@ def painting(name: str, *, size: int | None = None) -> torch.Tensor:
     if name not in painting_names():
         raise unknown("painting", name, painting_names())
     return photo(shipped(f"paintings/{name}.jpg"), size=size)
+
+
+def scene(name: str, *, size: int | None = None) -> torch.Tensor:
+    """A photograph to paint or to dream on, by name: (1, 3, H, W) in [0, 1].
+
+    Scenes show no animal and no single thing. What a lesson measures on all photographs, it
+    measures on `picture_names`, which leave them out.
+
+    name: one of `scene_names`.
+    size: as in `picture`.
+    Raises ValueError for an unknown name, with the nearest ones.
+    """
+    if name not in scene_names():
+        raise unknown("scene", name, scene_names())
+    return photo(shipped(f"scenes/{name}.jpg"), size=size)
 
 
 def photo(
@@ -414,17 +434,20 @@ def write_whole(path: pathlib.Path, content: bytes) -> None:
 
 
 def attribution(*names: str) -> str:
-    """Who made the named pictures or paintings and under which licence: a sentence to print below.
+    """Who made the named pictures, paintings or scenes, and under which licence: a sentence to
+    print below.
 
     Raises ValueError for an unknown name, with the nearest ones.
     """
     parts = []
     for name in names:
+        folders = ("pictures/", "paintings/", "scenes/")
         file = next(
-            (f for f in sources() if pathlib.Path(f).stem == name and f.startswith("p")), None
+            (f for f in sources() if pathlib.Path(f).stem == name and f.startswith(folders)), None
         )
         if file is None:
-            raise unknown("picture or painting", name, picture_names() + painting_names())
+            known = picture_names() + painting_names() + scene_names()
+            raise unknown("picture, painting or scene", name, known)
         row = sources()[file]
         parts.append(f"{row['title']}: {row['author']}, {row['licence']}")
     return "; ".join(parts) + "."
