@@ -14,7 +14,7 @@ def pytest_collectstart(collector):
     if hasattr(
         collector, "skip_compare"
     ):  # nbval's: a film, and a picture's HTML twin, hold bytes; alt text is compared
-        collector.skip_compare += ("text/html", "image/gif")
+        collector.skip_compare += ("text/html", "image/gif", "image/webp")
 
 
 def pytest_collection_modifyitems(items):

@@ -51,7 +51,7 @@ def test_a_dream_grows_and_hears_the_stop_button(page):
 def test_another_photo_ends_the_dream_that_runs(page):
     press(page, "Start the dream")
     expect(picture(page)).to_have_attribute("alt", re.compile(r"step \d+"), timeout=20_000)
-    page.locator(".widget-dropdown select").first.select_option("panda")
+    page.locator(".widget-dropdown select").first.select_option("palace")
     expect(picture(page)).to_have_attribute("alt", re.compile("awake"), timeout=10_000)
     page.wait_for_timeout(1500)
     assert "awake" in picture(page).get_attribute("alt")

@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from trickkit import fairness, monitors, plots
-from trickkit.plots import charts, contexts, picture
+from trickkit import data, fairness, monitors, plots
+from trickkit.plots import charts, contexts, images, picture
 
 DAYS = pd.DataFrame({"a": np.zeros(366)}, pd.date_range("2012-01-01", periods=366))
 PICTURES = {  # by the name of what drew them
@@ -413,7 +413,7 @@ def test_magnified():
     assert torch.equal(plots.magnified(torch.zeros(3)), torch.full((3,), 0.5))
 
 
-def test_a_film_plays_a_few_times_when_asked_and_stands_still_elsewhere():
+def test_a_film_plays_a_few_times_when_asked_and_stands_still_elsewhere(monkeypatch):
     frames = [torch.full((1, 3, 20, 30), v) for v in (0.1, 0.5, 0.9)]
     film = plots.film(
         frames,
@@ -430,8 +430,30 @@ def test_a_film_plays_a_few_times_when_asked_and_stands_still_elsewhere():
         bundle["text/plain"] == film.alt
         and "<summary>Play the film (1 s, 3 times over)" in bundle["text/html"]
     )
-    once = Image.open(io.BytesIO(plots.film(frames, "once", plays=1).gif))
+    once = Image.open(io.BytesIO(plots.film(frames, "once", plays=1).moving))
     assert "loop" not in once.info
+    photos = [data.scene("dahlia", size=60).roll(by, 3) for by in (0, 9, 18)]
+    photographed = plots.film(photos, "Three dahlias", seconds=0.1)
+    shown = Image.open(io.BytesIO(photographed.moving))
+    assert photographed.format == shown.format.lower() == "webp"
+    assert shown.n_frames == 3 and shown.info["loop"] == 3 and shown.size == (60, 60)
+    assert 'src="data:image/webp;base64,' in photographed._repr_mimebundle_()[0]["text/html"]
+    for frame, photo in enumerate(photos):
+        shown.seek(frame)
+        kept = torch.from_numpy(np.array(shown.convert("RGB"))).permute(2, 0, 1) / 255
+        assert (kept - photo[0]).abs().mean() < 0.05
+    monkeypatch.setattr(images, "pictures", lambda shown, captions, *_, **__: captions)
+    monkeypatch.setattr(images, "Film", lambda still, *_, **__: still)
+    for count, stills, chosen in (
+        (5, 3, (1, 3, 5)),
+        (6, 3, (1, 4, 6)),
+        (5, 2, (1, 5)),
+        (1, 3, (1,)),
+    ):
+        shown = plots.film(photos[:1] * count, "stills", stills=stills)
+        assert shown == [f"frame {i} of {count}" for i in chosen]
+    with pytest.raises(ValueError, match="stills"):
+        plots.film(photos, "one", stills=1)
     for wrong in ([], [torch.rand(1, 3, 4, 4), torch.rand(1, 3, 4, 5)]):
         with pytest.raises(ValueError, match="Frames of one size"):
             plots.film(wrong, "wrong")

@@ -61,6 +61,20 @@ def test_a_guard_is_folded_to_a_line_that_says_so():
         assert book.cells[0].metadata == {"tags": ["guard"], "jupyter": {"source_hidden": True}}
 
 
+def test_of_a_film_its_still_is_kept():
+    pictures = {"image/jpeg": "still", "image/webp": "film", "text/plain": "A film."}
+    told = {mime: {"alt": "A film."} for mime in ("image/jpeg", "image/webp")}
+    shown = nbformat.v4.new_output("display_data", pictures, metadata=told)
+    cell = nbformat.v4.new_code_cell("plots.film(frames)", outputs=[shown])
+    output = tidy.tidy(nbformat.v4.new_notebook(cells=[cell])).cells[0].outputs[0]
+    assert set(output.data) == {"image/jpeg", "text/plain"}
+    assert set(output.metadata) == {"image/jpeg"}
+    alone = nbformat.v4.new_output("display_data", {"image/webp": "film"})
+    cell = nbformat.v4.new_code_cell("film", outputs=[alone])
+    tidy.tidy(nbformat.v4.new_notebook(cells=[cell]))
+    assert "image/webp" in cell.outputs[0].data
+
+
 def test_minutes_are_counted():
     text, code = nbformat.v4.new_markdown_cell, nbformat.v4.new_code_cell
     first = [

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from trickkit import games, models, player, widgets
+from trickkit import data, games, models, player, widgets
 
 
 @pytest.fixture
@@ -72,6 +72,22 @@ def test_whatever_a_photo_is_refused_with_is_said(error, says):
     source.take(b"mine", name="mine")
     assert html.escape(says, quote=False) in source.says.value
     assert source.photo is before and source.name == "panda"
+
+
+def test_a_photo_may_be_one_of_our_scenes():
+    class Source(widgets.PhotoSource):
+        def changed(self):
+            pass
+
+    source = Source("dahlia", read=widgets.open_photo)
+    assert list(source.ours.options) == data.picture_names() + data.scene_names()
+    assert torch.equal(source.photo, data.scene("dahlia"))
+    source.ours.value = "palace"
+    assert torch.equal(source.photo, data.scene("palace")) and source.name == "palace"
+    assert html.escape(data.attribution("palace")) == source.credit.value
+    assert torch.equal(widgets.open_photo("palace", size=64), data.scene("palace", size=64))
+    with pytest.raises(ValueError, match="panda"):
+        widgets.open_photo("pandaa")
 
 
 def test_ones_own_photo_says_what_its_attack_stopped_with(quiet, monkeypatch):

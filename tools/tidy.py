@@ -103,6 +103,9 @@ def tidy(book: nbformat.NotebookNode) -> nbformat.NotebookNode:
             mimes.pop("application/vnd.jupyter.widget-view+json", None)
             if any(mime.startswith("image/") for mime in mimes):
                 mimes.pop("text/html", None)
+            if {"image/jpeg", "image/png"} & set(mimes):  # a film: all but a kernel show its still
+                mimes.pop("image/webp", None)
+                output.get("metadata", {}).pop("image/webp", None)
     return book
 
 

@@ -134,7 +134,7 @@ class Download(w.HTML):
 
 
 def open_photo(source: str | bytes, *, size: int | None = None) -> torch.Tensor:
-    """A photo: one of the course's by name, or the bytes of one's own file.
+    """A photo: a picture or a scene of the course's by name, or the bytes of one's own file.
 
     source: the name or the bytes; of one's own, more than 2,048 pixels a side are made fewer.
     size: as in `data.photo`.
@@ -143,11 +143,14 @@ def open_photo(source: str | bytes, *, size: int | None = None) -> torch.Tensor:
     """
     if isinstance(source, bytes):
         return data.photo(source, size=size, max_side=2048)
+    if source in data.scene_names():
+        return data.scene(source, size=size)
     return data.picture(source, size=size)
 
 
 class PhotoSource:
-    """A photo to be chosen: a file of one's own, or one of the course's, with its attribution.
+    """A photo to be chosen: a file of one's own, or a picture or a scene of the course's, with its
+    attribution.
 
     A panel that wants one builds on this: it places `upload`, `ours`, `says` and `credit`, and its
     `changed` tells what another photo sets off. `photo` is the one chosen last, `name` its name.
@@ -162,7 +165,8 @@ class PhotoSource:
         self.photo = read(value)
         self.name = value
         self.upload = w.FileUpload(accept="image/*", multiple=False, description="Your photo")
-        self.ours = choice(data.picture_names(), "or one of ours", value=value)
+        ours = data.picture_names() + data.scene_names()
+        self.ours = choice(ours, "or one of ours", value=value)
         self.says = Announcer()
         self.credit = w.HTML(html.escape(data.attribution(value)))
         self.upload.observe(lambda _: self.take_upload(), "value")

@@ -12,6 +12,7 @@ from PIL import Image
 from torch.nn import functional as F
 
 from trickkit import data
+from trickkit.common import validate_count
 from trickkit.plots.picture import (
     BLUE,
     DPI,
@@ -25,6 +26,8 @@ from trickkit.plots.picture import (
     panel_figure,
     show_image,
 )
+
+QUALITY = 60  # of a film's photographs, of 100: eyes that move forgive more than the still's 88
 
 
 def pictures(
@@ -240,34 +243,54 @@ class Film(Picture):
         self.bytes = still.bytes
         self.length = seconds * len(frames)
         self.plays = plays
-        file = io.BytesIO()
-        images = [
-            Image.fromarray(data.to_bytes(frame)).quantize(48, dither=Image.Dither.NONE)
-            for frame in frames
-        ]
-        # The format counts the times after the first.
-        again = {"loop": plays - 1} if plays > 1 else {}
-        images[0].save(
-            file,
-            "GIF",
-            save_all=True,
-            append_images=images[1:],
-            duration=round(1000 * seconds),
-            **again,
-        )
-        self.gif = file.getvalue()
+        self.format, self.moving = moving_picture(frames, seconds=seconds, plays=plays)
 
     def _repr_mimebundle_(
         self, include: object = None, exclude: object = None
     ) -> tuple[dict, dict]:
         bundle, metadata = super()._repr_mimebundle_()
-        encoded = base64.b64encode(self.gif).decode()
+        mime = f"image/{self.format}"
+        encoded = base64.b64encode(self.moving).decode()
         often = f", {self.plays} times over" if self.plays > 1 else ""
         bundle["text/html"] += (
             f"<details><summary>Play the film ({self.length:.0f} s{often})</summary>"
-            f'<img alt="The film, moving" src="data:image/gif;base64,{encoded}"></details>'
+            f'<img alt="The film, moving" src="data:{mime};base64,{encoded}"></details>'
         )
-        return bundle | {"image/gif": encoded}, metadata | {"image/gif": {"alt": self.alt}}
+        return bundle | {mime: encoded}, metadata | {mime: {"alt": self.alt}}
+
+
+def moving_picture(
+    frames: Sequence[torch.Tensor], *, seconds: float, plays: int
+) -> tuple[str, bytes]:
+    """Frames as a file that moves: a drawing as a GIF, photographs as WebP.
+
+    Photographs have more colours than a GIF holds, and are a fraction of its size as WebP.
+
+    frames: one size, (1, 3, H, W) in [0, 1].
+    seconds: a frame's.
+    plays: how many times over.
+    Returns "gif" or "webp", and the file's bytes.
+    """
+    images = [Image.fromarray(data.to_bytes(frame)) for frame in frames]
+    options: dict[str, int]
+    if all(image.getcolors(256) for image in images):
+        kind = "gif"
+        images = [image.quantize(48, dither=Image.Dither.NONE) for image in images]
+        # The format counts the times after the first.
+        options = {"loop": plays - 1} if plays > 1 else {}
+    else:
+        kind = "webp"
+        options = {"loop": plays, "quality": QUALITY}
+    file = io.BytesIO()
+    images[0].save(
+        file,
+        kind,
+        save_all=True,
+        append_images=images[1:],
+        duration=round(1000 * seconds),
+        **options,
+    )
+    return kind, file.getvalue()
 
 
 def film(
@@ -276,23 +299,27 @@ def film(
     *,
     seconds: float = 0.15,
     plays: int = 3,
+    stills: int = 3,
     alt: str = "",
 ) -> Film:
-    """Frames as a film that plays when asked, under a still of the first, the middle and the last.
+    """Frames as a film that plays when asked, under a still of a few of them, three in a row.
 
     frames: one size, (1, 3, H, W) in [0, 1].
     seconds: a frame's.
     plays: how many times over.
+    stills: how many of them stand still, evenly from the first to the last, 2 or more.
     alt: what is to be seen.
-    Raises ValueError for no frames, or frames of several sizes.
+    Raises ValueError for no frames, frames of several sizes, or fewer than two stills.
     """
+    validate_count(stills=stills, at_least=2)
     frames = list(frames)
     if not frames or any(frame.shape != frames[0].shape for frame in frames):
         raise ValueError(
             f"Frames of one size are wanted; {len(frames)} came"
             + (f", of {len({f.shape for f in frames})} sizes." if frames else ".")
         )
-    chosen = sorted({0, len(frames) // 2, len(frames) - 1})
+    last = len(frames) - 1
+    chosen = sorted({-(-i * last // (stills - 1)) for i in range(stills)})
     still = pictures(
         [frames[i] for i in chosen],
         [f"frame {i + 1} of {len(frames)}" for i in chosen],
