@@ -228,9 +228,12 @@ def test_style(vgg, photo):
     wanted = style.style_of(vgg, style.recolour(wave, photo))
     seen = []
     painted = style.paint(vgg, photo, wanted, tv_weight=1.0, max_evals=2, callback=seen.append)
-    finer = style.coarse_to_fine(vgg, photo, wave, sides=(32, 48), max_evals=1)
+    finer, tinted = (
+        style.coarse_to_fine(vgg, photo, wave, sides=(32, 48), luminance=alone, max_evals=1)
+        for alone in (False, True)
+    )
     scattered = style.scattered(style.responses(vgg, photo, ["relu2_1"])[0])
-    assert all(made.device == CUDA for made in (painted, *seen, finer, scattered))
+    assert all(made.device == CUDA for made in (painted, *seen, finer, tinted, scattered))
 
 
 def test_fast_style(photo, vgg, monkeypatch):

@@ -1,8 +1,10 @@
 """Style: the Gram matrix and what it forgets, the losses, the descent, and the network they are
 read from."""
 
+import numpy as np
 import pytest
 import torch
+from scipy.optimize import minimize
 from torch import nn
 
 from trickkit import activations, contract, data, models, style
@@ -296,6 +298,71 @@ def test_descend_counts_its_looks_is_watched_and_can_be_stopped():
         style.descend(start * 2 + 0.5, loss)
 
 
+def chroma(x):
+    """How a pixel's channels differ."""
+    return x[:, :2] - x[:, 1:]
+
+
+def test_luminance_alone_leaves_the_chroma():
+    start = torch.rand(1, 3, 8, 9)
+    start[..., 0, 0] = torch.tensor([0.0, 0.5, 1.0])  # cannot move at all
+    goal = torch.rand(1, 3, 8, 9) * 3 - 1  # far outside, so that bounds are met
+    found = style.descend(start, lambda x: (x - goal).square().sum(), luminance=True, max_evals=60)
+    assert found.shape == start.shape and found.min() >= 0 and found.max() <= 1
+    assert torch.allclose(chroma(found), chroma(start), atol=1e-6)
+    assert torch.equal(found[..., 0, 0], start[..., 0, 0])
+    # the nearest such picture, from a pixel's mean, in closed form
+    step = (goal - start).mean(1, keepdim=True)
+    step = step.clamp(-start.amin(1, keepdim=True), 1 - start.amax(1, keepdim=True))
+    assert torch.allclose(found, start + step, atol=2e-3)
+
+
+def test_luminance_descends_as_another_optimiser_does():
+    """On a loss that ties pixels and channels together: SciPy alone, its gradients by finite
+    differences."""
+    mix = (torch.randn(36, 36) / 6 + torch.eye(36)).double()
+    goal = torch.rand(36, dtype=torch.double)
+    start = torch.rand(1, 3, 3, 4) * 0.8 + 0.1
+
+    def by_hand(steps):
+        x = start.double() + torch.from_numpy(steps).view(1, 1, 3, 4)
+        return (mix @ (x.flatten() - goal)).square().sum().item()
+
+    bounds = list(zip(-start.amin(1).flatten(), 1 - start.amax(1).flatten(), strict=True))
+    other = minimize(by_hand, np.zeros(12), method="L-BFGS-B", bounds=bounds)
+    found = style.descend(
+        start,
+        lambda x: (mix.float() @ (x.flatten() - goal.float())).square().sum(),
+        luminance=True,
+        max_evals=300,
+    )
+    assert torch.allclose(
+        (found - start).mean(1).flatten().double(), torch.from_numpy(other.x), atol=2e-3
+    )
+
+
+def test_paint_in_luminance_alone(net, photo, wave):
+    wanted = style.style_of(net, wave)
+    x = style.paint(net, photo, wanted, luminance=True, max_evals=8)
+    assert torch.allclose(chroma(x), chroma(photo), atol=1e-6) and x.min() >= 0 and x.max() <= 1
+    before, after = (style.style_loss(style.style_of(net, y), wanted) for y in (photo, x))
+    assert after < 0.8 * before
+    with pytest.raises(ValueError, match="luminance is 'yes'"):
+        style.paint(net, photo, wanted, luminance="yes")
+
+
+def test_coarse_to_fine_paints_in_the_paintings_colours(net):
+    """With luminance its chroma is that of the recoloured photograph, at full size."""
+    photo, painting = data.scene("palace"), data.painting("great_wave")
+    found = style.coarse_to_fine(net, photo, painting, sides=(48, 64), luminance=True, max_evals=3)
+    tinted = data.scaled(style.recolour(photo, painting), side=64)
+    assert found.shape == tinted.shape and found.min() >= 0 and found.max() <= 1
+    assert torch.allclose(chroma(found), chroma(tinted), atol=1e-5)
+    assert (found - tinted).abs().mean() > 0.02
+    with pytest.raises(ValueError, match="luminance is 1"):
+        style.coarse_to_fine(net, photo, painting, luminance=1)
+
+
 def test_coarse_to_fine_has_the_size_and_the_proportions(net):
     steps = []
     found = style.coarse_to_fine(
@@ -315,8 +382,9 @@ def test_coarse_to_fine_has_the_size_and_the_proportions(net):
 def test_each_size_begins_with_the_one_before_it(net, monkeypatch):
     inits = []
 
-    def paint(net, photo, wanted, *, init, max_evals):
+    def paint(net, photo, wanted, *, init, luminance, max_evals):
         inits.append(init)
+        assert not luminance
         return torch.full_like(init, 0.25)
 
     monkeypatch.setattr(style, "paint", paint)
@@ -339,6 +407,14 @@ def test_recolour_gives_mean_and_covariance():
     )
     assert torch.allclose(here.cov(), wanted.cov(), atol=2e-5)
     assert torch.allclose(style.recolour(tinted, painting), painting, atol=2e-3)
+    # no matrix with that covariance moves the colours less: turns of it are no nearer
+    root = torch.linalg.cholesky(wanted.cov())
+    middle = painting[0].flatten(1) - painting[0].flatten(1).mean(1, keepdim=True)
+    for _ in range(20):
+        turn = torch.linalg.qr(torch.randn(3, 3))[0]
+        other = root @ turn @ torch.linalg.solve(torch.linalg.cholesky(middle.cov()), middle)
+        moved = (other + wanted.mean(1, keepdim=True) - painting[0].flatten(1)).square().mean()
+        assert moved > (here - painting[0].flatten(1)).square().mean() - 1e-7
     # a painting of one colour takes the mean of the photo's
     one = style.recolour(torch.full((1, 3, 8, 8), 0.2), photo)
     assert torch.allclose(one[0].flatten(1).mean(1), wanted.mean(1), atol=1e-3)

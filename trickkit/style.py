@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.optimize import minimize
+from scipy.optimize import Bounds, minimize
 from threadpoolctl import threadpool_limits
 from torch import nn
 from torch.nn import functional as F
@@ -194,10 +194,18 @@ def style_of(
     return [gram(a) for a in responses(net, painting, layers)]
 
 
+def _room(image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """How much darker (at most 0) and lighter each pixel can get with its chroma kept: the same
+    step for its three channels, until the first of them is at 0 or 1. (N, 1, H, W) each.
+    """
+    return -image.amin(1, keepdim=True), 1 - image.amax(1, keepdim=True)
+
+
 def descend(
     init: torch.Tensor,
     loss: Callable[[torch.Tensor], torch.Tensor],
     *,
+    luminance: bool = False,
     max_evals: int = 200,
     callback: Callable[[torch.Tensor], None] | None = None,
 ) -> torch.Tensor:
@@ -207,36 +215,44 @@ def descend(
 
     init: (1, 3, H, W) in [0, 1].
     loss: a picture -> a number to be lowered.
+    luminance: move luminance alone, a pixel's channels all by the same step, as far as the first
+        of them may go. So each pixel's chroma, how its channels differ, stays as it is in init.
     max_evals: how often loss and gradient are computed at most, about: a step is finished.
     callback: sees the picture after each step, and may raise StopIteration to end there.
     Returns (1, 3, H, W) in [0, 1].
-    Raises ValueError for an init that is no images, no evaluations, and a callback that is none.
+    Raises ValueError for an init that is no images, no evaluations, a luminance that is not True or
+        False, and a callback that is no function.
     """
     validate_images(init)
     validate_count(max_evals=max_evals)
+    validate_flag(luminance=luminance)
     if callback is not None and not callable(callback):
         raise ValueError(f"callback is {callback!r}; a function of a picture is wanted, or None.")
-    shape = init.shape
+    base = init.detach().float()
+    darkest, lightest = _room(base) if luminance else (-base, 1 - base)
 
-    def picture(pixels):
-        return torch.from_numpy(pixels.astype(np.float32)).view(shape).to(init.device)
+    def picture(steps):
+        change = torch.from_numpy(steps.astype(np.float32)).view(darkest.shape).to(base)
+        return (base + change).clamp(0, 1)  # rounding alone is cut
+
+    def flat(image):
+        return image.contiguous().flatten().double().cpu().numpy()
 
     @with_gradients
-    def loss_and_gradient(pixels):
-        x = picture(pixels).contiguous(memory_format=torch.channels_last).requires_grad_(True)
+    def loss_and_gradient(steps):
+        x = picture(steps).contiguous(memory_format=torch.channels_last).requires_grad_(True)
         value = asked(loss, x)
         gradient = gradient_of(value, x)
-        return value.item(), gradient.contiguous().flatten().double().cpu().numpy()
+        return value.item(), flat(gradient.sum(1) if luminance else gradient)
 
-    pixels = init.detach().double().contiguous().flatten().cpu().numpy()
     # SciPy's threads would wait by spinning, on the cores that the next evaluation needs
     with threadpool_limits(1, "blas"):
         found = minimize(
             loss_and_gradient,
-            pixels,
+            np.zeros(darkest.numel()),
             jac=True,
             method="L-BFGS-B",
-            bounds=[(0, 1)] * pixels.size,
+            bounds=Bounds(flat(darkest), flat(lightest)),
             options={"maxfun": max_evals, "maxiter": max_evals, "maxcor": 10, "ftol": 0, "gtol": 0},
             callback=None if callback is None else lambda xk: callback(picture(xk)),
         )
@@ -251,6 +267,7 @@ def paint(
     ratio: float = 1e-4,
     tv_weight: float = 0.0,
     init: torch.Tensor | None = None,
+    luminance: bool = False,
     max_evals: int = 150,
     callback: Callable[[torch.Tensor], None] | None = None,
 ) -> torch.Tensor:
@@ -267,7 +284,7 @@ def paint(
     ratio: the paper's α/β, with the losses as they are here.
     tv_weight: of `total_variation`, so that a picture grows smooth.
     init: where to start; None for the photograph itself (the paper's is white noise).
-    max_evals, callback: as in `descend`.
+    luminance, max_evals, callback: as in `descend`.
     Returns (1, 3, H, W).
     Raises ValueError for a style that is none, or an init of another size than the photo.
     """
@@ -290,7 +307,13 @@ def paint(
             + tv_weight * total_variation(x)
         )
 
-    return descend(photo if init is None else init, loss, max_evals=max_evals, callback=callback)
+    return descend(
+        photo if init is None else init,
+        loss,
+        luminance=luminance,
+        max_evals=max_evals,
+        callback=callback,
+    )
 
 
 def coarse_to_fine(
@@ -299,6 +322,7 @@ def coarse_to_fine(
     painting: torch.Tensor,
     *,
     sides: Sequence[int] = (128, 256),
+    luminance: bool = False,
     max_evals: int = 80,
     **options: Any,
 ) -> torch.Tensor:
@@ -308,42 +332,64 @@ def coarse_to_fine(
 
     What is coarse is settled where an evaluation is cheap.
 
+    With luminance, the photograph gets the painting's colours first, by `recolour`, and keeps them:
+    the descent moves luminance alone, so colour noise cannot arise. Both parts are from §5 of that
+    paper, which uses them to keep the photograph's own colours: there the painting is recoloured,
+    or both are made grey and the photograph's chroma is put back at the end. That ours turns the
+    colours round, and shows the network a picture in colour, is not from the paper.
+
     net: as `vgg` makes it.
     photo, painting: (1, 3, H, W) in [0, 1], of any size.
     sides: the longer side of each size, in pixels, the last that of the result.
+    luminance: as above; False for the plain way, in which each channel of a pixel moves by itself.
     max_evals: at each size.
     options: as in `paint`.
     Raises ValueError for what is no picture in colour, for no sides, and what `paint` refuses.
     """
     validate_picture(photo)
     validate_picture(painting, what="painting")
+    validate_flag(luminance=luminance)
     if np.ndim(sides) != 1 or len(sides) == 0:
         raise ValueError("No size is given: sides wants one or more, such as (128, 256).")
+    photo = recolour(photo, painting) if luminance else photo
     x = photo.float()  # halves cannot be enlarged
     for side in sides:
         small = data.scaled(photo, side=side)
         x = F.interpolate(x, small.shape[2:], mode="bicubic", antialias=True).clamp(0, 1)
+        if luminance:  # the colours of the last size are blurred; these are not
+            x = small + (x - small).mean(1, keepdim=True).clamp(*_room(small))
         x = paint(
             net,
             small,
             style_of(net, data.scaled(painting, side=side)),
-            init=x,
+            init=x.clamp(0, 1),
+            luminance=luminance,
             max_evals=max_evals,
             **options,
         )
     return x
 
 
+def _root(matrix: torch.Tensor) -> torch.Tensor:
+    """The symmetric root of a symmetric matrix without negative eigenvalues."""
+    values, vectors = torch.linalg.eigh(matrix)
+    return (vectors * values.clamp(min=0).sqrt()) @ vectors.T
+
+
 def recolour(painting: torch.Tensor, photo: torch.Tensor) -> torch.Tensor:
-    """The painting in the photograph's colours.
+    """The painting in the photograph's colours; or the other way round.
 
-    Gatys et al. 2016, arXiv:1606.05897.
+    Gatys et al. 2016, arXiv:1606.05897; the matrix from Pitié and Kokaram 2007, *The linear
+    Monge-Kantorovitch linear colour mapping*.
 
-    Paint with the style of this, and the photograph keeps its own. The painting's pixels get the
-    mean and the covariance of the photograph's, by their Cholesky factors: the matrix L_C L_S⁻¹.
+    Paint with the style of this, and the photograph keeps its own colours. The painting's pixels
+    get the mean and the covariance of the photograph's. Many matrices do that, the paper's Cholesky
+    factors among them; of them all, this one moves the colours least, so that a blue sky does not
+    turn orange.
 
     painting, photo: (1, 3, H, W) in [0, 1], of any size.
     Returns the painting, as large as it was, cut at 0 and 1.
+    Raises ValueError for anything but two colour pictures in [0, 1].
     """
     validate_picture(painting, what="painting")
     validate_picture(photo, what="photo")
@@ -351,10 +397,11 @@ def recolour(painting: torch.Tensor, photo: torch.Tensor) -> torch.Tensor:
     def spread(image):
         pixels = image[0].flatten(1).double()
         covariance = pixels.cov() if pixels.shape[1] > 1 else 0  # one pixel does not vary
-        covariance = covariance + 1e-6 * torch.eye(3).to(pixels)
-        return pixels.mean(1, keepdim=True), torch.linalg.cholesky(covariance)
+        return pixels.mean(1, keepdim=True), covariance + 1e-6 * torch.eye(3).to(pixels)
 
-    mean, root = spread(painting)
-    new_mean, new_root = spread(photo)
-    pixels = new_root @ torch.linalg.solve(root, painting[0].flatten(1).double() - mean) + new_mean
+    mean, here = spread(painting)
+    new_mean, wanted = spread(photo)
+    root = _root(here)
+    middle = torch.linalg.solve(root, _root(root @ wanted @ root))  # root⁻¹ (…)^½
+    pixels = middle @ torch.linalg.solve(root, painting[0].flatten(1).double() - mean) + new_mean
     return pixels.to(painting).view_as(painting).clamp(0, 1)
