@@ -41,6 +41,17 @@ PICTURES = {  # by the name of what drew them
     ),
     "pictures": plots.pictures(torch.rand(5, 3, 120, 120), list("abcde"), "five < six & seven"),
     "pictures, small": plots.pictures(torch.rand(2, 1, 28, 28), ["a\nb", "c"], "digits"),
+    "pictures, named": plots.pictures(
+        torch.rand(4, 1, 28, 28),
+        list("abcd"),
+        "t",
+        columns=2,
+        rows=["up", "down"],
+        heads=["l", "r"],
+    ),
+    "signed, named": plots.signed(
+        torch.randn(4, 28, 28), list("abcd"), "t", columns=2, rows=["up", "down"], heads=["l", "r"]
+    ),
     "signed": plots.signed(torch.randn(3, 28, 28), list("abc"), "weights"),
     "maps": plots.maps(torch.rand(1, 3, 60, 60), torch.randn(2, 60, 60), ["a\nb", "c"], "reasons"),
     "every_game": plots.every_game(
@@ -94,6 +105,11 @@ PICTURES = {  # by the name of what drew them
         "shares",
         xlabel="defence",
         ylabel="attack",
+    ),
+    "there_and_back": plots.there_and_back(
+        [("x", "2 × 3"), ("h", "2 × 4"), ("loss", "1")],
+        [("@ W", "back through W", "gW"), ("mean", "back through the mean", "")],
+        "there and back",
     ),
     "products": plots.products(
         [(("x", 5, 784), ("W", 784, 50), "a"), (("x", 5, 784), ("g", 5, 50), "")], "boxes"
@@ -457,3 +473,25 @@ def test_a_film_plays_a_few_times_when_asked_and_stands_still_elsewhere(monkeypa
     for wrong in ([], [torch.rand(1, 3, 4, 4), torch.rand(1, 3, 4, 5)]):
         with pytest.raises(ValueError, match="Frames of one size"):
             plots.film(wrong, "wrong")
+
+
+def test_rows_and_columns_are_named_in_the_alt_text():
+    for name in ("pictures, named", "signed, named"):
+        assert PICTURES[name].alt.startswith("t. Rows: up, down. Columns: l, r. ")
+    assert "Rows" not in PICTURES["pictures"].alt
+
+
+def test_what_falls_out_on_the_way_back():
+    said = PICTURES["there_and_back"].alt
+    assert "@ W gives h, mean gives loss." in said
+    assert said.endswith("the slope for h, back through W gives the slope for x and gW.")
+
+
+def test_lines_are_named_in_the_order_in_which_they_end(monkeypatch):
+    shown = []
+    monkeypatch.setattr(charts, "Picture", lambda figure, *_, **__: shown.append(figure))
+    lines = {"low": [3, 1], "high": [0, 2]}
+    plots.curves([1, 2], lines, "two", xlabel="x", ylabel="y", notes=["first", "second"])
+    words = [text.get_text() for text in shown[0].legends[0].get_texts()]
+    assert words == ["high", "low"]
+    assert [text.get_text() for text in shown[0].axes[0].texts] == ["first", "second"]

@@ -33,6 +33,7 @@ from trickkit.plots.panels import (
     neuron,
     probabilities,
     products,
+    there_and_back,
 )
 from trickkit.plots.picture import Picture
 from trickkit.plots.summaries import clouds, likeness

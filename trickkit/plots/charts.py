@@ -34,22 +34,35 @@ def curves(
     xlabel: str,
     ylabel: str,
     log: str = "",
+    notes: Sequence[str] = (),
     alt: str = "",
 ) -> Picture:
-    """Lines over one axis, told apart by colour, marker and name.
+    """Lines over one axis, told apart by colour, marker and name; the names stand at the right, in
+    the order in which the lines end.
 
     x: (n,).
     lines: name -> (n,).
     log: "x", "y" or "xy".
+    notes: beside each point of the first line.
     Raises ValueError for more lines than there are colours.
     """
     validate_colours(lines=lines)
     x = in_memory(x)
     lines = {name: in_memory(y) for name, y in lines.items()}
-    figure, axes = grid_figure(6.4, 3.6)
+    room = 0.5 + 0.085 * max(map(len, lines)) if len(lines) > 1 else 0
+    figure, axes = grid_figure(6.4 + room, 3.6)
     ax = axes[0, 0]
+    drawn = []
     for (name, y), colour, marker in zip(lines.items(), COLOURS, MARKERS, strict=False):
-        ax.plot(x, y, color=colour, marker=marker, markersize=5, label=name)
+        # Where points stand close, a marker on each would hide the line.
+        step = max(1, len(x) // 15)
+        drawn += ax.plot(
+            x, y, color=colour, marker=marker, markersize=5, label=name, markevery=step
+        )
+    for note, place, value in zip(notes, x, next(iter(lines.values())), strict=False):
+        ax.annotate(note, (place, value), (6, 6), textcoords="offset points", fontsize=9)
+    if notes:
+        ax.margins(y=0.12)
     for axis in log:
         getattr(ax, f"set_{axis}scale")("log")
     if "x" in log and len(x) <= 7:  # the places measured, and no powers of ten between them
@@ -57,7 +70,9 @@ def curves(
         ax.xaxis.minorticks_off()
     ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
     if len(lines) > 1:
-        ax.legend(frameon=False)
+        # Where lines end at one place, the one that was higher comes first.
+        drawn.sort(key=lambda line: (-line.get_ydata()[-1], -np.mean(line.get_ydata())))
+        figure.legend(handles=drawn, loc="outside right center", frameon=False)
     ends = "; ".join(f"{name} goes from {y[0]:.3g} to {y[-1]:.3g}" for name, y in lines.items())
     return Picture(figure, alt or f"{title}. Over {xlabel}: {ends}.")
 
@@ -271,10 +286,14 @@ def across(
     """
     validate_colours(ways=ways)
     point, normal = (np.asarray(in_memory(v), dtype=float) for v in (point, normal))
-    figure, axes = grid_figure(6.4, 3.8)
+    figure, axes = grid_figure(6.4, 5.0)
     ax = axes[0, 0]
     foot = point + margin / (normal @ normal) * normal
-    along = np.array([-normal[1], normal[0]]) / np.linalg.norm(normal)
+    unit = normal / np.linalg.norm(normal)
+    along = np.array([-unit[1], unit[0]])
+    # The small square that marks a right angle, where the normal through the point meets the line.
+    corner = foot + 0.035 * np.stack([along, along - unit, -unit])
+    ax.plot(*corner.T, color="black", linewidth=1)
     line = np.stack([foot - 9 * along, foot + 9 * along])
     ax.plot(*line.T, color="black")
     ax.fill(*np.concatenate([line, line[::-1] + 9 * normal]).T, color=YELLOW, alpha=0.3, zorder=0)
@@ -282,12 +301,20 @@ def across(
     for (name, change), colour in zip(ways.items(), COLOURS, strict=False):
         change = np.asarray(in_memory(change), dtype=float)
         said.append(f"{name} {np.linalg.norm(change):.2f}")
-        ax.plot([], [], color=colour, linewidth=2, label=said[-1])
         ax.annotate(
             "",
             point + change,
             point,
-            arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 2, "shrinkA": 0, "shrinkB": 0},
+            arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 3, "shrinkA": 0, "shrinkB": 0},
+        )
+        ax.annotate(
+            said[-1],
+            point + change,
+            (8, 0),
+            textcoords="offset points",
+            va="center",
+            color="black",
+            bbox={"facecolor": "white", "edgecolor": colour, "linewidth": 1.5, "pad": 3},
         )
     ax.plot(*point, "o", color="black", markersize=7)
     for side, place in zip(sides, (0.03, 0.97), strict=True):
@@ -300,7 +327,6 @@ def across(
             va="bottom" if place < 0.5 else "top",
         )
     ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel=xlabel, ylabel=ylabel, title=title)
-    figure.legend(loc="outside right center", frameon=False, title="length")
     return Picture(
         figure,
         f"{title}. A point, a straight border between {sides[0]} and {sides[1]}, and arrows that"

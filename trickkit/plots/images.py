@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 from torch.nn import functional as F
@@ -22,7 +24,6 @@ from trickkit.plots.picture import (
     Picture,
     as_pixels,
     draw_caption,
-    grid_figure,
     panel_figure,
     show_image,
 )
@@ -37,6 +38,8 @@ def pictures(
     *,
     columns: int = 4,
     size: float = 2.4,
+    rows: Sequence[str] = (),
+    heads: Sequence[str] = (),
     alt: str = "",
 ) -> Picture:
     """Pictures side by side, a caption under each.
@@ -44,29 +47,29 @@ def pictures(
     images: tensors (1, 3, H, W) or (1, 1, H, W) in [0, 1], or one batch.
     title: the finding.
     size: inches a picture.
+    rows, heads: what each row shows, at its left, and each column, above it.
     alt: what is to be seen, if the captions do not say it.
     """
     images = list(images)
-    columns = min(columns, len(images))
-    rows = -(-len(images) // columns)
-    lines = max(c.count("\n") + 1 if c else 0 for c in captions)
     # Wide pictures want no square's room.
     aspect = min(1, max(image.shape[-2] / image.shape[-1] for image in images))
-    figure, axes = grid_figure(
-        columns * size + 0.2,
-        rows * (size * aspect + 0.19 * lines + 0.1) + 0.5,
-        rows=rows,
+    figure, axes, _ = picture_grid(
+        captions,
+        title,
+        len(images),
         columns=columns,
+        size=size,
+        aspect=aspect,
+        rows=rows,
+        heads=heads,
     )
-    for ax in axes.flat:
-        ax.axis("off")
-    for ax, image, caption in zip(axes.flat, images, captions, strict=False):
+    for ax, image in zip(axes, images, strict=True):
         show_image(ax, image)
-        draw_caption(ax, caption)
-    figure.suptitle(title, fontsize=12)
+    said = "; ".join(c.replace("\n", ", ") for c in captions if c)
+    said += "." * bool(said)
     return Picture(
         figure,
-        alt or f"{title}. " + "; ".join(c.replace("\n", ", ") for c in captions) + ".",
+        alt or f"{title}. {named(rows, heads)}{said}".rstrip(),
         jpeg=images[0].shape[-1] >= 100,
     )
 
@@ -78,6 +81,8 @@ def signed(
     *,
     columns: int = 5,
     size: float = 1.7,
+    rows: Sequence[str] = (),
+    heads: Sequence[str] = (),
     alt: str = "",
 ) -> Picture:
     """Maps of positive and negative numbers: orange raises, blue lowers, white does nothing; one
@@ -85,29 +90,95 @@ def signed(
 
     maps: tensors (H, W) or (1, H, W), any range.
     size: inches a map.
+    rows, heads: what each row shows, at its left, and each column, above it.
     alt: what is to be seen, if the captions do not say it.
     """
     pixels = [as_pixels(m) for m in maps]
-    columns = min(columns, len(pixels))
-    rows = -(-len(pixels) // columns)
     aspect = min(1, pixels[0].shape[-2] / pixels[0].shape[-1])
-    figure, axes = grid_figure(
-        columns * size + 0.9, rows * (size * aspect + 0.25) + 0.5, rows=rows, columns=columns
+    figure, axes, scale = picture_grid(
+        captions,
+        title,
+        len(pixels),
+        columns=columns,
+        size=size,
+        aspect=aspect,
+        rows=rows,
+        heads=heads,
+        scale=0.75,
     )
     limit = max(float(np.abs(m).max()) for m in pixels)
-    for ax in axes.flat:
-        ax.axis("off")
-    for ax, values, caption in zip(axes.flat, pixels, captions, strict=False):
+    for ax, values in zip(axes, pixels, strict=True):
         drawn = ax.imshow(values, cmap=SIGNED, vmin=-limit, vmax=limit)
-        ax.set_title(caption, fontsize=10)
-    figure.colorbar(drawn, ax=axes, fraction=0.03)
-    figure.suptitle(title, fontsize=12)
+        ax.set(xticks=[], yticks=[])
+        ax.spines[:].set_color("0.85")  # or a white map would have no edge
+    figure.colorbar(drawn, cax=scale)
     return Picture(
         figure,
         alt
-        or f"{title}. Maps of {', '.join(captions)},"
+        or f"{title}. {named(rows, heads)}Maps of {', '.join(captions)},"
         " orange where positive and blue where negative.",
     )
+
+
+def picture_grid(
+    captions: Sequence[str],
+    title: str,
+    count: int,
+    *,
+    columns: int,
+    size: float,
+    aspect: float,
+    rows: Sequence[str] = (),
+    heads: Sequence[str] = (),
+    scale: float = 0.0,
+) -> tuple[Figure, list[Axes], Axes | None]:
+    """A figure, axes for so many pictures, their captions drawn, and axes for a scale.
+
+    size: inches from one picture to the next.
+    aspect: a picture's height over its width.
+    rows, heads: the names of rows and columns.
+    scale: inches at the right for a scale; 0 for none.
+    """
+    columns = min(columns, count)
+    lines = max((c.count("\n") + 1 for c in captions if c), default=0)
+    left = 0.05 + max((0.092 * len(part) + 0.15 for r in rows for part in r.split("\n")), default=0)
+    top = 0.42 + 0.22 * bool(heads)
+    down = (size - 0.07) * aspect + 0.19 * lines + 0.08
+    height = top + -(-count // columns) * down + 0.05
+    width = left + columns * size + scale + 0.05
+    figure = panel_figure(width, height, title, y=1 - 0.08 / height, va="top")
+    axes = []
+    for place in range(count):
+        x, y = left + place % columns * size, height - top - place // columns * down
+        sides = (size - 0.07) / width, (size - 0.07) * aspect / height
+        ax = figure.add_axes((x / width, y / height - sides[1], *sides), anchor="S")
+        draw_caption(ax, captions[place] if place < len(captions) else "")
+        axes.append(ax)
+        middle = y / height - sides[1] / 2
+        if rows and place % columns == 0:
+            figure.text((x - 0.1) / width, middle, rows[place // columns], ha="right", va="center")
+        if heads and place < columns:
+            above = y / height + 0.05 / height
+            figure.text(x / width + sides[0] / 2, above, heads[place], ha="center", va="bottom")
+    if not scale:
+        return figure, axes, None
+    tall = min(height - top - 0.19 * lines - 0.1, 3.0)
+    below = 1 - (top + tall) / height
+    return (
+        figure,
+        axes,
+        figure.add_axes(((width - scale + 0.05) / width, below, 0.14 / width, tall / height)),
+    )
+
+
+def named(rows: Sequence[str], heads: Sequence[str]) -> str:
+    """The names of rows and columns, as part of an alt text; nothing where there are none."""
+    said = [
+        f"{kind}: {', '.join(' '.join(name.split()) for name in names)}. "
+        for kind, names in (("Rows", rows), ("Columns", heads))
+        if names
+    ]
+    return "".join(said)
 
 
 def maps(

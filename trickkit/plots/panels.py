@@ -13,6 +13,7 @@ from trickkit.plots.picture import (
     COLOURS,
     DPI,
     ORANGE,
+    RED,
     SIGNED,
     Picture,
     as_pixels,
@@ -149,6 +150,67 @@ def products(
     ax.set(xlim=(-2, right + 1), ylim=(top - 1, -1.5), aspect="equal")
     ax.axis("off")
     return Picture(figure, f"{title}. Boxes: {'; '.join(said)}.")
+
+
+def there_and_back(
+    values: Sequence[tuple[str, str]],
+    steps: Sequence[tuple[str, str, str]],
+    title: str,
+) -> Picture:
+    """A network's values from left to right and, below them, their gradients from right to left.
+
+    values: (name, shape), from the input to the loss.
+    steps: between each two values: what is done on the way forward, what on the way back, and the
+        gradients that fall out there, or "".
+    """
+    pitch, tall = 2.2, 0.75  # inches from box to box, and a box's height
+    width = pitch * len(steps) + 1.6
+    figure = panel_figure(width, 3.95, title, y=0.98, va="top")
+    ax = figure.add_axes((0, 0, 1, 1))
+    ax.set(xlim=(0, width), ylim=(0.25, 4.2))
+    ax.axis("off")
+    for place, (name, shape) in enumerate(values):
+        middle = 0.8 + pitch * place
+        for y, colour, text in (
+            (3.05, BLUE, f"{name}\n{shape}"),
+            (1.35, RED, f"slope for {name}\n{shape}" if place < len(steps) else "1"),
+        ):
+            wide = 1.3
+            ax.add_patch(
+                Rectangle(
+                    (middle - wide / 2, y - tall / 2),
+                    wide,
+                    tall,
+                    facecolor="white",
+                    edgecolor=colour,
+                    linewidth=2.5,
+                )
+            )
+            ax.text(middle, y, text, ha="center", va="center", fontsize=9.5)
+    for place, (forward, back, fallen) in enumerate(steps):
+        left, right = 1.45 + pitch * place, 0.8 + pitch * (place + 1) - 0.65
+        middle = (left + right) / 2
+        for y, colour, start, end, text in (
+            (3.05, BLUE, left, right, forward),
+            (1.35, RED, right, left, back),
+        ):
+            arrow = {"arrowstyle": "-|>", "color": colour, "lw": 2.5, "mutation_scale": 18}
+            arrow |= {"shrinkA": 2, "shrinkB": 2}
+            ax.annotate("", (end, y), (start, y), arrowprops=arrow)
+            ax.text(middle, y + 0.47, text, ha="center", va="bottom", fontsize=9.5, color="black")
+        if fallen:
+            arrow = {"arrowstyle": "-|>", "color": RED, "lw": 2, "mutation_scale": 15}
+            ax.annotate("", (middle, 0.62), (middle, 1.33), arrowprops=arrow)
+            ax.text(middle, 0.55, fallen, ha="center", va="top", fontsize=9.5, fontweight="bold")
+    there = ", ".join(
+        f"{forward} gives {name}"
+        for (forward, _, _), (name, _) in zip(steps, values[1:], strict=True)
+    )
+    back = ", ".join(
+        f"{back} gives the slope for {name}" + f" and {fallen}" * bool(fallen)
+        for (_, back, fallen), (name, _) in reversed(list(zip(steps, values, strict=False)))
+    )
+    return Picture(figure, f"{title}. There: {values[0][0]}; {there}. Back: {back}.")
 
 
 def neuron(
