@@ -282,6 +282,7 @@ JOBS = {
         names[: sized(2, 1)],
         {
             "trickkit": by_us("cw", searches=SEARCHES, steps=30, lr=0.002, c=0.1),
+            "trickkit, 20 steps": by_us("cw", searches=SEARCHES, steps=20, lr=0.002, c=0.1),
             "torchattacks": by_torchattacks("CW", c=0.1, steps=30 * SEARCHES, lr=0.002),
             "foolbox": by_foolbox(
                 "L2CarliniWagnerAttack",

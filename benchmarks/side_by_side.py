@@ -1,5 +1,5 @@
 """What the benchmarks share: two sizes, turns under a stopwatch that also watches memory, the
-network as other libraries get it, and tables.
+network as other libraries get it, and tables. No progress bar is drawn once this is imported.
 
 A benchmark's command line may name the parts to run; without a name all run. With --tiny it only
 shows that it works: the figures mean nothing.
@@ -7,6 +7,7 @@ shows that it works: the figures mean nothing.
 
 import gc
 import importlib.util
+import os
 import statistics
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import psutil
+
+os.environ["TQDM_DISABLE"] = "1"  # ours and theirs draw no bars; tqdm reads it as it is imported
 
 from trickkit.common import unknown
 

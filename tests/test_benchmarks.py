@@ -3,8 +3,10 @@
 import importlib.machinery
 import importlib.util
 import math
+import os
 import re
 import runpy
+import subprocess
 import sys
 import threading
 
@@ -144,6 +146,14 @@ def test_the_first_of_several_turns_does_not_count(side_by_side, monkeypatch):
     timed = side_by_side.in_turns(runs, turns=3)
     assert timed == {"ours": ("b", 1.5, 5.0), "theirs": ("d", 4.5, 2.0)}
     assert [row["× first"] for row in side_by_side.costs(timed).values()] == [1, 3]
+
+
+def test_no_bar_is_drawn_in_a_benchmark():
+    code = "import side_by_side; from tqdm.auto import tqdm; list(tqdm(range(3)))"
+    environment = {name: v for name, v in os.environ.items() if name != "TQDM_DISABLE"}
+    run = [sys.executable, "-c", code]
+    shown = subprocess.run(run, cwd=FOLDER, env=environment, capture_output=True, check=True)
+    assert shown.stderr == b""
 
 
 def test_a_job_that_fails_leaves_nobody_watching(side_by_side):

@@ -292,6 +292,32 @@ def test_the_price_is_found_from_far_below_and_from_far_above(c):
     assert (attacks.sizes(moved - x)[1] / exact(net, x, y, "l2")).median() < 1.03
 
 
+def test_few_searches_come_near_and_look_no_more_often_than_asked():
+    net, x, y = lines(3, 5)
+    looked = []
+
+    def model(images):
+        looked.append(len(images))
+        return net(images)
+
+    known = exact(net, x, y, "l2")
+    once, thrice = (
+        attacks.cw(model, x, y, searches=searches, steps=40, lr=0.02, c=1.0) for searches in (1, 3)
+    )
+    assert looked == [len(x)] * (1 + 40 + 1 + 120)
+    for moved, slack in ((once, 1.3), (thrice, 1.02)):
+        assert (net(moved).argmax(1) != y).all()
+        assert (attacks.sizes(moved - x)[1] / known).median() < slack
+
+
+def test_a_search_that_finds_nothing_is_gone_on_with():
+    net, x, y = lines(3, 5)
+    alone = attacks.cw(net, x, y, searches=1, steps=5, lr=0.02, c=1.0)
+    assert (net(alone).argmax(1) == y).any()
+    moved = attacks.cw(net, x, y, searches=40, steps=5, lr=0.02, c=1.0)
+    assert (net(moved).argmax(1) != y).all()
+
+
 def deepfool_by_hand(net, x, y, steps, classes, overshoot):
     """Moosavi-Dezfooli et al. 2016, algorithm 2, written again, an image at a time."""
     out = []
