@@ -4,6 +4,7 @@ worker, a line a lesson."""
 import os
 import time
 
+import pictures
 import pytest
 
 os.environ.update(TQDM_DISABLE="1", TRICKKIT_PROGRESS="")  # kernels inherit these
@@ -15,6 +16,21 @@ def pytest_collectstart(collector):
         collector, "skip_compare"
     ):  # nbval's: a film, and a picture's HTML twin, hold bytes; alt text is compared
         collector.skip_compare += ("text/html", "image/gif", "image/webp")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    """A lesson's cell has to draw what its stored picture shows, which nbval does not compare."""
+    result = yield
+    if hasattr(item, "test_outputs") and item.cell.execution_count is not None:
+        stored, fresh = item.cell.outputs, item.test_outputs
+        if found := pictures.stale(stored, fresh, exempt=not item.options["check"]):
+            lesson = item.path.stem
+            item.raise_cell_error(
+                f"{lesson}, {item.cell.get('id')}: the stored picture is not what this cell draws"
+                f" ({found}). Run `make lessons LESSON={lesson[:2]}`, and look at it."
+            )
+    return result
 
 
 def pytest_collection_modifyitems(items):

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
+from matplotlib.axis import Axis
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from trickkit.common import top_by_magnitude
 from trickkit.contract import Numbers
@@ -19,6 +21,8 @@ from trickkit.plots.picture import (
     grid_figure,
     in_memory,
     panel_figure,
+    plain_number,
+    plain_ticks,
 )
 
 # As many of each as COLOURS.
@@ -65,8 +69,9 @@ def curves(
         ax.margins(y=0.12)
     for axis in log:
         getattr(ax, f"set_{axis}scale")("log")
-    if "x" in log and len(x) <= 7:  # the places measured, and no powers of ten between them
-        ax.set_xticks(x, [f"{place:,.0f}" if place >= 1e6 else f"{place:,g}" for place in x])
+        plain_log(getattr(ax, f"{axis}axis"))
+    if "x" in log and len(x) <= 7:  # the places measured, and none between them
+        ax.set_xticks(x, [plain_number(float(place)) for place in x])
         ax.xaxis.minorticks_off()
     ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
     if len(lines) > 1:
@@ -75,6 +80,16 @@ def curves(
         figure.legend(handles=drawn, loc="outside right center", frameon=False)
     ends = "; ".join(f"{name} goes from {y[0]:.3g} to {y[-1]:.3g}" for name, y in lines.items())
     return Picture(figure, alt or f"{title}. Over {xlabel}: {ends}.")
+
+
+def plain_log(axis: Axis) -> None:
+    """Name the ticks of a logarithmic axis in plain numbers: powers of ten, or 1, 2 and 5 times
+    them where those would be few."""
+    low, high = axis.get_view_interval()
+    few = high < 300 * low
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,), numticks=20))
+    axis.set_minor_locator(NullLocator())
+    plain_ticks(axis)
 
 
 def histograms(
@@ -194,10 +209,10 @@ def weights(
     values = np.asarray(values, dtype=float)
     intervals = np.asarray(intervals, dtype=float)
     order = top_by_magnitude(values, k=max_shown)
-    height = 0.3 * len(order) + 0.9
+    height = 0.3 * len(order) + 0.95
     figure = panel_figure(7.0, height, title)
     left = min(0.085 * max(len(names[i]) for i in order) + 0.3, 3.6) / 7.0
-    ax = figure.add_axes((left, 0.42 / height, 0.97 - left, 0.3 * len(order) / height))
+    ax = figure.add_axes((left, 0.5 / height, 0.97 - left, 0.3 * len(order) / height))
     for place, i in enumerate(order):
         ax.barh(place, values[i], 0.62, color=ORANGE if values[i] > 0 else BLUE)
         ax.plot(
@@ -210,6 +225,7 @@ def weights(
         ylim=(len(order) - 0.5, -0.5),
     )
     ax.set_xlabel("weight, in probability: − against (blue), + for (orange)", fontsize=9)
+    ax.xaxis.set_major_locator(MaxNLocator(7))
     ax.tick_params(labelsize=9)
     ax.spines[["top", "right", "left"]].set_visible(False)
     said = ", ".join(f"{names[i]} {values[i]:+.2f}" for i in order)
@@ -235,12 +251,13 @@ def region(
     corner: the thresholds of x and y.
     """
     figure = panel_figure(6.4, 4.0, title, size=11)
-    ax = figure.add_axes((0.12, 0.13, 0.85, 0.74))
+    ax = figure.add_axes((0.135, 0.13, 0.835, 0.74))
     left, low = points.min(axis=0) * 0.9
     right, high = points.max(axis=0) * 1.1
     draw_points(ax, points, labels, names, markersize=4, alpha=0.7, markeredgewidth=0)
     ax.set(xlim=(left, right), ylim=(low, high), xlabel=xlabel, ylabel=ylabel)
-    ax.set_yscale("log", subs=())
+    ax.set_yscale("log")
+    plain_log(ax.yaxis)
     x = max(corner[0], left)
     y = max(corner[1], low)
     ax.fill(
@@ -356,9 +373,9 @@ def intervals(
     lines = len(names)
     notes = notes or [""] * lines
     left = min(4.8, 0.3 + 0.078 * max(map(len, names)))
-    right = 0.2 + 0.075 * max(map(len, notes))
+    right = 0.3 + 0.075 * max(map(len, notes))  # a tick's name, too, reaches over the edge
     width = max(left + 3.0 + right, 0.105 * len(title))
-    height = 0.33 * lines + 1.05
+    height = 0.33 * lines + 0.95
     figure = panel_figure(width, height, title)
     ax = figure.add_axes((left / width, 0.5 / height, 3.0 / width, 0.33 * lines / height))
     for place, (value, interval, note) in enumerate(zip(values, intervals, notes, strict=True)):

@@ -14,6 +14,7 @@ from trickkit.plots.picture import (
     Picture,
     grid_figure,
     panel_figure,
+    plain_ticks,
 )
 
 ENDS = LinearSegmentedColormap.from_list("ends", [BLUE, "0.75", RED])
@@ -95,6 +96,7 @@ def drifting(
         words = f"{low:.2f} {'or' if empty else 'to'} {high:.2f}"
         ax.set_title(f"{name}: {words}", fontsize=11)
         ax.set(xlim=(0, len(values) - 1), ylim=(0, 1))
+        plain_ticks(ax.xaxis)
         said.append(f"{name} {words}")
     for ax in axes[-1]:
         ax.set_xlabel(xlabel)

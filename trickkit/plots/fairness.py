@@ -88,8 +88,8 @@ def base_rate_lines(
         ax.plot(x, 1 - (1 - p) / p * x, color=colour, linewidth=1.6)
         ax.plot(no, yes, marker, color=colour, markersize=9, label=f"{group}, base rate {p:.0%}")
     ax.plot(0, 1, "*", color="black", markersize=15, clip_on=False, zorder=5)
-    ax.annotate("perfect prediction: both lines", (0, 1), (0.05, 0.985), fontsize=10, va="center")
-    ax.set(xlim=(0, 1), ylim=(0, 1), title=title)
+    ax.text(0.07, 1.02, "perfect prediction: both lines", fontsize=10, va="center")
+    ax.set(xlim=(0, 1), ylim=(0, 1.06), title=title)
     ax.set_xlabel("mean score of those not charged again")
     ax.set_ylabel("mean score of those charged again")
     ax.legend(frameon=False, loc="lower left")
@@ -118,7 +118,7 @@ def reachable(points: Mapping[str, np.ndarray], target: tuple[float, float], tit
         roofs.append(roof)
         ax.plot(*roc.T, marker, color=colour, markersize=6, label=f"{group}, by threshold")
         ax.plot(*roof, color=colour, linewidth=1.4)
-        aside, align = ((-7, 4), "right") if len(roofs) == 1 else ((7, -10), "left")
+        aside, align = ((-22, 16), "right") if len(roofs) == 1 else ((22, -16), "left")
         for threshold in range(3, len(roc) - 1):  # the outer ones stand too close
             ax.annotate(
                 str(threshold),
@@ -126,8 +126,10 @@ def reachable(points: Mapping[str, np.ndarray], target: tuple[float, float], tit
                 aside,
                 textcoords="offset points",
                 ha=align,
+                va="center",
                 fontsize=9,
-                color=colour,
+                # a thread to its own mark: the other group's lie in between
+                arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.8, "shrinkA": 0},
             )
     fpr = np.linspace(0, 1, 201)
     under = np.min([np.interp(fpr, *roof) for roof in roofs], axis=0)

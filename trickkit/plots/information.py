@@ -32,7 +32,8 @@ def icosahedra(lit: Numbers, captions: Sequence[str], title: str, *, alt: str = 
     captions: one under each.
     """
     lit = np.asarray(in_memory(lit)).astype(bool)
-    figure, axes = grid_figure(2.3 * len(lit), 3.0, columns=len(lit))
+    figure, axes = grid_figure(2.3 * len(lit), 3.1, columns=len(lit))
+    figure.set_layout_engine("constrained", rect=(0, 0.04, 1, 0.96))  # captions reach below axes
     for ax, lights, caption in zip(axes[0], lit, captions, strict=True):
         _draw_icosahedron(ax, lights)
         draw_caption(ax, caption)

@@ -329,7 +329,7 @@ def alignment_matrix(
     """
     shares = as_pixels(weights)[:, : len(source)]
     cell = 0.24  # inches a character
-    left, top, pad = 0.5, 0.75, 0.15
+    left, top, pad = 0.7, 0.95, 0.15
     width = max(len(source) * cell + left + pad, 0.085 * len(title) + 2 * pad)
     height = len(output) * cell + top + pad
     figure = panel_figure(width, height, title, size=11, y=1 - 0.1 / height, va="top")
@@ -347,6 +347,8 @@ def alignment_matrix(
     ax.set_xticklabels(source.replace(" ", "·"), family="DejaVu Sans Mono", parse_math=False)
     ax.set_yticklabels(output, family="DejaVu Sans Mono", parse_math=False)
     ax.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
+    ax.xaxis.set_label_position("top")
+    ax.set(xlabel="read", ylabel="written")
     if right is not None:
         for row, column in right[:, : len(source)].nonzero().tolist():
             for dy, dx in ((0, -1), (0, 1), (-1, 0), (1, 0)):

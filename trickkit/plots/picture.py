@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
@@ -179,6 +180,16 @@ def draw_bars(
     ax.set(xlim=(0, 1), ylim=(len(names) - 0.5, -0.6))
     ax.axis("off")
     return ", ".join(f"{n} {p:.2f}" for n, p in zip(names, probabilities, strict=True))
+
+
+def plain_number(number: float) -> str:
+    """A number as one says it: 20,000 or 0.03, and no powers of ten."""
+    return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.6g}".replace("-", "−")
+
+
+def plain_ticks(axis: Axis) -> None:
+    """Name an axis's ticks in plain numbers."""
+    axis.set_major_formatter(lambda number, _: plain_number(number))
 
 
 def in_memory(numbers: Numbers) -> Numbers:

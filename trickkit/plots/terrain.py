@@ -7,8 +7,10 @@ import numpy as np
 import torch
 from matplotlib.colors import ListedColormap
 from matplotlib.patheffects import withStroke
+from matplotlib.ticker import MaxNLocator
 from mpl_toolkits.mplot3d import Axes3D  # type: ignore[import-untyped]
 from scipy.ndimage import distance_transform_edt
+from torch.nn import functional as F
 
 from trickkit.contract import Numbers
 from trickkit.plots.images import Film, pictures
@@ -169,14 +171,15 @@ def rearranged(
         np.stack(np.divmod(np.asarray(p), across), axis=1) for p in (begin, np.arange(len(moving)))
     )
     left = filter_sheet(fixed)
-    gap = torch.ones(1, 3, left.shape[2], 12)
+    gap = torch.ones(1, 3, left.shape[2], 8)
     glide = [(1 - np.cos(np.pi * t)) / 2 for t in np.linspace(0, 1, frames)]
     images = [
         torch.cat([left, gap, filter_sheet(moving, places=starts + g * (ends - starts))], dim=3)
         for g in glide
     ]
     still = pictures(
-        [images[0], images[-1]],
+        # white at the sides, so that each frame's two squares are seen to belong together
+        [F.pad(images[frame], (10, 10, 0, 0), value=1) for frame in (0, -1)],
         ["first frame: fixed, moving", "last frame: fixed, moving"],
         title,
         columns=2,
@@ -218,6 +221,7 @@ def path_between(
         said.append(f"{what} {here:.2f}")
         ax.plot(t, here, "o", color="black", markersize=8)
         ax.set_ylabel(what)
+        ax.yaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10]))  # two decimals fit
         ax.spines[["top", "right"]].set_visible(False)
         if row:
             ax.set_xlabel("t, from one network to the other")

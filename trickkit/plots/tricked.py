@@ -13,6 +13,7 @@ from trickkit.plots.picture import (
     as_pixels,
     grid_figure,
     panel_figure,
+    plain_ticks,
 )
 
 
@@ -35,7 +36,7 @@ def every_game(
     label: of the axis.
     """
     rows = len(points)
-    figure, axes = grid_figure(8.2, 0.36 * rows + 1.25)
+    figure, axes = grid_figure(8.2, 0.36 * (rows + 0.45 * bool(lines)) + 1.25)
     ax = axes[0, 0]
     rng = np.random.default_rng(0)
     for place, (name, values) in enumerate(points.items()):
@@ -54,12 +55,19 @@ def every_game(
         )
     for note, value in (lines or {}).items():
         ax.axvline(value, color="0.35", linestyle="--", linewidth=1.2)
-        ax.text(value, rows - 0.45, f" {note}", fontsize=9, color="0.25", va="bottom")
+        # above all rows, where no dot or bar lies
+        ax.text(value, -1.0, f" {note}", fontsize=9, color="0.25", va="top")
     for name, value in (printed or {}).items():
         place = list(points).index(name)
         ax.plot(value, place, "D", color=ORANGE, markeredgecolor="black", markersize=8)
-    ax.set(yticks=range(rows), yticklabels=list(points), ylim=(rows - 0.4, -0.6), title=title)
+    ax.set(
+        yticks=range(rows),
+        yticklabels=list(points),
+        ylim=(rows - 0.4, -1.05 if lines else -0.6),
+        title=title,
+    )
     ax.set_xlim(left=0)
+    plain_ticks(ax.xaxis)
     explained = f"{label}; the black bar and the number at the right are the mean"
     ax.set_xlabel(explained + "; diamonds: the paper's" * bool(printed), fontsize=10)
     ax.tick_params(axis="y", length=0, labelsize=10)

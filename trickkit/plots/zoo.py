@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
+from torch.nn import functional as F
 
 from trickkit.plots.picture import (
     BLUE,
@@ -50,6 +51,7 @@ def wall(
     """
     blocks = [tiled(coloured(one), columns=across, gap=0) for one in filters]
     tiles = tiled(torch.stack(blocks), columns=columns, gap=3)
+    tiles = F.pad(tiles, (0, 0, 0, 3, 0, 3), value=1)  # white on the right and below, too
     sheet = tiles.repeat_interleave(dots, 0).repeat_interleave(dots, 1).numpy()
     height = sheet.shape[0] / DPI + 0.4
     figure = panel_figure(sheet.shape[1] / DPI, height, title, y=1 - 0.06 / height, va="top")
