@@ -207,6 +207,8 @@ def test_what_is_asked_of_maps(net, photo, small, digits):
         saliency.manipulate(small, digits.test_images[:1], 7, torch.ones(1, 28, 28), steps=2),
     ):
         assert found.device == CUDA
+    whole = saliency.integrated_gradients(net, photo, PANDA, tolerance=1e9)
+    assert whole.device == CUDA and whole.isfinite().all()
     [(_, lost)] = saliency.cascade(net, ["network.classifier"])
     assert saliency.similarity(maps[0], saliency.gradient(lost, photo, PANDA)[0])[0] < 1
 
@@ -381,7 +383,17 @@ def test_exercises_take_the_packages_own_answers(lesson):
     ("module", "tried"),
     [
         (attacks, {*ATTACKS, "patch", "loss_and_gradient", "iterate_until_fooled"}),
-        (saliency, {*MAPS, "deletion", "insertion", "manipulate", "target_probability"}),
+        (
+            saliency,
+            {
+                *MAPS,
+                "deletion",
+                "insertion",
+                "manipulate",
+                "scores_and_slopes",
+                "target_probability",
+            },
+        ),
     ],
 )
 def test_every_method_is_tried(module, tried):

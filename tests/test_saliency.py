@@ -185,6 +185,75 @@ def test_integrated_gradients_are_complete():
     )
 
 
+def along(score):
+    """A model whose score for class 1 is a function of an image's mean alone."""
+    return lambda x: torch.stack([torch.zeros_like(x[:, 0, 0, 0]), score(x.mean((1, 2, 3)))], 1)
+
+
+def listening(model):
+    """The same model, and the list to which it adds how many images it is asked about."""
+    asked = []
+
+    def ask(images):
+        asked.append(len(images))
+        return model(images)
+
+    return ask, asked
+
+
+def test_integrated_gradients_go_on_until_they_are_complete():
+    torch.manual_seed(2)
+    bent = nn.Sequential(
+        nn.Flatten(), nn.Linear(75, 200), nn.ReLU(), nn.Linear(200, 200), nn.ReLU(),
+        nn.Linear(200, 4)
+    ).requires_grad_(False)  # fmt: skip
+    bent[1].bias.mul_(20)
+    x = torch.rand(4, 3, 5, 5)
+    rise = (bent(x) - bent(torch.zeros_like(x)))[:, 2]
+    fine = saliency.integrated_gradients(bent, x, 2, steps=3000)
+    for tolerance in (0.05, 0.002):
+        model, asked = listening(bent)
+        maps = saliency.integrated_gradients(model, x, 2, tolerance=tolerance)
+        assert ((maps.sum((1, 2)) - rise).abs() <= tolerance * rise.abs() + 1e-5).all()
+        assert torch.cosine_similarity(maps.flatten(1), fine.flatten(1)).min() > 0.995
+        alone = [saliency.integrated_gradients(bent, x[[i]], 2, tolerance=tolerance)
+                 for i in range(4)]  # fmt: skip
+        assert torch.allclose(maps, torch.cat(alone), atol=1e-6)
+        assert max(asked) <= 16
+    assert sum(asked) > 4 * 16  # 0.2 % takes more than the first pieces
+
+
+def test_pieces_whose_misses_cancel_do_not_pass_for_complete():
+    mean = [((k / 15) ** 2 + ((k + 1) / 15) ** 2) / 2 for k in (13, 14)]
+
+    def two_bends(s):
+        return s + 10 * (s - mean[0] + 0.02).relu() + 10 * (s - mean[1] - 0.02).relu()
+
+    model, asked = listening(along(two_bends))
+    x = torch.ones(1, 3, 8, 8, dtype=torch.double)
+    first = saliency.until_complete(
+        along(two_bends), x, x, torch.tensor([1]), tolerance=0.05, max_steps=15
+    )
+    rise = two_bends(torch.ones(1, dtype=torch.double)).item()
+    assert first[0].sum().item() == pytest.approx(rise, rel=1e-4)  # luck
+    assert first[1] > 0.05
+    maps = saliency.integrated_gradients(model, x, 1)
+    assert sum(asked) > 16 and maps.sum().item() == pytest.approx(rise, rel=0.05)
+
+
+def test_only_what_is_not_complete_goes_on_and_is_named_at_the_end():
+    model, asked = listening(along(lambda s: 5 * (40 * s).sin()))
+    straight = torch.full((1, 1, 8, 8), 0.25)
+    bent = torch.ones(1, 1, 8, 8)
+    both = torch.cat([straight, bent])
+    with pytest.warns(UserWarning, match=r"After 20 pieces .* for image 1 \(\d+%\)\. Ask"):
+        saliency.integrated_gradients(model, both, 1, baseline=straight, max_steps=20)
+    assert sum(asked) == 16 + 21  # the first starts where it ends
+    level = along(lambda s: (s - 0.5).abs())  # as high at the end as at the start
+    with pytest.warns(UserWarning, match="no number may be enough"):
+        saliency.integrated_gradients(level, bent * 0.9, 1, baseline=0.1, max_steps=16)
+
+
 def test_rise_by_the_papers_sum_and_its_masks_by_their_seed():
     masks = torch.cat(list(saliency.random_masks(600, cells=7, size=(32, 40), seed=3)))
     assert masks.shape == (600, 32, 40) and masks.min() >= 0 and masks.max() <= 1 + 1e-6
@@ -420,6 +489,8 @@ M = torch.rand(1, 16, 16)
         (lambda m: saliency.smoothgrad(m, X, 0, samples=0), "samples is 0"),
         (lambda m: saliency.smoothgrad(m, X, 0, sigma=0), "sigma is 0"),
         (lambda m: saliency.integrated_gradients(m, X, 0, steps=2.5), "steps is 2.5"),
+        (lambda m: saliency.integrated_gradients(m, X, 0, max_steps=0), "max_steps is 0"),
+        (lambda m: saliency.integrated_gradients(m, X, 0, tolerance=0), "tolerance is 0"),
         (
             lambda m: saliency.integrated_gradients(m, X, 0, steps=5, baseline=3.0),
             r"Pixels are wanted in \[0, 1\]",

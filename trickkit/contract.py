@@ -118,7 +118,6 @@ def gradient_of(
     return gradient
 
 
-@with_gradients
 def score_gradient(model: Model, images: torch.Tensor, labels: int | torch.Tensor) -> torch.Tensor:
     """The gradient of each image's score for its label with respect to its pixels.
 
@@ -127,12 +126,24 @@ def score_gradient(model: Model, images: torch.Tensor, labels: int | torch.Tenso
     Returns (N, C, H, W), score per unit of pixel.
     Raises ValueError for images, labels or a model that do not fit.
     """
+    return score_and_gradient(model, images, labels)[1]
+
+
+@with_gradients
+def score_and_gradient(
+    model: Model, images: torch.Tensor, labels: int | torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Each image's score for its label, (N,), and its gradient, as `score_gradient` gives it.
+
+    Raises ValueError for images, labels or a model that do not fit.
+    """
     validate_batch(images)
     validate_eval(model)
     images = images.detach().clone().requires_grad_(True)
-    scores = logits_of(model, images)
-    labels = validated_labels(labels, images, scores.shape[1])
-    return gradient_of(of_labels(scores, labels).sum(), images)
+    logits = logits_of(model, images)
+    labels = validated_labels(labels, images, logits.shape[1])
+    scores = of_labels(logits, labels)
+    return scores.detach(), gradient_of(scores.sum(), images)
 
 
 @with_gradients

@@ -501,14 +501,15 @@ def rbf(images: torch.Tensor, labels: torch.Tensor, *, classes: int = 10) -> RBF
 
 
 def has_bfloat16(there: torch.device) -> bool:
-    """Whether a device multiplies matrices of bfloat16 by itself, and so twice as fast or more."""
+    """Whether a device multiplies matrices of bfloat16 by itself, and so about twice as fast or
+    more."""
     if there.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    # the processor can, and oneDNN, which may be told to hold back, will
+    # the processor can, by AMX or by AVX-512, and oneDNN, which may be told to hold back, will
+    can = torch.cpu.get_capabilities()
     return (
-        torch.cpu.get_capabilities().get("amx_bf16", False)
-        and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    )
+        can.get("amx_bf16", False) or can.get("avx512_bf16", False)
+    ) and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def quick(model: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:

@@ -12,6 +12,7 @@ In this order: methods that ask for the gradient (gradient … integrated_gradie
 
 import contextlib
 import copy
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -36,7 +37,7 @@ from trickkit.contract import (
     gradient_of,
     logits_of,
     of_labels,
-    score_gradient,
+    score_and_gradient,
     seeded,
     validate_eps,
     validate_eval,
@@ -47,6 +48,8 @@ from trickkit.contract import (
 )
 
 BATCH = 16  # images at a time: more fill the memory and gain nothing
+PIXELS_AT_ONCE = 4 * 224 * 224  # of the images whose gradients are asked for at a time, likewise
+FIRST, MORE = 15, 8  # pieces of the way that integrated gradients begin with, and halve at a time
 GREY = 0.5  # what hides a pixel
 
 
@@ -68,7 +71,7 @@ def gradient(model: Model, images: torch.Tensor, targets: int | torch.Tensor) ->
     Simonyan et al. 2013, arXiv:1312.6034, §3.1.
     """
     targets = validated_targets(model, images, targets)
-    return score_gradient(model, images, targets).abs().amax(1)
+    return scores_and_slopes(model, images, targets)[1].abs().amax(1)
 
 
 def gradient_times_input(
@@ -79,7 +82,17 @@ def gradient_times_input(
     Shrikumar et al. 2016, arXiv:1605.01713.
     """
     targets = validated_targets(model, images, targets)
-    return (images.detach() * score_gradient(model, images, targets)).sum(1)
+    return (images.detach() * scores_and_slopes(model, images, targets)[1]).sum(1)
+
+
+def scores_and_slopes(
+    model: Model, images: torch.Tensor, targets: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """`contract.score_and_gradient`, of no more than `PIXELS_AT_ONCE` at a time."""
+    count = max(PIXELS_AT_ONCE // images[0, 0].numel(), 1)
+    parts = zip(images.split(count), targets.split(count), strict=True)
+    scores, slopes = zip(*(score_and_gradient(model, x, t) for x, t in parts), strict=True)
+    return torch.cat(scores), torch.cat(slopes)
 
 
 def smoothgrad(
@@ -120,29 +133,107 @@ def integrated_gradients(
     images: torch.Tensor,
     targets: int | torch.Tensor,
     *,
-    steps: int = 50,
+    steps: int | None = None,
     baseline: float | torch.Tensor = 0.0,
+    tolerance: float = 0.05,
+    max_steps: int = 500,
 ) -> torch.Tensor:
     """(x − x') · the mean gradient on the straight way from x' to x.
 
     Sundararajan et al. 2017, arXiv:1703.01365, eq. 1.
 
-    Taken at the middle of each of `steps` pieces, where eq. 3 takes their ends. Completeness: a
-    map's sum is the score of x less that of x', but for the error of those pieces.
+    Completeness: a map's sum is the score of x less that of x', but for the error of the pieces
+    that the way is cut into. Without `steps`, each image's way is cut where the score bends until
+    that error is small (`until_complete`); a warning names the images where `max_steps` pieces were
+    not enough.
 
-    steps: how many pieces.
+    steps: how many equal pieces, each asked about at its middle, where eq. 3 takes their ends; None
+        for as many as it takes.
     baseline: x', a grey or images; black if not given.
+    tolerance: how much a sum may miss where steps is None, as a share of the score's difference.
+    max_steps: the most pieces of an image's way where steps is None.
     Returns (N, H, W), of either sign.
     """
     targets = validated_targets(model, images, targets)
-    validate_count(steps=steps)
+    validate_count(max_steps=max_steps, steps=max_steps if steps is None else steps)
+    validate_positive(tolerance=tolerance)
     images = images.detach()
     difference = images - validated_baseline(baseline, images)
+    if steps is None:
+        ways = zip(images.split(1), difference.split(1), targets.split(1), strict=True)
+        found = [
+            until_complete(model, *way, tolerance=tolerance, max_steps=max_steps) for way in ways
+        ]
+        warn_of_misses([miss for _, miss in found], tolerance=tolerance, max_steps=max_steps)
+        return torch.stack([m for m, _ in found])
 
     def between(k):
         return images - (1 - (k + 0.5) / steps) * difference
 
     return (difference * mean_gradient(model, between, targets, count=steps)).sum(1)
+
+
+def until_complete(
+    model: Model,
+    image: torch.Tensor,
+    difference: torch.Tensor,
+    target: torch.Tensor,
+    *,
+    tolerance: float,
+    max_steps: int,
+) -> tuple[torch.Tensor, float]:
+    """One image's integrated gradients by the trapezoid rule, and what their sum misses.
+
+    The way begins as `FIRST` pieces, the shorter the nearer to x', where a picture has little
+    contrast and its score bends most. Each piece's own miss is known, since the scores at its ends
+    are; those `MORE` that miss most are halved, again and again, until two things are within the
+    tolerance: what the sum misses, and the root of the pieces' squared misses. Without the second
+    the first could be luck, for misses of either sign cancel.
+
+    image, difference: x and x − x', (1, C, H, W).
+    target: (1,).
+    tolerance: as a share of the score's difference.
+    max_steps: the most pieces.
+    Returns the map (H, W), and the larger of the two as a share of the score's difference.
+    """
+    max_steps = int(max_steps)
+    new = torch.linspace(0, 1, min(FIRST, max_steps) + 1, dtype=torch.double) ** 2
+    places = scores = rates = torch.empty(0, dtype=torch.double)
+    maps: list[torch.Tensor] = []
+    while True:
+        points = image - (1 - new).to(image).view(-1, 1, 1, 1) * difference
+        said, slopes = scores_and_slopes(model, points, target.expand(len(new)))
+        maps.append((difference * slopes).sum(1))
+        places, order = torch.cat([places, new]).sort()
+        scores = torch.cat([scores, said.double().cpu()])[order]
+        rates = torch.cat([rates, maps[-1].double().sum((1, 2)).cpu()])[order]
+        maps = [torch.cat(maps)[order.to(image.device)]]
+        pieces = places.diff()
+        misses = pieces * (rates[1:] + rates[:-1]) / 2 - scores.diff()
+        miss = max(misses.sum().abs(), misses.norm()).item()
+        rise = (scores[-1] - scores[0]).abs().item()
+        if miss <= tolerance * rise or len(pieces) >= max_steps:
+            break
+        worst = misses.abs().topk(min(MORE, len(pieces), max_steps - len(pieces))).indices
+        new = places[worst] + pieces[worst] / 2
+    weights = (F.pad(pieces, (1, 0)) + F.pad(pieces, (0, 1))) / 2
+    return torch.einsum("k,khw->hw", weights.to(maps[0]), maps[0]), miss / rise if rise else miss
+
+
+def warn_of_misses(misses: Sequence[float], *, tolerance: float, max_steps: int) -> None:
+    """Warn of the images whose maps are not complete.
+
+    misses: one an image, as `until_complete` returns it.
+    """
+    far = [f"{i} ({miss:.0%})" for i, miss in enumerate(misses) if miss > tolerance]
+    if far:
+        warnings.warn(
+            f"After {max_steps} pieces the integrated gradients still miss more than"
+            f" {tolerance:.0%} of the score's difference for image {', '.join(far[:5])}"
+            f"{' …' if far[5:] else ''}. Ask for more with max_steps; where the score hardly"
+            " differs from the baseline's, no number may be enough.",
+            stacklevel=3,
+        )
 
 
 def validated_baseline(baseline: float | torch.Tensor, images: torch.Tensor) -> torch.Tensor:
@@ -164,14 +255,11 @@ def validated_baseline(baseline: float | torch.Tensor, images: torch.Tensor) -> 
 def mean_gradient(
     model: Model, variant: Callable[[int], torch.Tensor], targets: torch.Tensor, *, count: int
 ) -> torch.Tensor:
-    """The mean over k < count of the scores' gradient at the images variant(k), (N, C, H, W).
-
-    `BATCH` images are asked about at a time.
-    """
+    """The mean over k < count of the scores' gradient at the images variant(k), (N, C, H, W)."""
     total = torch.zeros((), device=targets.device)
     for ks in torch.arange(count).split(max(BATCH // len(targets), 1)):
         points = torch.cat([variant(k) for k in ks.tolist()])
-        gradients = score_gradient(model, points, targets.repeat(len(ks)))
+        _, gradients = scores_and_slopes(model, points, targets.repeat(len(ks)))
         total = total + gradients.unflatten(0, (len(ks), -1)).sum(0)
     return total / count
 
