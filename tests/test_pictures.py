@@ -104,7 +104,7 @@ def test_sizes_counts_kinds_and_films():
     small = pictures.compare(encoded(grey), encoded(grey[:, :50]))
     assert small == "stored 60 × 40 pixels, frames 1; drawn now 50 × 40, 1"
     films = [
-        plots.film([torch.full((1, 3, 9, 9), float(frame)) for frame in frames], "").gif
+        plots.film([torch.full((1, 3, 9, 9), float(frame)) for frame in frames], "").moving
         for frames in ((0, 1), (1, 0), (1, 0, 1))
     ]
     dark, light, longer = (base64.b64encode(film).decode() for film in films)
