@@ -67,6 +67,7 @@ def test_a_painting_is_made_and_kept(mine):
     run(job)
     assert job.state == "done", job.why
     assert job.share == 1 and job.preview.startswith(b"\xff\xd8") and job.made is None
+    assert max(data.photo(job.before).shape[2:]) == 96 and job.pace["warmup"] > 0
     assert job.result.parent == mine.folder and re.fullmatch(r".* cat_wave_\.png", job.result.name)
     made = data.photo(job.result)
     assert max(made.shape[2:]) == 96 and min(made.shape[2:]) == round(96 * 300 / 451)
@@ -192,6 +193,29 @@ def test_a_picture_too_large_for_the_memory_is_refused_before_any_work(mine, mon
         jobs.validate_memory("paint", photo.shape, side=256)
 
 
+def test_octaves_that_would_shrink_it_away_are_refused_when_they_are_asked_for(mine):
+    with pytest.raises(ValueError, match="Take 5 or fewer octaves"):
+        a_dream(mine, octaves=6)
+    a_dream(mine, octaves=5)
+
+
+def test_what_is_made_tells_how_long_the_next_will_take(mine):
+    async def ask():
+        queue = jobs.Queue()
+        assert queue.pace() == jobs.PACE
+        for step in (1e-6, 0, 3e-6):
+            job = a_dream(mine)
+            queue.put(job)
+            if step:
+                job.take("share", 0.5, b"preview", {"dream": step})
+        assert queue.pace()["dream"] == 3e-6 and queue.pace()["paint"] == jobs.PACE["paint"]
+
+    asyncio.run(ask())
+    job = a_dream(mine, steps=400)
+    run(job)
+    assert 0 < job.pace["dream"] < 1e-2 and job.pace["warmup"] > 0
+
+
 def test_memory_that_has_gone_while_waiting_is_told(mine, monkeypatch):
     job = a_dream(mine)
     free = psutil.virtual_memory()._replace(available=1e8)
@@ -283,7 +307,8 @@ def test_a_painting_uses_its_time_at_every_size(monkeypatch):
     sizes = []
     told = []
 
-    def fake(net, photo, painting, *, sides, max_evals, ratio, tv_weight, callback):
+    def fake(net, photo, painting, *, sides, max_evals, ratio, tv_weight, luminance, callback):
+        assert luminance  # for the painting's colours
         for side in sides:
             sizes.append(side)
             for _ in range(10**4):

@@ -75,11 +75,12 @@ def visitor(served):
 
 
 def test_a_dream_is_asked_for_followed_and_downloaded(served, visitor):
-    assert visitor.post("/ask", DREAM).text == "Asked for: see below how it grows."
+    assert visitor.post("/ask", DREAM).text == "Asked for: see above how it grows."
     (job,) = visitor.until(lambda state: state["jobs"][0]["state"] == "done")["jobs"]
     assert job["says"] == "cat dreaming: finished." and job["share"] == 1 and not job["made"]
     (name,) = visitor.state()["pictures"]
     assert job["kept"] == name and visitor.get(job["preview"]).content.startswith(b"\xff\xd8")
+    assert max(data.photo(visitor.get(job["before"]).content).shape) == 256
     path = f"/kept/mine/{urllib.parse.quote(name)}"
     content = visitor.get(path).content
     assert content == (served[0] / "mine" / name).read_bytes()
@@ -143,6 +144,20 @@ def test_everything_to_choose_from_is_there(visitor):
         for name in names():
             assert f'name="{what}" value="{name}"' in visitor.page.text
             assert visitor.get(f"/ours/{what}/{name}").content.startswith(b"\xff\xd8")
+    for example in studio.EXAMPLES:
+        file = studio.file_of(example)
+        assert f'src="/{file}"' in visitor.page.text
+        assert visitor.get(f"/{file}").content == data.shipped(file).read_bytes()
+        assert len(visitor.get(f"/{file}").content) <= 60_000
+        for name, choice in studio.SETTINGS[example["kind"]].items():
+            assert choice.chosen(str(studio.whole(example)[name])) == studio.whole(example)[name]
+    assert visitor.get("/examples/none.jpg").status_code == 404
+
+
+def test_pictures_are_called_after_what_they_are_made_from():
+    assert studio.named({"photo": "my_cup", "painting": "my_own"}) == "my cup as my own"
+    assert studio.named(studio.EXAMPLES[0]) == "palace as The Great Wave off Kanagawa"
+    assert studio.named({"photo": "cat"}) == "cat dreaming"
 
 
 @pytest.mark.parametrize(
@@ -151,6 +166,7 @@ def test_everything_to_choose_from_is_there(visitor):
         ({"kind": "sculpt"}, {}, "A painting or a dream is wanted; 'sculpt' came."),
         ({"side": "5000"}, {}, "size is '5000'; one of 256, 384"),
         ({"layer": "network"}, {}, "more of is 'network'; one of network.blocks.1"),
+        ({"octaves": "6"}, {}, "Take 5 or fewer octaves"),
         ({"photo": ""}, {}, "Choose a photo: your own, or one of ours."),
         ({"photo": "pandda"}, {}, "Did you mean 'panda'"),
         ({"photo": ""}, {"photo_file": b"this is no photo"}, "not a picture"),
@@ -159,7 +175,11 @@ def test_everything_to_choose_from_is_there(visitor):
         ({}, {"photo_file": data.png(data.picture("cat"))[:3000]}, "damaged or cut short"),
         ({}, {"photo_file": b"x" * (data.LARGEST_FILE + 1)}, "larger than 40 MB"),
         ({"kind": "paint", "ratio": "0.1"}, {}, "Choose a painting"),
-        ({"kind": "paint", "ratio": "0.1", "painting": "great_wave"}, {}, "strength is '0.1'"),
+        (
+            {"kind": "paint", "ratio": "0.1", "painting": "great_wave", "minutes": "2"},
+            {},
+            "strength is '0.1'",
+        ),
     ],
 )
 def test_what_cannot_be_made_is_answered_with_a_sentence(visitor, changed, files, words):

@@ -11,7 +11,7 @@ import re
 import secrets
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any
@@ -20,12 +20,15 @@ import psutil
 import torch
 from PIL import Image
 
-from trickkit import data, models
+from trickkit import data, dreams, models, style
 
 SIDES = (128, 256, 512, 1024, 2048)  # of the sizes that a painting goes through
 # What a process needs at its most, in bytes: so many to begin with and so many a pixel (`python
 # benchmarks/bench_studio.py`).
 NEEDS = {"paint": (1.0e9, 4500), "dream": (1.0e9, 1500)}
+# Seconds that a step takes for each pixel, and that pass before the first: a guess for two cores,
+# as long as none was made here.
+PACE = {"paint": 2e-5, "dream": 6e-7, "warmup": 6.0}
 UNFINISHED = 5  # that one gallery may have in the queue
 REMEMBERED = 10  # of a gallery's jobs that have ended
 GOING = ("waiting", "working")
@@ -105,7 +108,7 @@ def thumbnail(file: pathlib.Path) -> bytes | None:
         stamp = file, file.stat().st_mtime_ns
         if stamp not in THUMBNAILS:
             THUMBNAILS[stamp] = None  # a file that cannot be read is not tried at each look
-            THUMBNAILS[stamp] = jpeg(data.photo(file, max_side=320), side=320)
+            THUMBNAILS[stamp] = jpeg(data.photo(file, max_side=480), side=480)
             for old in list(THUMBNAILS)[:-500]:
                 THUMBNAILS.pop(old, None)
     except (OSError, ValueError):
@@ -139,17 +142,18 @@ class Job:
     """One picture to be made, in a process of its own; its `state` says how it stands.
 
     `state` is "waiting", "working", "done", "cancelled" or "failed", and `why` says what went
-    wrong; `share` is how much of the work is done, 0 to 1; `preview` is a JPEG's bytes, or None;
-    `result` is the finished picture's file in the gallery; `made` is its bytes as long as it could
-    not be written there.
+    wrong; `share` is how much of the work is done, 0 to 1; `before` and `preview` are the photo and
+    what has become of it, as the bytes of a JPEG, or None; `pace` is as much of a `PACE` as it has
+    measured; `result` is the finished picture's file in the
+    gallery; `made` is its bytes as long as it could not be written there.
 
     kind: "paint" or "dream".
     photo: (1, 3, H, W) in [0, 1].
     settings: `side`, pixels of the longer side, and `title`; to paint also `ratio`, `tv_weight`,
-        `colours` ("painting" or "photo") and `minutes`; to dream `layer`, `octaves` and `steps`.
+        `colours` (as in `paint_job`) and `minutes`; to dream `layer`, `octaves` and `steps`.
     gallery: where it is kept.
     painting: (1, 3, H, W) in [0, 1], whose style is painted in.
-    Raises ValueError where the memory is too small.
+    Raises ValueError where the memory is too small, or the photo for so many octaves.
     """
 
     def __init__(
@@ -162,6 +166,8 @@ class Job:
         painting: torch.Tensor | None = None,
     ):
         validate_memory(kind, photo.shape, side=settings["side"])
+        if kind == "dream":  # what it would refuse at its turn, it refuses now
+            dreamt(torch.nn.Identity().eval(), photo, settings)
         self.id = secrets.token_hex(8)
         self.kind = kind
         self.shape = photo.shape
@@ -170,6 +176,9 @@ class Job:
         self.state = "waiting"
         self.share = 0.0
         self.why = ""
+        self.begun = 0.0
+        self.pace: dict[str, float] = {}
+        self.before = jpeg(limited(photo, side=settings["side"]))
         self.preview: bytes | None = None
         self.result: pathlib.Path | None = None
         self.made: bytes | None = None
@@ -197,7 +206,7 @@ class Job:
         except ValueError as error:
             self.state, self.why = "failed", str(error)
             return
-        self.state = "working"
+        self.state, self.begun = "working", time.monotonic()
         context = multiprocessing.get_context("spawn")
         receiver, sender = context.Pipe(duplex=False)
         self.process = context.Process(
@@ -225,11 +234,14 @@ class Job:
                 self.why = f"Its process ended early, with exit code {self.process.exitcode}."
 
     def take(self, what: str, *values: Any) -> None:
-        """Take over what the process tells: its "share" of the work and a preview, the picture that
-        it "made", or "why" there is none.
+        """Take over what the process tells: its "share" of the work, a preview and its pace, the
+        picture that it "made", or "why" there is none.
         """
         if what == "share":
-            self.share, self.preview = values
+            if not self.preview:
+                self.pace = {"warmup": time.monotonic() - self.begun}
+            self.share, self.preview, pace = values
+            self.pace |= pace
         elif what == "why":
             self.state, self.why = "failed", values[0]
         elif self.state == "working":
@@ -281,6 +293,13 @@ class Queue:
         """How many are made before a job."""
         return sum(other.state in GOING for other in self.jobs[: self.jobs.index(job)])
 
+    def pace(self) -> dict[str, float]:
+        """A `PACE` as the newest jobs have measured it."""
+        pace = dict(PACE)
+        for job in self.jobs:
+            pace |= job.pace
+        return pace
+
     async def run(self) -> None:
         """Work on one after the other, until cancelled.
 
@@ -305,12 +324,14 @@ def limited(image: torch.Tensor, *, side: int) -> torch.Tensor:
     return data.scaled(image, side=min(side, max(image.shape[2:])))
 
 
-def jpeg(image: torch.Tensor, *, side: int = 480) -> bytes:
+def jpeg(image: torch.Tensor, *, side: int = 960, quality: int = 85) -> bytes:
     """A small copy of an image (1, 3, H, W), at most `side` pixels wide or high, as the bytes of a
     JPEG.
+
+    quality: Pillow's, 0 to 95.
     """
     file = io.BytesIO()
-    Image.fromarray(data.to_bytes(limited(image, side=side))).save(file, "JPEG", quality=85)
+    Image.fromarray(data.to_bytes(limited(image, side=side))).save(file, "JPEG", quality=quality)
     return file.getvalue()
 
 
@@ -325,9 +346,10 @@ def paint_job(
 ) -> torch.Tensor:
     """The photograph in the painting's style, as good as the minutes allow: `style.coarse_to_fine`
     against the clock.
-    """
-    from trickkit import style
 
+    The colours are the "painting"'s, which the photograph is given and the descent leaves alone; or
+    the "photo"'s, which the painting is given; or as in the "paper", where the descent finds them.
+    """
     net = style.vgg()
     side = settings["side"]
     if settings["colours"] == "photo":
@@ -351,6 +373,7 @@ def paint_job(
         max_evals=10**6,
         ratio=settings["ratio"],
         tv_weight=settings["tv_weight"],
+        luminance=settings["colours"] == "painting",
         callback=callback,
     )
 
@@ -361,22 +384,22 @@ def dream_job(
     settings: dict,
     tell: Callable[[torch.Tensor, float], None],
 ) -> torch.Tensor:
-    """A dream over the photograph: `dreams.dreaming` with the settings."""
-    from trickkit import dreams
-
-    net = models.imagenet()
+    """A dream over the photograph."""
     count = settings["octaves"] * settings["steps"]
-    photo = data.scaled(photo, side=settings["side"])
-    steps = dreams.dreaming(
+    for done, image in enumerate(dreamt(models.imagenet(), photo, settings), 1):
+        tell(image, done / count)
+    return image
+
+
+def dreamt(net: torch.nn.Module, photo: torch.Tensor, settings: dict) -> Iterator[torch.Tensor]:
+    """The dream step by step: `dreams.dreaming` with the settings."""
+    return dreams.dreaming(
         net,
-        photo,
+        data.scaled(photo, side=settings["side"]),
         dreams.layer(settings["layer"]),
         octaves=settings["octaves"],
         steps=settings["steps"],
     )
-    for done, image in enumerate(steps, 1):
-        tell(image, done / count)
-    return image
 
 
 def work(
@@ -391,12 +414,15 @@ def work(
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the studio, which ends this
     told = 0.0
+    pixels = 0  # of the steps since then
 
     def tell(image: torch.Tensor, share: float) -> None:
-        nonlocal told
-        if time.monotonic() - told > 1:
-            sender.send(("share", min(share, 1), jpeg(image)))
-            told = time.monotonic()
+        nonlocal told, pixels
+        pixels += image[0, 0].numel()
+        if (spent := time.monotonic() - told) > 1:
+            pace = {kind: spent / pixels} if told else {}
+            sender.send(("share", min(share, 1), jpeg(image), pace))
+            told, pixels = time.monotonic(), 0
 
     jobs: dict[str, Callable[..., torch.Tensor]] = {"paint": paint_job, "dream": dream_job}
     try:
@@ -404,6 +430,5 @@ def work(
     except Exception as error:  # whatever it is, who asked for the picture is told
         sender.send(("why", str(error) or type(error).__name__))
         raise
-    told = 0.0
-    tell(made, 1)
+    sender.send(("share", 1, jpeg(made), {}))
     sender.send(("made", data.png(made)))

@@ -35,17 +35,23 @@ T = TypeVar("T")
 PORT = 8866  # or the first free one of the ten from there on
 SHOWN = 24  # pictures of a gallery, the newest
 PAGE = pathlib.Path(__file__).parent / "page"
+TV_WEIGHT = 1.0  # of what is painted
 LAYERS = {
     "network.blocks.1": "lines and waves",
     "network.blocks.4": "eyes and fur",
     "network.blocks.5": "spirals and faces",
 }
 STRENGTHS = {
-    1e-2: "a touch",
-    1e-3: "light",
-    1e-4: "as in the lesson",
-    1e-5: "strong",
+    1e-3: "a touch",
+    1e-4: "light",
+    2e-5: "strong",
+    4e-6: "stronger",
     1e-6: "nearly all painting",
+}
+WHOSE_COLOURS = {
+    "painting": "the painting's",
+    "photo": "the photo's",
+    "paper": "as in the paper",
 }
 
 
@@ -55,10 +61,12 @@ class Choice:
     label: what stands beside it.
     options: the values, or value -> words.
     first: the value to begin with.
+    more: whether it stands among those that most people leave alone.
     """
 
-    def __init__(self, label: str, options: list | dict, first: object):
+    def __init__(self, label: str, options: list | dict, first: object, *, more: bool = False):
         self.label = label
+        self.more = more
         self.options = options if isinstance(options, dict) else {v: f"{v:g}" for v in options}
         self.first = first
 
@@ -78,23 +86,73 @@ class Choice:
 SIZE = Choice("size", [256, 384, 512, 768, 1024, 1536, 2048], 512)  # pixels of the longer side
 SETTINGS = {
     "paint": {
-        "ratio": Choice("strength", STRENGTHS, 1e-4),
-        "colours": Choice(
-            "colours", {"painting": "the painting's", "photo": "the photo's"}, "painting"
-        ),
         "side": SIZE,
         "minutes": Choice("minutes", [0.25, 0.5, 1, 2, 5, 10, 20], 2),
+        "ratio": Choice("strength", STRENGTHS, 2e-5),
+        "colours": Choice("colours", WHOSE_COLOURS, "painting", more=True),
     },
     "dream": {
-        "layer": Choice("more of", LAYERS, "network.blocks.4"),
-        "octaves": Choice("octaves", [1, 2, 3, 4, 5, 6], 4),
-        "steps": Choice("steps in each", [5, 10, 20, 40, 80], 10),
         "side": SIZE,
+        "layer": Choice("more of", LAYERS, "network.blocks.4"),
+        "octaves": Choice("octaves", [1, 2, 3, 4, 5, 6], 4, more=True),
+        "steps": Choice("steps in each", [5, 10, 20, 40, 80], 10, more=True),
     },
 }
+
+
+# What hangs in the page before anyone has made a picture: `weights.make_examples` makes them with
+# these settings, and a click on one fills them in.
+EXAMPLES: list[dict[str, Any]] = [
+    {"kind": "paint", "photo": "palace", "painting": "great_wave", "minutes": 5},
+    {"kind": "paint", "photo": "palace", "painting": "moulin_de_la_galette", "minutes": 5},
+    {"kind": "paint", "photo": "cat", "painting": "auvers", "minutes": 5},
+    {"kind": "paint", "photo": "coffee", "painting": "composition_viii", "minutes": 5},
+    {"kind": "dream", "photo": "dahlia", "steps": 20},
+    {"kind": "dream", "photo": "palace", "steps": 20},
+]
+FIRST = {"paint": EXAMPLES[0], "dream": EXAMPLES[4]}  # what is chosen to begin with
+
+
+def whole(example: dict[str, Any]) -> dict[str, Any]:
+    """An example's settings, with those that it leaves as they are to begin with."""
+    return {name: choice.first for name, choice in SETTINGS[example["kind"]].items()} | example
+
+
+def title(what: str, name: str) -> str:
+    """What a photo or painting is called: one's own as its file is."""
+    ours = data.sources().get(f"{what}s/{name}.jpg", {"title": name.replace("_", " ")})
+    return ours["title"].partition(" (")[0]
+
+
+def named(settings: dict[str, Any]) -> str:
+    """What a picture is called: after the photo, and the painting if there is one."""
+    painting = settings.get("painting")
+    made = f"as {title('painting', painting)}" if painting else "dreaming"
+    return f"{title('photo', settings['photo'])} {made}"
+
+
+def file_of(example: dict[str, Any]) -> str:
+    """Where an example lies in data/."""
+    made = f"as_{example['painting']}" if "painting" in example else "dreaming"
+    return f"examples/{example['photo']}_{made}.jpg"
+
+
+def said(settings: dict[str, Any]) -> str:
+    """A picture's settings as its caption tells them."""
+    return " · ".join(
+        f"{choice.label}: {choice.options[settings[name]]}"
+        for name, choice in SETTINGS[settings["kind"]].items()
+    )
+
+
+def any_photo(name: str) -> torch.Tensor:
+    """One of the course's scenes or photographs."""
+    return data.scene(name) if name in data.scene_names() else data.picture(name)
+
+
 # What can be chosen from, and what reads it.
 OURS: dict[str, tuple[Callable[[], list[str]], Callable[[str], torch.Tensor]]] = {
-    "photo": (data.picture_names, data.picture),
+    "photo": (lambda: data.scene_names() + data.picture_names(), any_photo),
     "painting": (data.painting_names, data.painting),
 }
 
@@ -121,11 +179,11 @@ class Studio:
                 (r"/", Page),
                 (r"/(page\.(?:css|js))", File),
                 (r"/ours/(photo|painting)/([a-z_]+)", Ours),
+                (r"/(examples/[a-z_]+\.jpg)", Example),
                 (r"/state", State),
                 (r"/ask", Ask),
                 (r"/cancel/([0-9a-f]+)", Cancel),
-                (r"/preview/([0-9a-f]+)", Preview),
-                (r"/made/([0-9a-f]+)", Made),
+                (r"/(before|preview|made)/([0-9a-f]+)", Grown),
                 (r"/kept/([^/]+)/([^/]+)", Kept),
             ],
             studio=self,
@@ -244,7 +302,12 @@ class Page(Handler):
             gallery=self.gallery().name,
             settings_of=SETTINGS,
             ours={what: names() for what, (names, _) in OURS.items()},
-            first={"photo": "macaw", "painting": "great_wave"},
+            first=FIRST,
+            examples=[whole(example) for example in EXAMPLES],
+            file_of=file_of,
+            named=named,
+            said=said,
+            title=title,
             credit=data.attribution,
             largest=data.LARGEST_FILE,
         )
@@ -265,15 +328,24 @@ class Ours(Handler):
     async def get(self, kind: str, name: str) -> None:
         """Send it."""
         known = name in OURS[kind][0]()
-        self.picture(
-            await self.aside(self.studio.shower, small_copy, kind, name) if known else None, "jpeg"
-        )
+        side = 640 if self.get_query_argument("large", "") else 320
+        copied = self.aside(self.studio.shower, small_copy, kind, name, side)
+        self.picture(await copied if known else None, "jpeg")
 
 
 @functools.cache
-def small_copy(kind: str, name: str) -> bytes:
+def small_copy(kind: str, name: str, side: int) -> bytes:
     """One of the course's photos or paintings, small, as the bytes of a JPEG."""
-    return jobs.jpeg(OURS[kind][1](name), side=240)
+    return jobs.jpeg(OURS[kind][1](name), side=side)
+
+
+class Example(Handler):
+    """One of the finished examples."""
+
+    def get(self, file: str) -> None:
+        """Send it."""
+        known = file in map(file_of, EXAMPLES)
+        self.picture(data.shipped(file).read_bytes() if known else None, "jpeg")
 
 
 class Ask(Handler):
@@ -288,12 +360,8 @@ class Ask(Handler):
         if kind not in SETTINGS:
             raise Refused(f"A painting or a dream is wanted; {kind[:40]!r} came.")
         photo, title = await self.source("photo")
-        painting = None
-        if kind == "paint":
-            painting, style = await self.source("painting")
-            settings = {"title": f"{title} as {style}", "tv_weight": 3.0}
-        else:
-            settings = {"title": f"{title} dreaming"}
+        painting, style = await self.source("painting") if kind == "paint" else (None, "")
+        settings = {"title": named({"photo": title, "painting": style}), "tv_weight": TV_WEIGHT}
         try:
             for name, choice in SETTINGS[kind].items():
                 settings[name] = choice.chosen(self.get_body_argument(name, ""))
@@ -302,7 +370,7 @@ class Ask(Handler):
             self.studio.queue.put(job)
         except ValueError as error:
             raise Refused(str(error)) from error
-        self.text("Asked for: see below how it grows.")
+        self.text("Asked for: see above how it grows.")
 
     async def source(self, what: str) -> tuple[torch.Tensor, str]:
         """The photo or painting that was chosen, and its name: one's own file, or one of the
@@ -350,6 +418,8 @@ class State(Handler):
                 "jobs": [told(job, queue.before(job)) for job in queue.of(gallery)],
                 "pictures": shown,
                 "left_out": left_out,
+                "ahead": sum(job.state in jobs.GOING for job in queue.jobs),
+                "pace": queue.pace(),
             }
         )
 
@@ -361,7 +431,7 @@ def told(job: jobs.Job, before: int) -> dict:
     """
     words = {
         "waiting": f"waiting, {before} before it" if before else "its turn comes",
-        "working": "working",
+        "working": "working" if job.preview else "its network is being loaded",
         "done": "finished",
         "cancelled": "cancelled",
         "failed": "could not be made",
@@ -372,26 +442,21 @@ def told(job: jobs.Job, before: int) -> dict:
         "state": job.state,
         "says": f"{job.settings['title']}: {words}. {job.why}".strip(),
         "share": job.share,
+        "before": f"/before/{job.id}",
         "preview": f"/preview/{job.id}?share={job.share}" if job.preview else None,
         "kept": job.result.name if job.result else None,
         "made": f"/made/{job.id}" if job.made else None,
     }
 
 
-class Preview(Handler):
-    """What a job looks like so far."""
+class Grown(Handler):
+    """What a job began with and looks like so far, and a finished picture that could not be written
+    to the disk.
+    """
 
-    def get(self, number: str) -> None:
+    def get(self, what: str, number: str) -> None:
         """Send it."""
-        self.picture(self.job(number).preview, "jpeg")
-
-
-class Made(Handler):
-    """A finished picture that could not be written to the disk."""
-
-    def get(self, number: str) -> None:
-        """Send it."""
-        self.picture(self.job(number).made, "png")
+        self.picture(getattr(self.job(number), what), "png" if what == "made" else "jpeg")
 
 
 class Kept(Handler):

@@ -29,6 +29,7 @@ from trickkit import (
 )
 from trickkit.common import progress_bar
 from trickkit.contract import seeded
+from trickkit.course import jobs, studio
 from trickkit.papers import hooker2019, huang2017, jain2019, kornblith2019, li2018, mnih2015
 
 STICKER = "stickers/toaster.png"
@@ -229,6 +230,24 @@ def trick_players() -> None:
     )
 
 
+def make_examples() -> None:
+    """What hangs in the studio before anyone has painted there, as it would be made there: half an
+    hour.
+
+    What is painted in a given time depends on the computer.
+    """
+    for example in progress_bar(studio.EXAMPLES, "examples"):
+        settings = studio.whole(example) | {"tv_weight": studio.TV_WEIGHT}
+        photo = studio.any_photo(settings["photo"])
+        if settings["kind"] == "paint":
+            painting = data.painting(settings["painting"])
+            made = jobs.paint_job(photo, painting, settings, lambda image, share: None)
+        else:
+            made = jobs.dream_job(photo, None, settings, lambda image, share: None)
+        small = (jobs.jpeg(made, side=640, quality=q) for q in range(90, 30, -2))
+        keep(studio.file_of(example), next(jpeg for jpeg in small if len(jpeg) <= 60_000))
+
+
 def halves(model: nn.Module, *, prefix: str = "") -> dict[str, torch.Tensor]:
     """A model's weights in half as many bits, by their names, for `models.load_weights`."""
     return {prefix + k: v.half().cpu().contiguous() for k, v in model.state_dict().items()}
@@ -263,3 +282,4 @@ if __name__ == "__main__":
     prune_networks()
     measure_players()
     trick_players()
+    make_examples()
