@@ -13,7 +13,8 @@ THEME = $(patsubst $(LESSON)_%,%,$(basename $(notdir $(TESTED))))
 OWN_TESTS = $(if $(LESSON),$(wildcard tests/test_$(THEME).py tests/check/test_$(THEME).py) \
             tests/test_lessons.py -k '$(LESSON)_ or test_$(THEME)')
 # What runs a lesson or drives a browser.
-NO_BROWSER := $(addprefix --ignore=tests/,test_browser.py test_dream_panel.py test_studio_page.py test_clone.py test_benchmarks.py)
+NO_BROWSER := $(addprefix --ignore=tests/,test_browser.py test_panels.py test_gaze_panel.py test_atlas_panel.py \
+              test_dream_panel.py test_studio_page.py test_clone.py test_benchmarks.py)
 DEVELOPER := .venv/developer
 
 .PHONY: help install course studio test test-solved quick test-portable test-gpu coverage lint typecheck bench

@@ -89,7 +89,7 @@ def tables(printed):
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
 def test_a_benchmark_runs(script, monkeypatch, capsys):
-    if script.stem == "bench_slider":
+    if script.stem == "bench_panels":
         require_chromium()
     monkeypatch.setattr(sys, "argv", [str(script), "--tiny"])
     monkeypatch.syspath_prepend(FOLDER)

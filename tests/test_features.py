@@ -219,11 +219,11 @@ def test_the_microscope_remembers_what_it_made(monkeypatch):
     made = []
     handle = type("Handle", (), {"update": lambda self, picture: shown.append(picture.alt)})()
     monkeypatch.setattr(widgets, "display", lambda *a, **k: handle)
-    visualise = dreams.visualise
+    visualising = dreams.visualising
     monkeypatch.setattr(
         dreams,
-        "visualise",
-        lambda model, unit: made.append(unit) or visualise(model, unit, size=32, steps=1),
+        "visualising",
+        lambda model, unit: made.append(unit) or visualising(model, unit, size=32, steps=1),
     )
     first = "network.blocks.0"
     second = "network.blocks.1"

@@ -1,14 +1,16 @@
 """What no lesson shows of the panels: other settings than its own, and what they refuse."""
 
+import asyncio
 import base64
 import html
+import random
 import struct
 
 import numpy as np
 import pytest
 import torch
 
-from trickkit import data, games, models, player, widgets
+from trickkit import data, games, models, player, plots, widgets
 
 
 @pytest.fixture
@@ -38,6 +40,7 @@ def test_ones_own_photo_begins_at_1_or_in_the_middle(quiet, levels, first):
     mine = widgets.OwnPhoto(models.imagenet(), levels=levels, steps=1)
     assert mine.eps.value == first and len(mine.tricked) == len(levels)
     assert mine.draw().alt.startswith(f"ε = {first:g} of 255")
+    assert "tricked.png" in mine.download.value and mine.says.value == ""
 
 
 @pytest.mark.parametrize(
@@ -118,3 +121,135 @@ def test_the_arcade_plays_what_is_pressed_and_begins_anew(monkeypatch):
     assert hands.points == hands.moves == 0
     hands.buttons[3].click()
     assert hands.moves == 1
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """The alt texts of the pictures that were shown."""
+    alts = []
+
+    def display(thing, **_):
+        if isinstance(thing, plots.Picture):
+            alts.append(thing.alt)
+        return type("Handle", (), {"update": staticmethod(display)})
+
+    monkeypatch.setattr(widgets, "display", display)
+    monkeypatch.setattr(widgets, "PAUSE", 0)
+    monkeypatch.setattr(widgets, "REST", 0)
+    return alts
+
+
+def drawn(words):
+    return plots.probabilities(torch.zeros(1, 1, 8, 8), ["a"], [1.0], words)
+
+
+def titles(shown):
+    return [alt.partition(".")[0] for alt in shown]
+
+
+def a_panel(draw, count=9, **more):
+    controls = {"n": widgets.slider(list(range(count)), "n", index=4), **more}
+    return widgets.Panel(draw, controls), controls["n"]
+
+
+def test_a_panel_remembers_what_it_drew_until_a_cell_runs(shown, monkeypatch):
+    made = []
+    panel, n = a_panel(lambda n: made.append(n) or drawn(f"n {n}"))
+    n.value = 5
+    n.value = 4
+    assert titles(shown) == ["n 4", "n 5", "n 4"] and made.count(4) == 1
+    monkeypatch.setattr(widgets, "cells_run", lambda: 7)
+    n.value = 5
+    assert made.count(5) == 2 and panel.says.value == ""
+
+
+def test_a_panel_draws_ahead_after_a_touch_alone_and_the_likeliest_first(shown):
+    made = []
+    pet = widgets.choice(["cat", "dog"], "pet")
+    panel, n = a_panel(lambda n, pet: made.append((n, pet)) or drawn(f"{n} {pet}"), pet=pet)
+    assert made == [(4, "cat")]
+
+    async def learner():
+        n.value = 5
+        await panel.task
+        ahead = [(6, "cat"), (7, "cat"), (8, "cat"), (5, "dog")]
+        assert made == [(4, "cat"), (5, "cat"), *ahead]
+        n.value = 6
+        assert titles(shown)[-1] == "6 cat" and len(made) == 6
+
+    asyncio.run(learner())
+
+
+def test_nothing_is_drawn_ahead_that_takes_long_or_once_a_cell_has_run(shown, monkeypatch):
+    made = []
+    _, n = a_panel(lambda n: made.append(n) or drawn(f"n {n}"))
+    monkeypatch.setattr(widgets, "AHEAD", 0)
+    n.value = 5
+    assert made == [4, 5]
+    monkeypatch.setattr(widgets, "AHEAD", 1)
+    ran = iter([0])
+    monkeypatch.setattr(widgets, "cells_run", lambda: next(ran, 1))
+    n.value = 6
+    assert made == [4, 5, 6]
+
+
+def test_drawing_ahead_leaves_the_dice_alone(shown):
+    def draw(n):
+        return drawn(f"{random.random()} {np.random.rand()} {torch.rand(1).item()}")
+
+    def thrown():
+        return random.random(), np.random.rand(), torch.rand(1).item()
+
+    panel, n = a_panel(draw)
+    widgets.AHEAD, before = 0, widgets.AHEAD
+    try:
+        random.seed(1), np.random.seed(1), torch.manual_seed(1)
+        n.value = 5
+        alone = thrown()
+    finally:
+        widgets.AHEAD = before
+    random.seed(1), np.random.seed(1), torch.manual_seed(1)
+    n.value = 6
+    assert len(panel.known) > 4 and thrown() == alone
+
+
+def test_what_goes_wrong_while_drawing_is_said_and_the_panel_goes_on(shown):
+    panel, n = a_panel(lambda n: drawn(f"n {10 // (n - 5)}"))
+    n.value = 5
+    assert "It stopped with ZeroDivisionError" in panel.says.value and titles(shown) == ["n -10"]
+    n.value = 6
+    assert panel.says.value == "" and titles(shown)[-1] == "n 10"
+
+
+def test_a_panel_shows_the_stages_of_what_takes_long_and_drops_what_was_overtaken(shown):
+    def draw(n):
+        yield drawn(f"coarse {n}")
+        yield drawn(f"fine {n}")
+
+    panel, n = a_panel(draw)
+    assert titles(shown) == ["fine 4"]
+
+    async def learner():
+        n.value = 5
+        n.value = 6
+        await panel.task
+
+    asyncio.run(learner())
+    assert titles(shown) == ["fine 4", "coarse 5", "coarse 6", "fine 6"]
+
+
+def test_what_takes_long_is_announced(shown, monkeypatch):
+    said = []
+    monkeypatch.setattr(widgets, "SLOW", -1)
+    panel, n = a_panel(lambda n: said.append(panel.says.value if n == 5 else "") or drawn(f"n {n}"))
+    n.value = 5
+    assert "working" in said[1] and panel.says.value == ""
+
+
+def test_a_panel_forgets_the_oldest(shown, monkeypatch):
+    monkeypatch.setattr(widgets, "AT_HAND", 3)
+    monkeypatch.setattr(widgets, "AHEAD", 0)
+    panel, n = a_panel(lambda n: drawn(f"n {n}"))
+    for value in (5, 6, 7, 8):
+        n.value = value
+    assert sorted(panel.known) == [(6,), (7,), (8,)]

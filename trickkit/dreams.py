@@ -392,7 +392,7 @@ def palette() -> torch.Tensor:
 
 
 @with_gradients
-def visualise(
+def visualising(
     model: nn.Module,
     objective: Objective,
     *,
@@ -403,8 +403,8 @@ def visualise(
     decorrelate: bool = True,
     transform: bool = True,
     seed: int = 0,
-) -> torch.Tensor:
-    """The picture, or pictures, that an objective asks for when it starts from noise.
+) -> Iterator[torch.Tensor]:
+    """The picture, or pictures, that an objective asks for when it starts from noise, step by step.
 
     Olah, Mordvintsev, Schubert 2017, distill.pub/2017/feature-visualization, "the enemy of feature
     visualization".
@@ -419,7 +419,7 @@ def visualise(
     decorrelate: in colours as they go together in photographs.
     transform: at every step the picture is seen shifted, turned and scaled a little.
     seed: of the noise, and of those changes.
-    Returns (count, 3, size, size) in [0, 1].
+    Yields them after every step, (count, 3, size, size) in [0, 1].
     Raises ValueError for a model in train mode, no pictures or steps, or a size below 32.
     """
     validate_eval(model)
@@ -444,11 +444,24 @@ def visualise(
             pixels = torch.fft.irfft2(waves, s=(size, size), norm="ortho")
         return torch.einsum("dc,nchw->ndhw", CONTRAST * mix, pixels).sigmoid()
 
-    for _ in range(steps):
-        picture = shaken(drawn(), generator=generator) if transform else drawn()
-        latent.grad = gradient_of(-objective(model, picture).sum(), latent)
-        optimizer.step()
-    return drawn().detach()
+    def climbing():
+        for _ in range(steps):
+            picture = shaken(drawn(), generator=generator) if transform else drawn()
+            latent.grad = gradient_of(-objective(model, picture).sum(), latent)
+            optimizer.step()
+            yield drawn().detach()
+
+    return climbing()  # not a generator itself, as in `dreaming`
+
+
+def visualise(model: nn.Module, objective: Objective, **settings: Any) -> torch.Tensor:
+    """The last pictures of `visualising`, (count, 3, size, size) in [0, 1].
+
+    Settings and errors are those of `visualising`.
+    """
+    for pictures in visualising(model, objective, **settings):
+        last = pictures
+    return last
 
 
 def loudness(size: int) -> torch.Tensor:

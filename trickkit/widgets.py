@@ -7,14 +7,17 @@ import base64
 import functools
 import html
 import pathlib
+import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from contextlib import contextmanager
 
 import anywidget
 import ipywidgets as w
 import numpy as np
 import torch
 import traitlets
+from IPython import get_ipython
 from IPython.display import HTML, display
 
 from trickkit import (
@@ -35,6 +38,11 @@ from trickkit.plots.atlas import painted
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PLAIN = "Live panel: run this cell in JupyterLab to move its controls."
+PAUSE = 0.02  # seconds in which the kernel can hear its messages
+REST = 0.25  # seconds without a touch, as between two steps but not while one drags
+SLOW = 0.3  # seconds: what takes longer is announced
+AHEAD = 1.0  # seconds: what takes longer is not drawn before it is chosen
+AT_HAND = 200  # pictures that a panel remembers, some 50 KB each
 
 
 def slider(values: list, label: str, *, index: int = 0, fmt: str = "{:g}") -> w.SelectionSlider:
@@ -74,23 +82,6 @@ def show_controls(*controls: w.Widget) -> None:
     """Show widgets; where there is no live notebook, a sentence stands in their place."""
     bundle = w.VBox(controls)._repr_mimebundle_()
     display({WIDGET: bundle[WIDGET], "text/plain": PLAIN}, raw=True)
-
-
-def panel(draw: Callable[..., plots.Picture], **controls: w.Widget) -> None:
-    """Controls by name, and under them what draw(**values) returns, drawn anew whenever a value
-    changes.
-
-    The picture is the cell's own output, not a widget: it is saved with the notebook and read by
-    GitHub and on paper.
-    """
-
-    def drawn():
-        return draw(**{name: control.value for name, control in controls.items()})
-
-    show_controls(*controls.values())
-    handle = display(drawn(), display_id=True)
-    for control in controls.values():
-        control.observe(lambda _: handle.update(drawn()), "value")
 
 
 def link(png: bytes, file: str, *, words: str) -> HTML:
@@ -133,6 +124,223 @@ class Download(w.HTML):
         self.value = link(png, file, words=words).data
 
 
+def later(work: Coroutine) -> asyncio.Task | None:
+    """Have work done between the kernel's messages; where there is no kernel, at once."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(work)
+        return None
+    return loop.create_task(work)
+
+
+class Live:
+    """A picture that follows controls. It is the cell's own output, not a widget: it is saved with
+    the notebook and read by GitHub and on paper.
+
+    A panel builds on this: it calls `show` once, and each of its controls `follow`. JupyterLab
+    keeps back the changes of a control, but for the last, until the kernel has answered the one
+    before; so a slider that is dragged never queues.
+    """
+
+    latest: "Live | None" = None  # whichever was touched last
+
+    def __init__(self) -> None:
+        self.says = Announcer()
+        self.task: asyncio.Task | None = None
+
+    def draw(self) -> plots.Picture:
+        """What is chosen.
+
+        Raises NotImplementedError where a panel does not say it.
+        """
+        raise NotImplementedError
+
+    def stages(self) -> Iterable[plots.Picture | None]:
+        """What is chosen, coarse first, or in one piece; None is a moment to hear a new touch."""
+        return (self.draw(),)
+
+    def show(self, *controls: w.Widget) -> None:
+        """Show the controls, and below them what is chosen."""
+        pictures = [picture for picture in self.stages() if picture]
+        self.says.say("")
+        show_controls(*controls)
+        self.handle = display(pictures[-1], display_id=True)
+
+    def attempt(self, work: Callable[[], object]) -> bool:
+        """Whether a piece of work succeeds; if not, `says` tells why.
+
+        A kernel shows nobody an error that comes while it answers a control.
+        """
+        try:
+            work()
+        except Exception as error:
+            self.says.say(in_words(error))
+            return False
+        return True
+
+    def update(self, picture: plots.Picture | None) -> None:
+        """Show a picture in place of the last one; None leaves that."""
+        if picture:
+            self.handle.update(picture)
+
+    def follow(self) -> None:
+        """Show what is chosen: its first stage now, the others between the kernel's messages."""
+        self.end()
+        Live.latest = self
+        stages = iter(self.stages())
+        if self.attempt(lambda: self.update(next(stages))):
+            self.task = later(self.go_on(stages))
+
+    async def go_on(self, stages: Iterator[plots.Picture | None]) -> None:
+        """Show the stages that are left, then look ahead."""
+        try:
+            await asyncio.sleep(PAUSE)
+            for picture in stages:
+                self.update(picture)
+                await asyncio.sleep(PAUSE)
+        except Exception as error:  # nobody waits for a task, so it must tell for itself
+            self.says.say(in_words(error))
+        else:
+            self.says.say("")
+            await self.look_ahead()
+
+    async def look_ahead(self) -> None:
+        """Get ready for what may be chosen next."""
+
+    def end(self) -> None:
+        """End what is being worked on, if anything is."""
+        if self.task:
+            self.task.cancel()
+            self.task = None
+
+
+def cells_run() -> int:
+    """How many cells the kernel has run."""
+    shell = get_ipython()
+    return shell.execution_count if shell else 0
+
+
+@contextmanager
+def dice_left_alone() -> Iterator[None]:
+    """What is thrown in here changes nothing of what is thrown afterwards."""
+    plain, numpy = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng():
+            yield
+    finally:
+        random.setstate(plain)
+        np.random.set_state(numpy)
+
+
+class Panel(Live):
+    """What `panel` shows.
+
+    What it has drawn it remembers, until a cell runs: that may change what `function` reads. In the
+    kernel's idle moments after a touch it draws what may be chosen next. Nobody touches where there
+    is no JupyterLab, so nothing is drawn ahead there.
+
+    function, controls: as for `panel`, the controls by name.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., plots.Picture | Iterable[plots.Picture]],
+        controls: dict[str, w.Widget],
+    ):
+        super().__init__()
+        self.function = function
+        self.controls = controls
+        self.known: dict[tuple, plots.Picture] = {}
+        self.cells = cells_run()
+        self.seconds = 0.0  # that the last picture took
+        self.touched, self.way = next(iter(controls)), 1  # the last control, and which way it went
+        self.show(*controls.values(), self.says)
+        for name, control in controls.items():
+            control.observe(functools.partial(self.touch, name), "value")
+
+    def chosen(self) -> tuple:
+        """The values of all controls."""
+        return tuple(control.value for control in self.controls.values())
+
+    def touch(self, name: str, change: dict) -> None:
+        """Follow a control, and keep in mind which, and whether it goes on or back."""
+        values = values_of(self.controls[name])
+        if change["old"] in values and change["new"] in values:
+            forward = values.index(change["new"]) > values.index(change["old"])
+            self.touched, self.way = name, 1 if forward else -1
+        self.follow()
+
+    def stages(self) -> Iterator[plots.Picture]:
+        """The picture, as it is remembered or as it comes."""
+        if self.cells != cells_run():
+            self.cells = cells_run()
+            self.known.clear()
+        values = self.chosen()
+        if values in self.known:
+            yield self.known[values]
+            return
+        if self.seconds > SLOW:
+            self.says.say("working …")
+        yield from self.drawn(values)
+
+    def drawn(self, values: tuple) -> Iterator[plots.Picture]:
+        """What `function` makes of values, stage after stage; the last is remembered."""
+        start = time.monotonic()
+        made = self.function(**dict(zip(self.controls, values, strict=True)))
+        for picture in [made] if isinstance(made, plots.Picture) else made:
+            self.seconds = time.monotonic() - start
+            yield picture
+        self.known[values] = picture
+        if len(self.known) > AT_HAND:
+            del self.known[next(iter(self.known))]
+
+    def near(self) -> Iterator[tuple]:
+        """What may be chosen next: three steps on, one back, one either way of other controls."""
+        others = [name for name in self.controls if name != self.touched]
+        moves = [(self.touched, self.way * step) for step in (1, 2, -1, 3)]
+        for name, step in moves + [(name, step) for name in others for step in (1, -1)]:
+            control = self.controls[name]
+            values = values_of(control)
+            if values and 0 <= (place := values.index(control.value) + step) < len(values):
+                chosen = dict(zip(self.controls, self.chosen(), strict=True))
+                yield tuple((chosen | {name: values[place]}).values())
+
+    async def look_ahead(self) -> None:
+        """Draw what may be chosen next, as long as nothing else is to be done."""
+        await asyncio.sleep(REST)
+        for values in self.near():
+            stages = iter(()) if values in self.known else self.drawn(values)
+            while True:
+                if self.seconds > AHEAD or self.cells != cells_run() or Live.latest is not self:
+                    return
+                with dice_left_alone():
+                    try:
+                        next(stages)
+                    except Exception:  # the end; or an error, which is said when it is chosen
+                        break
+                await asyncio.sleep(PAUSE)
+
+
+def values_of(control: w.Widget) -> list:
+    """What can be chosen with a control, in its order; nothing where that is no list."""
+    options = getattr(control, "options", ())
+    return [option[1] if isinstance(option, tuple) else option for option in options]
+
+
+def panel(
+    draw: Callable[..., plots.Picture | Iterable[plots.Picture]], **controls: w.Widget
+) -> None:
+    """Controls by name, and under them what draw(**values) returns, drawn anew whenever a value
+    changes.
+
+    draw: makes a picture of the values, of them alone and of what cells have defined; it may be
+        called for values that nobody has chosen yet. One that takes long may yield several
+        pictures, the last one finished.
+    """
+    Panel(draw, controls)
+
+
 def open_photo(source: str | bytes, *, size: int | None = None) -> torch.Tensor:
     """A photo: a picture or a scene of the course's by name, or the bytes of one's own file.
 
@@ -148,7 +356,7 @@ def open_photo(source: str | bytes, *, size: int | None = None) -> torch.Tensor:
     return data.picture(source, size=size)
 
 
-class PhotoSource:
+class PhotoSource(Live):
     """A photo to be chosen: a file of one's own, or a picture or a scene of the course's, with its
     attribution.
 
@@ -161,13 +369,13 @@ class PhotoSource:
     """
 
     def __init__(self, value: str, *, read: Callable[[str | bytes], torch.Tensor]):
+        super().__init__()
         self.read = read
         self.photo = read(value)
         self.name = value
         self.upload = w.FileUpload(accept="image/*", multiple=False, description="Your photo")
         ours = data.picture_names() + data.scene_names()
         self.ours = choice(ours, "or one of ours", value=value)
-        self.says = Announcer()
         self.credit = w.HTML(html.escape(data.attribution(value)))
         self.upload.observe(lambda _: self.take_upload(), "value")
         self.ours.observe(lambda _: self.take(self.ours.value), "value")
@@ -196,7 +404,7 @@ class PhotoSource:
         else:
             self.name = source
             self.credit.value = html.escape(data.attribution(source))
-        self.changed()
+        self.attempt(self.changed)
 
     def changed(self) -> None:
         """What another photo sets off.
@@ -210,7 +418,7 @@ class OwnPhoto(PhotoSource):
     """Trick your own photo: upload it, type any class, move ε; see the picture, what is left of it,
     and download it.
 
-    Each ε has its own attack, all made in one batch, so that the slider only looks them up. The
+    Each ε has its own attack, the chosen one first; after that the slider only looks them up. The
     uploaded file stays in the kernel's memory.
 
     model: a `models.Classifier`.
@@ -246,8 +454,10 @@ class OwnPhoto(PhotoSource):
         first = levels.index(1) if 1 in levels else len(levels) // 2
         self.eps = slider(list(levels), "ε, grey levels of 255", index=first)
         self.download = Download()
-        self.attack()
-        show_controls(
+        self.aim = target
+        self.tricked: dict[float, torch.Tensor] = {}
+        self.predictions: dict[float, list[tuple[str, float]]] = {}
+        self.show(
             w.HBox([self.upload, self.ours]),
             self.target,
             self.eps,
@@ -255,66 +465,56 @@ class OwnPhoto(PhotoSource):
             self.credit,
             self.download,
         )
-        self.handle = display(self.draw(), display_id=True)
-        self.offer()
         self.target.observe(lambda _: self.changed(), "value")
         self.eps.observe(lambda _: self.follow(), "value")
 
     def changed(self) -> None:
         """Attack anew and show it; a class that does not exist is answered with the nearest."""
-        try:
-            self.says.say("working …")
-            self.attack()
-        except Exception as error:  # nobody else would say it, as in `take`
-            self.says.say(in_words(error))
-        else:
-            self.says.say("")
+        aim = self.target.value.strip()
+        if self.attempt(lambda: self.model.index(aim)):
+            self.aim = aim
+            self.tricked = {}
             self.follow()
 
-    def attack(self) -> None:
-        """All ε in one batch: `tricked` is (levels, 3, H, W), `predictions` what the network makes
-        of each.
-        """
-        eps = torch.tensor(self.levels, device=self.photo.device) / 255
-        target = self.model.index(self.target.value.strip())
-        self.tricked = attacks.pgd(
+    def stages(self) -> Iterator[plots.Picture | None]:
+        """The tricked photo at the chosen ε; then all other ε are made, the nearest first."""
+        chosen = self.eps.value
+        for eps in sorted(self.levels, key=lambda eps: abs(eps - chosen)):
+            if eps not in self.tricked:
+                self.says.say("working …")
+                self.attack(eps)
+            yield self.draw() if eps == chosen else None
+            if eps == chosen:
+                self.download.offer(data.png(self.tricked[eps]), "tricked.png")
+
+    def attack(self, eps: float) -> None:
+        """Keep the photo tricked within ε, (1, 3, H, W), and what the network makes of it."""
+        self.tricked[eps] = attacks.pgd(
             self.model,
-            self.photo.repeat(len(eps), 1, 1, 1),
-            target,
-            eps=eps,
+            self.photo,
+            self.model.index(self.aim),
+            eps=eps / 255,
             steps=self.steps,
             targeted=True,
             random_start=False,
             early_stop=False,
         )
-        self.predictions = [models.top(self.model, image[None], k=5) for image in self.tricked]
+        self.predictions[eps] = models.top(self.model, self.tricked[eps], k=5)
 
     def draw(self) -> plots.Picture:
         """The tricked photo at the chosen ε, and what the network makes of it."""
-        place = self.levels.index(self.eps.value)
-        names, probabilities = zip(*self.predictions[place], strict=True)
-        title = f"ε = {self.eps.value:g} of 255: {names[0]}, {probabilities[0]:.2f}"
-        return plots.probabilities(
-            self.tricked[[place]], names, probabilities, title, mark=self.target.value
-        )
-
-    def follow(self) -> None:
-        """Show the chosen ε."""
-        self.handle.update(self.draw())
-        self.offer()
-
-    def offer(self) -> None:
-        """Offer the picture at the chosen ε for download."""
-        place = self.levels.index(self.eps.value)
-        self.download.offer(data.png(self.tricked[[place]]), "tricked.png")
+        eps = self.eps.value
+        names, probabilities = zip(*self.predictions[eps], strict=True)
+        title = f"ε = {eps:g} of 255: {names[0]}, {probabilities[0]:.2f}"
+        return plots.probabilities(self.tricked[eps], names, probabilities, title, mark=self.aim)
 
 
-class Microscope:
+class Microscope(Live):
     """Look at any unit of a network: its activation on a photo, where that is highest, and the
     picture that excites it.
 
-    Everything but the exciting picture is looked up. That one takes a second or two and is
-    remembered; meanwhile `says` tells.
+    Everything but the exciting picture is looked up. That one takes a second or two, and is
+    remembered.
 
     model: a `models.Classifier`.
     layers: the names to choose from -> the side of the patch to cut out, in pixels.
@@ -332,6 +532,7 @@ class Microscope:
         unit: int,
         units: int = 16,
     ):
+        super().__init__()
         self.model = model
         self.sides = layers
         self.made: dict[tuple[str, int], torch.Tensor] = {}
@@ -346,12 +547,8 @@ class Microscope:
         self.photo = choice(names, "photo", value=photo)
         self.layer = choice(list(layers), "layer", value=layer)
         self.unit = slider(list(range(units)), "unit", index=unit)
-        self.unit.continuous_update = False  # dragged past, a unit costs nothing
-        self.says = Announcer()
         self.credit = w.HTML(html.escape(data.attribution(photo)))
-        self.make()
-        show_controls(self.photo, self.layer, self.unit, self.says, self.credit)
-        self.handle = display(self.draw(), display_id=True)
+        self.show(self.photo, self.layer, self.unit, self.says, self.credit)
         for control in (self.photo, self.layer, self.unit):
             control.observe(lambda _: self.follow(), "value")
 
@@ -378,21 +575,20 @@ class Microscope:
             side=side,
         )
 
-    def make(self) -> None:
-        """The picture that excites the chosen unit, once."""
+    def stages(self) -> Iterator[plots.Picture | None]:
+        """What is known, and then with the exciting picture, which is made once."""
+        self.credit.value = html.escape(data.attribution(self.photo.value))
         chosen = self.layer.value, self.unit.value
         if chosen not in self.made:
-            self.made[chosen] = dreams.visualise(self.model, dreams.unit(*chosen))
-
-    def follow(self) -> None:
-        """Show what is chosen: what is known at once, and the exciting picture when it is made."""
-        self.credit.value = html.escape(data.attribution(self.photo.value))
-        if (self.layer.value, self.unit.value) not in self.made:
-            self.handle.update(self.draw())
+            yield self.draw()
             self.says.say("working …")
-            self.make()
-            self.says.say("")
-        self.handle.update(self.draw())
+            growing = dreams.visualising(self.model, dreams.unit(*chosen))
+            for step, picture in enumerate(growing):
+                last = picture
+                if step % 8 == 0:
+                    yield None
+            self.made[chosen] = last
+        yield self.draw()
 
 
 class Pointer(anywidget.AnyWidget):
@@ -425,7 +621,7 @@ class Pointer(anywidget.AnyWidget):
         self.label = label
 
 
-class Gaze:
+class Gaze(Live):
     """See where a vision transformer looks: from the patch that is clicked, or from [CLS], in any
     layer and head.
 
@@ -445,6 +641,7 @@ class Gaze:
         head: int,
         patch: tuple[int, int],
     ):
+        super().__init__()
         self.model = model
         self.photo = choice(data.picture_names(), "photo", value=picture)
         self.look()
@@ -456,9 +653,10 @@ class Gaze:
         )
         self.pointer = Pointer(self.image, picture, patches=self.side, value=patch)
         self.credit = w.HTML(html.escape(data.attribution(picture)))
-        show_controls(self.photo, self.layer, self.head, self.asks, self.pointer, self.credit)
-        self.handle = display(self.draw(), display_id=True)
-        self.photo.observe(lambda _: self.changed(), "value")
+        self.show(
+            self.photo, self.layer, self.head, self.asks, self.pointer, self.says, self.credit
+        )
+        self.photo.observe(lambda _: self.attempt(self.changed), "value")
         self.pointer.observe(lambda _: self.clicked(), "value")
         for control in (self.layer, self.head, self.asks):
             control.observe(lambda _: self.follow(), "value")
@@ -472,6 +670,7 @@ class Gaze:
 
     def changed(self) -> None:
         """Look at another photo, and show it."""
+        self.says.say("working …")
         self.look()
         self.pointer.show(self.image, self.photo.value)
         self.credit.value = html.escape(data.attribution(self.photo.value))
@@ -504,10 +703,6 @@ class Gaze:
             box=(column * step, row * step, step, step) if from_patch else None,
         )
 
-    def follow(self) -> None:
-        """Show what is chosen."""
-        self.handle.update(self.draw())
-
 
 class DreamPanel(PhotoSource):
     """Dream on any photo and watch it grow: photo, layer, octaves, steps; start, stop, download.
@@ -538,7 +733,6 @@ class DreamPanel(PhotoSource):
         super().__init__(picture, read=lambda source: data.scaled(open_photo(source), side=side))
         activations.submodule(model, layer)
         self.model = model
-        self.task: asyncio.Task | None = None
         self.layer = choice(layers, "layer", value=layer)
         self.octaves = slider([1, 2, 3, 4, 5], "octaves", index=octaves - 1)
         counts = [2, 5, 10, 20, 40]
@@ -548,7 +742,7 @@ class DreamPanel(PhotoSource):
         self.download = Download()
         for image in self.dreaming():
             self.dream = image
-        show_controls(
+        self.show(
             w.HBox([self.upload, self.ours]),
             self.layer,
             self.octaves,
@@ -558,7 +752,6 @@ class DreamPanel(PhotoSource):
             self.credit,
             self.download,
         )
-        self.handle = display(self.draw("dreamt"), display_id=True)
         self.offer()
         self.start.on_click(lambda _: self.begin())
         self.stop.on_click(lambda _: self.halt())
@@ -621,12 +814,6 @@ class DreamPanel(PhotoSource):
         self.offer()
         self.says.say(f"The dream has {state}." if state == "stopped" else "The dream is done.")
 
-    def end(self) -> None:
-        """End the dream that runs, if one does."""
-        if self.task:
-            self.task.cancel()
-            self.task = None
-
     def halt(self) -> None:
         """Stop the dream that runs, and show and offer how far it came."""
         if self.task:
@@ -635,7 +822,7 @@ class DreamPanel(PhotoSource):
         else:
             self.says.say("No dream is running.")
 
-    def draw(self, state: str) -> plots.Picture:
+    def draw(self, state: str = "dreamt") -> plots.Picture:
         """The dream so far, at the photo's size."""
         so_far = dreams.resized(self.dream, *self.photo.shape[2:]).clamp(0, 1)
         return plots.pictures(
@@ -647,7 +834,7 @@ class DreamPanel(PhotoSource):
         self.download.offer(data.png(self.dream), "dream.png")
 
 
-class Arcade:
+class Arcade(Live):
     """Play the tiny game by hand; before each move, see what a network thinks of it.
 
     net: states (N, 2, 10, 10) in [0, 1] to the value of each action, (N, 4).
@@ -655,14 +842,14 @@ class Arcade:
     """
 
     def __init__(self, net: torch.nn.Module, *, seed: int = 0):
+        super().__init__()
         self.net = net
         self.game = games.Tiny(1)
         self.states = self.game.reset(seed)
         self.points = self.moves = 0
         self.before = ""  # how the last game went
         self.buttons = [w.Button(description=action) for action in self.game.actions]
-        show_controls(w.HBox(self.buttons))
-        self.handle = display(self.draw(), display_id=True)
+        self.show(w.HBox(self.buttons), self.says)
         for action, button in enumerate(self.buttons):
             button.on_click(lambda _, action=action: self.press(action))
 
@@ -678,7 +865,7 @@ class Arcade:
             self.points = self.moves = 0
         elif self.moves > 1:
             self.before = ""
-        self.handle.update(self.draw())
+        self.follow()
 
     def draw(self) -> plots.Picture:
         """The state, and the network's values of the four actions."""
@@ -695,7 +882,7 @@ class Arcade:
         )
 
 
-class AtlasPanel:
+class AtlasPanel(Live):
     """Travel an atlas: point at a cell, and see its drawing and the real patches behind it.
 
     The maps came with the course, so all of it is looked up.
@@ -715,6 +902,7 @@ class AtlasPanel:
         index: int = 0,
         cell: tuple[int, int] = (5, 5),
     ):
+        super().__init__()
         self.classes = classes
         self.charts = {label: atlas.stored(name) for label, name in maps.items()}
         self.cells = {k: atlas.cell_numbers(c.points) for k, c in self.charts.items()}
@@ -722,11 +910,10 @@ class AtlasPanel:
         self.map = slider(list(maps), "map", index=index, fmt="{}")
         self.shows = w.ToggleButtons(options=["drawings", "real patches"], description="shows")
         self.pointer = Pointer(self.sheet(), self.map.value, patches=atlas.GRID, value=cell)
-        show_controls(self.map, self.shows, self.pointer)
-        self.handle = display(self.draw(), display_id=True)
+        self.show(self.map, self.shows, self.pointer, self.says)
         self.pointer.observe(lambda _: self.follow(), "value")
         for control in (self.map, self.shows):
-            control.observe(lambda _: self.changed(), "value")
+            control.observe(lambda _: self.attempt(self.changed), "value")
 
     def tiles(self) -> tuple[torch.Tensor, torch.Tensor]:
         """What the chosen map shows, drawings where it has any, and which cells are land."""
@@ -763,7 +950,3 @@ class AtlasPanel:
         return plots.cell_opened(
             tiles, land, cell, atlas.opened(chart, cell), title, drawing=drawing
         )
-
-    def follow(self) -> None:
-        """Show what is chosen."""
-        self.handle.update(self.draw())

@@ -110,7 +110,7 @@ def cell_opened(
     if drawing is not None:
         ax = axes(2.97, 0.3, 2.15, 2.15)
         ax.imshow(data.to_bytes(drawing), interpolation="bicubic")
-        ax.set_title("drawn", fontsize=11)
+        ax.set_title("drawn", fontsize=11, y=1)
     ax = axes(5.25 if drawing is not None else 3.9, 0.3, 2.87, 2.15)
     canvas = torch.ones(3, 3 * 72, 4 * 72)
     for place, patch in enumerate(patches[:12]):
@@ -118,6 +118,6 @@ def cell_opened(
         small = F.interpolate(patch[None].cpu(), (70, 70), mode="area")[0]
         canvas[:, down : down + 70, right : right + 70] = small
     ax.imshow(data.to_bytes(canvas), aspect="auto")
-    ax.set_title("real patches behind it", fontsize=11)
+    ax.set_title("real patches behind it", fontsize=11, y=1)
     alt = f"{title}. The cell's place on the atlas, its drawing, and real patches."
     return Picture(figure, alt, jpeg=True)

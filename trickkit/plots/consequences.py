@@ -47,7 +47,7 @@ def bars_by_group(groups: Sequence[str], shares: Mapping[str, np.ndarray], title
                 ha="left" if value < 0.8 else "right",
                 fontsize=10,
             )
-        ax.set_title(name, fontsize=10, loc="left")
+        ax.set_title(name, fontsize=10, loc="left", y=1)
         ax.set(xlim=(0, 1), ylim=(len(groups) - 0.5, -0.5), xticks=[])
         ax.set_yticks(range(len(groups)), groups if not place else [])
         ax.tick_params(length=0, labelsize=10)

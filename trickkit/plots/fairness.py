@@ -36,19 +36,27 @@ def audits(
         ax = figure.add_axes((0.075, bottom, 0.915, 1.5 / height))
         for side, (group, found) in enumerate(groups.items()):
             colour, hatch, _ = GROUPS[side]
+            bars = []  # where, how high, and its whisker
             for x, rate in enumerate(shown):
                 hits, n = found[rate]
+                at = x + 0.36 * side - 0.18
                 if not n:
-                    ax.text(x + 0.36 * side - 0.18, 0.03, "nobody", ha="center", fontsize=9)
+                    ax.text(at, 0.03, "nobody", ha="center", fontsize=9)
                     continue
                 low, high = fairness.interval(hits, n)
-                at = x + 0.36 * side - 0.18
-                label = group if x == 0 else None
-                ax.bar(
-                    at, hits / n, 0.34, color=colour, hatch=hatch, edgecolor="white", label=label
-                )
-                ax.plot((at, at), (low, high), color="black", linewidth=1.4)
+                bars.append((at, hits / n, low, high))
                 ax.text(at, high + 0.03, f"{hits / n:.0%}", ha="center", fontsize=9.5)
+            places, shares, lows, highs = np.reshape(bars, (-1, 4)).T
+            ax.bar(
+                places,
+                shares,
+                0.34,
+                color=colour,
+                hatch=hatch,
+                edgecolor="white",
+                label=group if bars else None,
+            )
+            ax.vlines(places, lows, highs, color="black", linewidth=1.4, capstyle="projecting")
             told = ", ".join(
                 f"{rate} {found[rate][0] / found[rate][1]:.0%}" if found[rate][1] else f"{rate} –"
                 for rate in shown
@@ -62,7 +70,7 @@ def audits(
         )
         ax.tick_params(length=0)
         ax.spines[["top", "right"]].set_visible(False)
-        ax.set_title(name, loc="left", fontsize=10.5, pad=2)
+        ax.set_title(name, loc="left", fontsize=10.5, pad=2, y=1)
         if place == 0:
             ax.legend(frameon=False, fontsize=9.5, ncols=2, loc="upper right", borderaxespad=0)
     return Picture(figure, f"{title}. {'; '.join(said)}.")

@@ -8,7 +8,7 @@ from matplotlib.colors import to_rgb
 from trickkit.contract import Numbers
 from trickkit.games import Tiny
 from trickkit.plots.charts import MARKERS, validate_colours
-from trickkit.plots.picture import COLOURS, Picture, grid_figure, in_memory
+from trickkit.plots.picture import COLOURS, Picture, grid_figure, in_memory, panel_figure
 
 INKS = {"alien": "#009E73", "bomb": "#D55E00", "shot": "#F0E442", "cannon": "#56B4E9"}
 
@@ -26,18 +26,21 @@ def boards(
     colours = np.zeros((*grey.shape, 3))
     for piece, colour in INKS.items():
         colours[grey == Tiny.greys[piece]] = to_rgb(colour)
-    figure, axes = grid_figure(size * len(grey) + 0.9, size + 0.55, columns=len(grey))
-    for ax, board, name in zip(axes[0], colours, names, strict=True):
-        ax.imshow(board, interpolation="nearest")
-        ax.set_xticks(np.arange(0.5, 9), [])
-        ax.set_yticks(np.arange(0.5, 9), [])
-        ax.grid(color="0.2", linewidth=0.5)
-        ax.tick_params(length=0)
-        ax.set_title(name, fontsize=10)
+    width, height = size * len(grey) + 0.9, size + 0.55
+    figure = panel_figure(width, height, title, y=1 - 0.04 / height, va="top")
+    lines = np.arange(0.5, 9)
+    for place, (board, name) in enumerate(zip(colours, names, strict=True)):
+        left = (0.05 + place * (size - 0.1)) / width
+        ax = figure.add_axes((left, 0.04 / height, (size - 0.18) / width, (size - 0.18) / height))
+        ax.imshow(board, interpolation="nearest", extent=(-0.5, 9.5, 9.5, -0.5))
+        ax.vlines(lines, -0.5, 9.5, color="0.2", linewidth=0.5)
+        ax.hlines(lines, -0.5, 9.5, color="0.2", linewidth=0.5)
+        ax.set(xlim=(-0.5, 9.5), ylim=(9.5, -0.5))
+        ax.set_title(name, fontsize=10, y=1, pad=3)
+        ax.axis("off")
     for piece, colour in INKS.items():
-        axes[0, 0].plot([], [], "s", color=colour, markersize=8, label=piece)
-    figure.legend(loc="outside right center", frameon=False, fontsize=10)
-    figure.suptitle(title, fontsize=12)
+        ax.plot([], [], "s", color=colour, markersize=8, label=piece)
+    figure.legend(loc="center right", frameon=False, fontsize=10, borderaxespad=0.2)
     return Picture(figure, alt or f"{title}. {len(grey)} boards: {', '.join(names)}.")
 
 

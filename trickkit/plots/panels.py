@@ -473,7 +473,7 @@ def microscope(
         "what excites it" if excites is not None else "…",
     )
     for ax, caption in zip(axes, captions, strict=True):
-        ax.set_title(caption, fontsize=10)
+        ax.set_title(caption, fontsize=10, y=1)
         ax.axis("off")
     return Picture(
         figure,

@@ -89,7 +89,8 @@ def panel_figure(
 ) -> Figure:
     """A figure of so many inches with a title, and no axes yet: quick enough for a panel.
 
-    Its axes are laid out by hand, for finding a layout takes as long as drawing it.
+    Its axes are laid out by hand, for finding a layout takes as long as drawing it. Their own
+    titles are told where to stand, y=1, or every tick is measured in search of a place.
 
     width, height: in inches.
     title: above all axes.

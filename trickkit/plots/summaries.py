@@ -68,6 +68,6 @@ def clouds(
         ax.plot(*xy[star], "*", color=RED, markersize=15, markeredgecolor="white")
         ax.set(xticks=[], yticks=[], xlabel="main direction", ylabel="second direction")
         ax.margins(0.08)
-        ax.set_title(caption, fontsize=10)
+        ax.set_title(caption, fontsize=10, y=1)
     alt = f"{title}. {note + '. ' if note else ''}{len(first)} dots, one of them a star: "
     return Picture(figure, alt + "; ".join(c.replace("\n", ", ") for c in captions) + ".")

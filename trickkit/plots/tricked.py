@@ -135,4 +135,6 @@ def moment(
     right.tick_params(axis="y", length=0, labelsize=11)
     right.spines[["top", "right", "left"]].set_visible(False)
     said = ", ".join(f"{name} {value:.2f}" for name, value in zip(names, numbers, strict=True))
-    return Picture(figure, f"{title}. Values: {said}. {note}")
+    over = "in orange over the picture, a map" if heat is not None else ""
+    told = "; ".join(filter(None, (note, over)))
+    return Picture(figure, f"{title}. Values: {said}. {told}")
