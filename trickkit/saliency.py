@@ -48,7 +48,6 @@ from trickkit.contract import (
 )
 
 BATCH = 16  # images at a time: more fill the memory and gain nothing
-PIXELS_AT_ONCE = 4 * 224 * 224  # of the images whose gradients are asked for at a time, likewise
 FIRST, MORE = 15, 8  # pieces of the way that integrated gradients begin with, and halve at a time
 GREY = 0.5  # what hides a pixel
 
@@ -71,7 +70,7 @@ def gradient(model: Model, images: torch.Tensor, targets: int | torch.Tensor) ->
     Simonyan et al. 2013, arXiv:1312.6034, §3.1.
     """
     targets = validated_targets(model, images, targets)
-    return scores_and_slopes(model, images, targets)[1].abs().amax(1)
+    return score_and_gradient(model, images, targets)[1].abs().amax(1)
 
 
 def gradient_times_input(
@@ -82,17 +81,7 @@ def gradient_times_input(
     Shrikumar et al. 2016, arXiv:1605.01713.
     """
     targets = validated_targets(model, images, targets)
-    return (images.detach() * scores_and_slopes(model, images, targets)[1]).sum(1)
-
-
-def scores_and_slopes(
-    model: Model, images: torch.Tensor, targets: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """`contract.score_and_gradient`, of no more than `PIXELS_AT_ONCE` at a time."""
-    count = max(PIXELS_AT_ONCE // images[0, 0].numel(), 1)
-    parts = zip(images.split(count), targets.split(count), strict=True)
-    scores, slopes = zip(*(score_and_gradient(model, x, t) for x, t in parts), strict=True)
-    return torch.cat(scores), torch.cat(slopes)
+    return (images.detach() * score_and_gradient(model, images, targets)[1]).sum(1)
 
 
 def smoothgrad(
@@ -202,7 +191,7 @@ def until_complete(
     maps: list[torch.Tensor] = []
     while True:
         points = image - (1 - new).to(image).view(-1, 1, 1, 1) * difference
-        said, slopes = scores_and_slopes(model, points, target.expand(len(new)))
+        said, slopes = score_and_gradient(model, points, target.expand(len(new)))
         maps.append((difference * slopes).sum(1))
         places, order = torch.cat([places, new]).sort()
         scores = torch.cat([scores, said.double().cpu()])[order]
@@ -259,7 +248,7 @@ def mean_gradient(
     total = torch.zeros((), device=targets.device)
     for ks in torch.arange(count).split(max(BATCH // len(targets), 1)):
         points = torch.cat([variant(k) for k in ks.tolist()])
-        _, gradients = scores_and_slopes(model, points, targets.repeat(len(ks)))
+        _, gradients = score_and_gradient(model, points, targets.repeat(len(ks)))
         total = total + gradients.unflatten(0, (len(ks), -1)).sum(0)
     return total / count
 

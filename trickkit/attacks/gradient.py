@@ -14,6 +14,7 @@ from trickkit.contract import (
     Model,
     expanded_labels,
     gradient_of,
+    in_parts,
     logits_of,
     loss_gradient,
     margin,
@@ -159,24 +160,24 @@ def iterate_until_fooled(
     """
     labels = expanded_labels(labels, images)
     result = images.clone()
-    rows = torch.arange(len(images), device=images.device)
-    x = images
-    for _ in range(steps):
-        x = x.detach().clone().requires_grad_(True)
-        logits = logits_of(model, x)
-        y = validated_labels(labels[rows], x, logits.shape[1])
-        loss = F.cross_entropy(logits, y, reduction="sum")
-        going = (
-            (logits.argmax(1) == y) != targeted
-            if early_stop
-            else torch.ones_like(rows, dtype=torch.bool)
-        )
+    for rows in in_parts(images):
+        x = images[rows]
+        for _ in range(steps):
+            x = x.detach().clone().requires_grad_(True)
+            logits = logits_of(model, x)
+            y = validated_labels(labels[rows], x, logits.shape[1])
+            loss = F.cross_entropy(logits, y, reduction="sum")
+            going = (
+                (logits.argmax(1) == y) != targeted
+                if early_stop
+                else torch.ones_like(rows, dtype=torch.bool)
+            )
+            result[rows] = x.detach()
+            if not going.any():
+                break
+            gradient = gradient_of(loss, x)
+            rows, x = rows[going], step(x.detach()[going], gradient[going], rows[going])
         result[rows] = x.detach()
-        if not going.any():
-            return result
-        gradient = gradient_of(loss, x)
-        rows, x = rows[going], step(x.detach()[going], gradient[going], rows[going])
-    result[rows] = x
     return result
 
 
