@@ -36,23 +36,39 @@ def run(book: nbformat.NotebookNode, folder: pathlib.Path) -> nbformat.NotebookN
     return client.execute()
 
 
-def show_off(book: nbformat.NotebookNode) -> None:
-    """Keep the README's picture, which is lesson 03's own."""
-    outputs = [output for cell in book.cells for output in cell.get("outputs", [])]
-    picture = next(
-        o.data["image/jpeg"]
-        for o in outputs
-        if "No pixel changed" in o.get("data", {}).get("text/plain", "")
-    )
-    (ROOT / "panda_to_vulture.jpg").write_bytes(base64.b64decode(picture))
+# The README's pictures: a lesson's, and how the words of it begin.
+COVER = {
+    "03_panda_to_vulture": "No pixel changed",
+    "06_defences": "Redrawn by four networks",
+    "08_saliency": "The first map lies on the panda",
+    "12_abstract_summaries": "What one layer says",
+    "14_deep_dream": "A dahlia",
+    "15_style_transfer": "A tower of three curved roofs",
+}
+
+
+def show_off(lesson: str, book: nbformat.NotebookNode) -> None:
+    """Keep the README's picture of a lesson, if it shows one."""
+    shown = [
+        output.data
+        for cell in book.cells
+        for output in cell.get("outputs", [])
+        if output.get("data", {}).get("text/plain", "").startswith(COVER[lesson])
+    ]
+    [(kind, picture)] = [
+        (kind.removeprefix("image/"), data)
+        for kind, data in shown[0].items()
+        if kind.startswith("image/")
+    ]
+    (ROOT / "cover" / f"{lesson}.{kind}").write_bytes(base64.b64decode(picture))
 
 
 def main(paths: list[str]) -> None:
     for path in map(pathlib.Path, paths):
         book = tidy(run(nbformat.read(path, as_version=4), path.parent))
         nbformat.write(book, path)
-        if path.stem == "03_panda_to_vulture":
-            show_off(book)
+        if path.stem in COVER:
+            show_off(path.stem, book)
         print(path)
 
 
