@@ -38,6 +38,7 @@ def jupyterlab(folder: pathlib.Path):
         "JUPYTER_CONFIG_DIR": str(folder / ".config"),
         "JUPYTER_DATA_DIR": str(folder / ".data"),
         "IPYTHONDIR": str(folder / ".ipython"),
+        "PYTHONPATH": str(data.ROOT),  # the package that is tested
     }
     log = folder / ".log"
     with open(log, "w", encoding="utf-8") as out:

@@ -444,6 +444,7 @@ def visualising(
             pixels = torch.fft.irfft2(waves, s=(size, size), norm="ortho")
         return torch.einsum("dc,nchw->ndhw", CONTRAST * mix, pixels).sigmoid()
 
+    @with_gradients  # at each step, for between them the caller may switch them off
     def climbing():
         for _ in range(steps):
             picture = shaken(drawn(), generator=generator) if transform else drawn()
