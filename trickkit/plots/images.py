@@ -69,7 +69,7 @@ def pictures(
     said += "." * bool(said)
     return Picture(
         figure,
-        alt or f"{title}. {named(rows, heads)}{said}".rstrip(),
+        alt or f"{title}. {rows_and_columns(rows, heads)}{said}".rstrip(),
         jpeg=images[0].shape[-1] >= 100,
     )
 
@@ -115,7 +115,7 @@ def signed(
     return Picture(
         figure,
         alt
-        or f"{title}. {named(rows, heads)}Maps of {', '.join(captions)},"
+        or f"{title}. {rows_and_columns(rows, heads)}Maps of {', '.join(captions)},"
         " orange where positive and blue where negative.",
     )
 
@@ -171,7 +171,7 @@ def picture_grid(
     )
 
 
-def named(rows: Sequence[str], heads: Sequence[str]) -> str:
+def rows_and_columns(rows: Sequence[str], heads: Sequence[str]) -> str:
     """The names of rows and columns, as part of an alt text; nothing where there are none."""
     said = [
         f"{kind}: {', '.join(' '.join(name.split()) for name in names)}. "
