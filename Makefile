@@ -83,7 +83,7 @@ bench: $(STAMP)   ## on the processor, the same work by us and by other librarie
 papers: $(STAMP)  ## gather PAPERS.md from the lessons' stored outputs
 	$(BIN)/python -m trickkit.papers
 
-weights: $(STAMP) ## train what the course trained itself anew (data/weights, data/stickers): two hours and a half
+weights: $(STAMP) ## make anew what the course made itself (data/weights, data/stickers, data/examples): three hours
 	$(BIN)/python -m trickkit.course.weights
 
 player: $(STAMP)  ## train a player of Space Invaders, an hour and a half on two cores; MOVES=2000000 goes on from there; NET=2015 wants a GPU

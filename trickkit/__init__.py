@@ -9,7 +9,7 @@ import pkgutil
 from collections.abc import Callable
 from types import ModuleType
 
-__version__ = "1.1.0"
+__version__ = "1.2.0"
 MODULES = tuple(
     module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")
 )
