@@ -20,7 +20,7 @@ import torch
 from captum import attr
 from side_by_side import chosen, costs, in_turns, sized, table, unfolded
 
-from trickkit import data, models, saliency
+from trickkit import contract, data, models, saliency
 
 STEPS = sized(50, 4)
 SAMPLES = sized(50, 4)
@@ -38,7 +38,7 @@ with torch.no_grad():
     tops = ours(photos).argmax(1)
 
 
-AT_ONCE = saliency.PIXELS_AT_ONCE // panda[0, 0].numel()  # images whose gradients ours asks for
+AT_ONCE = contract.PIXELS_AT_ONCE // panda[0, 0].numel()  # images whose gradients ours asks for
 
 
 def integrated(model, batch):

@@ -30,6 +30,7 @@ PARTS = {  # of other functions, which have looked at what these are handed
         "load_weights",
         "classifier_of",
         "target_probability",
+        "until_complete",
     ),
 }
 
@@ -219,7 +220,8 @@ def arguments(function, case):
     by_place, by_name = [], {}
     for parameter in [*inspect.signature(function).parameters.values()][1:]:
         if parameter.kind is parameter.VAR_KEYWORD:
-            by_name |= {"octaves": 1, "steps": 1, "jitter": 0}
+            octaves = {} if function is dreams.visualise else {"octaves": 1, "jitter": 0}
+            by_name |= {"steps": 1} | octaves
         elif parameter.kind is not parameter.KEYWORD_ONLY:
             by_place.append(SMALL[parameter.name](case))
         elif parameter.name in SMALL or parameter.default is parameter.empty:
