@@ -390,7 +390,6 @@ def test_exercises_take_the_packages_own_answers(lesson):
                 "deletion",
                 "insertion",
                 "manipulate",
-                "scores_and_slopes",
                 "target_probability",
             },
         ),
