@@ -58,8 +58,15 @@ def test_what_has_changed_is_found(changes):
     assert re.search(
         "squares of 8 × 8 pixels differ by more than 4|drawn now", pictures.stale(before, now)
     )
-    words = "title" in changes
-    assert bool(pictures.stale(before, now, exempt=True)) != words
+
+
+def test_of_what_hangs_on_rounding_another_picture_is_found_and_a_word_is_not():
+    def signed(seed):
+        maps = torch.randn(2, 9, 9, generator=torch.Generator().manual_seed(seed))
+        return outputs(plots.signed(maps, ["", ""], "two maps"))
+
+    assert pictures.stale(signed(0), signed(1), exempt=True)
+    assert not pictures.stale(outputs(CURVE), outputs(redrawn(title="one findings")), exempt=True)
 
 
 def test_a_tick_of_another_name_is_found():
