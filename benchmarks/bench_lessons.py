@@ -80,7 +80,7 @@ TINY = nbformat.v4.new_notebook(
 
 
 def main():
-    os.environ.update(TQDM_DISABLE="1", TRICKKIT_PROGRESS="")
+    os.environ["TRICKKIT_PROGRESS"] = ""  # no learner's progress touched
     files = {file.stem: file for file in sorted((ROOT / "notebooks").glob("*.ipynb"))}
     rows = {}
     for name, file in sized(chosen(files), {"tiny": None}).items():

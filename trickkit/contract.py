@@ -150,15 +150,7 @@ def score_and_gradient(
     """
     validate_batch(images)
     validate_eval(model)
-    scores, gradients = [], []
-    labels = expanded_labels(labels, images)
-    for rows in in_parts(images):
-        x = images[rows].detach().clone().requires_grad_(True)
-        logits = logits_of(model, x)
-        score = of_labels(logits, validated_labels(labels[rows], x, logits.shape[1]))
-        scores.append(score.detach())
-        gradients.append(gradient_of(score.sum(), x))
-    return torch.cat(scores), torch.cat(gradients)
+    return _value_and_gradient(model, images, labels, value=of_labels)
 
 
 @with_gradients
@@ -167,14 +159,23 @@ def loss_gradient(model: Model, images: torch.Tensor, labels: int | torch.Tensor
 
     Returns (N, C, H, W).
     """
-    gradients = []
+    loss = functools.partial(F.cross_entropy, reduction="none")
+    return _value_and_gradient(model, images, labels, value=loss)[1]
+
+
+def _value_and_gradient(
+    model: Model, images: torch.Tensor, labels: int | torch.Tensor, *, value: Callable
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """A number of each image, value(logits, labels) -> (N,), and its gradient, part by part."""
     labels = expanded_labels(labels, images)
+    values, gradients = [], []
     for rows in in_parts(images):
         x = images[rows].detach().clone().requires_grad_(True)
         logits = logits_of(model, x)
-        y = validated_labels(labels[rows], x, logits.shape[1])
-        gradients.append(gradient_of(F.cross_entropy(logits, y, reduction="sum"), x))
-    return torch.cat(gradients)
+        found = value(logits, validated_labels(labels[rows], x, logits.shape[1]))
+        values.append(found.detach())
+        gradients.append(gradient_of(found.sum(), x))
+    return torch.cat(values), torch.cat(gradients)
 
 
 def of_labels(values: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -148,6 +148,14 @@ def scene_names() -> list[str]:
     return _names("scenes")
 
 
+def _by_name(
+    what: str, name: str, names: list[str], *, folder: str, size: int | None
+) -> torch.Tensor:
+    if name not in names:
+        raise unknown(what, name, names)
+    return photo(shipped(f"{folder}/{name}.jpg"), size=size)
+
+
 def picture(name: str, *, size: int | None = None) -> torch.Tensor:
     """A photograph of the course, by name: (1, 3, H, W) in [0, 1].
 
@@ -155,9 +163,7 @@ def picture(name: str, *, size: int | None = None) -> torch.Tensor:
     size: pixels of a centred square; None keeps the whole photograph as it is.
     Raises ValueError for an unknown name, with the nearest ones.
     """
-    if name not in picture_names():
-        raise unknown("picture", name, picture_names())
-    return photo(shipped(f"pictures/{name}.jpg"), size=size)
+    return _by_name("picture", name, picture_names(), folder="pictures", size=size)
 
 
 def painting(name: str, *, size: int | None = None) -> torch.Tensor:
@@ -167,9 +173,7 @@ def painting(name: str, *, size: int | None = None) -> torch.Tensor:
     size: as in `picture`.
     Raises ValueError for an unknown name, with the nearest ones.
     """
-    if name not in painting_names():
-        raise unknown("painting", name, painting_names())
-    return photo(shipped(f"paintings/{name}.jpg"), size=size)
+    return _by_name("painting", name, painting_names(), folder="paintings", size=size)
 
 
 def scene(name: str, *, size: int | None = None) -> torch.Tensor:
@@ -182,9 +186,17 @@ def scene(name: str, *, size: int | None = None) -> torch.Tensor:
     size: as in `picture`.
     Raises ValueError for an unknown name, with the nearest ones.
     """
-    if name not in scene_names():
-        raise unknown("scene", name, scene_names())
-    return photo(shipped(f"scenes/{name}.jpg"), size=size)
+    return _by_name("scene", name, scene_names(), folder="scenes", size=size)
+
+
+def any_photo(name: str, *, size: int | None = None) -> torch.Tensor:
+    """One of the course's pictures or scenes, by name: (1, 3, H, W) in [0, 1].
+
+    name: one of `picture_names` or `scene_names`.
+    size: as in `picture`.
+    Raises ValueError for an unknown name, with the nearest pictures.
+    """
+    return scene(name, size=size) if name in scene_names() else picture(name, size=size)
 
 
 def photo(

@@ -351,9 +351,7 @@ def open_photo(source: str | bytes, *, size: int | None = None) -> torch.Tensor:
     """
     if isinstance(source, bytes):
         return data.photo(source, size=size, max_side=2048)
-    if source in data.scene_names():
-        return data.scene(source, size=size)
-    return data.picture(source, size=size)
+    return data.any_photo(source, size=size)
 
 
 class PhotoSource(Live):

@@ -145,14 +145,9 @@ def said(settings: dict[str, Any]) -> str:
     )
 
 
-def any_photo(name: str) -> torch.Tensor:
-    """One of the course's scenes or photographs."""
-    return data.scene(name) if name in data.scene_names() else data.picture(name)
-
-
 # What can be chosen from, and what reads it.
 OURS: dict[str, tuple[Callable[[], list[str]], Callable[[str], torch.Tensor]]] = {
-    "photo": (lambda: data.scene_names() + data.picture_names(), any_photo),
+    "photo": (lambda: data.scene_names() + data.picture_names(), data.any_photo),
     "painting": (data.painting_names, data.painting),
 }
 

@@ -238,7 +238,7 @@ def make_examples() -> None:
     """
     for example in progress_bar(studio.EXAMPLES, "examples"):
         settings = studio.whole(example) | {"tv_weight": studio.TV_WEIGHT}
-        photo = studio.any_photo(settings["photo"])
+        photo = data.any_photo(settings["photo"])
         if settings["kind"] == "paint":
             painting = data.painting(settings["painting"])
             made = jobs.paint_job(photo, painting, settings, lambda image, share: None)
