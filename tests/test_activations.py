@@ -172,3 +172,33 @@ def test_a_compiled_network_hides_its_layers():
     compiled = torch.jit.script(net)
     with pytest.raises(ValueError, match="TorchScript hides"):
         activations.read(compiled, torch.rand(1, 3, 8, 8), "0")
+
+
+def test_without_gradients_a_few_images_are_looked_at_at_a_time(monkeypatch):
+    monkeypatch.setattr(activations, "PIXELS_AT_ONCE", 2 * 16 * 16)
+    model = Lazy()
+    images = torch.rand(11, 3, 16, 16)
+    seen = []
+    model.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
+    [whole] = activations.read(model, images, "used")
+    with torch.no_grad():
+        again, late, twice = activations.read(model, images, "used", "late", "used")
+    assert seen == [11, 4, 4, 3]
+    assert torch.allclose(again, whole) and torch.equal(again, twice)
+    assert torch.allclose(late, whole.relu())
+
+
+def test_a_layer_that_puts_out_no_row_an_image_is_read_in_one_piece(monkeypatch):
+    class Odd(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Identity()
+
+        def forward(self, images):
+            return images.flatten(1) + self.first(images.flatten(1).mean(0, keepdim=True))
+
+    monkeypatch.setattr(activations, "PIXELS_AT_ONCE", 1)
+    images = torch.rand(5, 3, 4, 4)
+    with torch.no_grad():
+        [mean] = activations.read(Odd(), images, "first")
+    assert torch.allclose(mean, images.flatten(1).mean(0, keepdim=True))

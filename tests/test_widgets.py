@@ -5,6 +5,8 @@ import base64
 import html
 import random
 import struct
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -38,8 +40,8 @@ def test_a_link_holds_the_picture_and_says_its_words():
 @pytest.mark.parametrize(("levels", "first"), [((0, 0.5, 1, 2), 1), ((0, 0.5, 2), 0.5), ((4,), 4)])
 def test_ones_own_photo_begins_at_1_or_in_the_middle(quiet, levels, first):
     mine = widgets.OwnPhoto(models.imagenet(), levels=levels, steps=1)
-    assert mine.eps.value == first and len(mine.tricked) == len(levels)
-    assert mine.draw().alt.startswith(f"ε = {first:g} of 255")
+    assert mine.eps.value == first and set(mine.tricked) == {0, *levels}
+    assert mine.at(first).alt.startswith(f"ε = {first:g} of 255")
     assert "tricked.png" in mine.download.value and mine.says.value == ""
 
 
@@ -253,3 +255,89 @@ def test_a_panel_forgets_the_oldest(shown, monkeypatch):
     for value in (5, 6, 7, 8):
         n.value = value
     assert sorted(panel.known) == [(6,), (7,), (8,)]
+
+
+class Endless(torch.nn.Module):
+    """A network that is asked again and again: it tells when it is asked first, and counts."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Identity()
+        self.asked = threading.Event()
+        self.times = 0
+
+    def forward(self, x):
+        self.times += 1
+        self.asked.set()
+        return self.layer(x)
+
+
+def ask_for_ever(net):
+    while True:
+        net(torch.zeros(1))
+
+
+def test_what_was_overtaken_ends_at_the_next_layer_that_it_asks(shown, monkeypatch):
+    net = Endless()
+    panel, n = a_panel(lambda n: ask_for_ever(net) if n == 5 else drawn(f"n {n}"))
+
+    def idle():
+        times = net.times
+        time.sleep(0.05)
+        return net.times == times
+
+    async def learner():
+        n.value = 5
+        assert net.asked.is_set() and titles(shown) == ["n 4"] and not idle()
+        n.value = 6
+        assert idle() and titles(shown)[-1] == "n 6"
+        await panel.task
+        assert idle()  # it was tried ahead, and given up
+        assert net.layer(torch.ones(1)) == 1  # nobody else is refused
+
+    monkeypatch.setattr(widgets, "AHEAD", 0.2)
+    asyncio.run(learner())
+
+
+def test_a_panel_gives_way_to_a_cell_and_goes_on_after_it(shown):
+    net = Endless()
+    slow = [True]
+    panel, n = a_panel(lambda n: ask_for_ever(net) if n == 5 and slow[0] else drawn(f"n {n}"))
+
+    async def learner():
+        n.value = 5
+        assert net.asked.is_set()
+        widgets.give_way()
+        times, slow[0] = net.times, False
+        assert titles(shown) == ["n 4"]
+        widgets.take_up()
+        await panel.task
+        assert net.times == times and titles(shown)[:2] == ["n 4", "n 5"]
+        count = len(shown)
+        widgets.give_way()
+        widgets.take_up()  # what is finished is not drawn anew
+        assert len(shown) == count
+
+    asyncio.run(learner())
+
+
+def test_another_photo_is_shown_as_it_is_before_it_is_tricked(shown):
+    mine = widgets.OwnPhoto(models.imagenet(), levels=(0, 1), steps=2)
+    assert [alt.partition(":")[0] for alt in shown] == ["ε = 1 of 255"]
+    mine.ours.value = "koala"
+    told = [alt.partition(".")[0] for alt in shown[1:]]
+    assert told[0].startswith("ε = 0 of 255: koala") and told[-1].startswith("ε = 1 of 255")
+    assert torch.equal(mine.tricked[0], mine.photo) and mine.says.value == ""
+    assert set(mine.tricked) == set(mine.predictions) == {0, 1}
+
+
+def test_a_photo_that_was_left_before_the_network_looked_is_looked_at_when_one_comes_back(shown):
+    gaze = widgets.Gaze(models.dinov2(size=56), picture="panda", layer=11, head=0, patch=(0, 0))
+    panda = gaze.attention
+    gaze.photo.unobserve_all()
+    gaze.photo.value = "koala"
+    next(gaze.stages())  # and then something else is chosen
+    gaze.photo.value = "panda"
+    *_, last = gaze.stages()
+    assert last.alt.startswith("panda: where [CLS] looks") and torch.equal(gaze.attention, panda)
+    assert gaze.pointer.label == "panda" and torch.equal(gaze.image, data.picture("panda", size=56))

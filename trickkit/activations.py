@@ -1,13 +1,20 @@
 """What the layers of a network put out: their names, and how to read them."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import nn
 
 from trickkit.common import unknown
-from trickkit.contract import asked, described, is_tokens, validate_batch, validate_eval
+from trickkit.contract import (
+    PIXELS_AT_ONCE,
+    asked,
+    described,
+    is_tokens,
+    validate_batch,
+    validate_eval,
+)
 
 
 def validate_module(model: object) -> None:
@@ -77,9 +84,10 @@ def read(model: nn.Module, images: torch.Tensor, *names: str) -> list[torch.Tens
     """What the named layers put out while the model looks at images, or reads sentences: a tensor a
     name.
 
-    The model is left as it was. With autograd on, the outputs are part of its graph. Of the forward
-    pass, nothing after the last of them is computed; a layer that works more than once is read the
-    first time. Maps come as (N, channels, h, w), also from a layer that puts its channels last
+    The model is left as it was. With autograd on, the outputs are part of its graph; with autograd
+    off, it looks at a few images at a time, which wants less memory. Of the forward pass, nothing
+    after the last of them is computed; a layer that works more than once is read the first time.
+    Maps come as (N, channels, h, w), also from a layer that puts its channels last
     (`channels_second`).
 
     images: (N, C, H, W); for a `models.minilm`, tokens (N, T).
@@ -93,6 +101,25 @@ def read(model: nn.Module, images: torch.Tensor, *names: str) -> list[torch.Tens
     modules = {name: submodule(model, name) for name in names}
     if not modules:
         return []
+    if torch.is_grad_enabled() or is_tokens(images):
+        return _read(model, images, names, modules)
+    first, *others = images.split(max(2 * PIXELS_AT_ONCE // images[0, 0].numel(), 2))
+    told = [_read(model, first, names, modules)]
+    if not others:
+        return told[0]
+    if any(out.dim() == 0 or len(out) != len(first) for out in told[0]):
+        return _read(model, images, names, modules)  # a layer that does not put out a row an image
+    told += [_read(model, some, names, modules) for some in others]
+    return [torch.cat(parts) for parts in zip(*told, strict=True)]
+
+
+def _read(
+    model: nn.Module,
+    images: torch.Tensor,
+    names: Sequence[str],
+    modules: Mapping[str, nn.Module],
+) -> list[torch.Tensor]:
+    """What `read` returns, of all images at once."""
     seen: dict[nn.Module, torch.Tensor] = {}
     wanted = set(modules.values())
 

@@ -20,6 +20,7 @@ FILE = "weights/autoencoders.safetensors"
 LAYER = "layers.2"  # of MiniLM: what comes out of its third layer
 VISION_LAYER = "network.blocks.8"
 FEATURES, K = 768, 16
+AT_ONCE = 64  # features that are measured at a time: all of them together want gigabytes
 UNSEEN = ("polar_bear", "macaw", "cat", "astronaut")  # photos that no autoencoder has seen
 NAMES = ("trained", "untrained", "redrawn", "dinov2")
 
@@ -236,11 +237,14 @@ def word_share(codes: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         word tells less than nothing.
     """
     count = torch.bincount(ids)
-    sums = codes.new_zeros(len(count), codes.shape[1]).index_add(0, ids, codes)
     often = count[ids] > 1
-    codes, ids = codes[often], ids[often]
-    guess = (sums[ids] - codes) / (count[ids] - 1)[:, None]
-    return 1 - (codes - guess).square().sum(0) / (codes - codes.mean(0)).square().sum(0)
+    shares = []
+    for some in codes.split(AT_ONCE, dim=1):
+        sums = some.new_zeros(len(count), some.shape[1]).index_add(0, ids, some)
+        some = some[often]
+        guess = (sums[ids[often]] - some) / (count[ids[often]] - 1)[:, None]
+        shares.append(1 - (some - guess).square().sum(0) / (some - some.mean(0)).square().sum(0))
+    return torch.cat(shares)
 
 
 def token_entropy(codes: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
@@ -253,11 +257,14 @@ def token_entropy(codes: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
     ids: the tokens' numbers (n,).
     Returns (features,); NaN for a feature that is strong in fewer than 5 places.
     """
-    strong = strong_places(codes).to(codes)
-    share = codes.new_zeros(int(ids.max()) + 1, codes.shape[1]).index_add(0, ids, strong)
-    count = share.sum(0)
-    bits = torch.special.entr(share / count.clamp(min=1)).sum(0) / math.log(2)
-    return bits.where(count >= 5, torch.nan)
+    entropies = []
+    for some in codes.split(AT_ONCE, dim=1):
+        strong = strong_places(some).to(some)
+        share = some.new_zeros(int(ids.max()) + 1, some.shape[1]).index_add(0, ids, strong)
+        count = share.sum(0)
+        bits = torch.special.entr(share / count.clamp(min=1)).sum(0) / math.log(2)
+        entropies.append(bits.where(count >= 5, torch.nan))
+    return torch.cat(entropies)
 
 
 def strong_places(codes: torch.Tensor) -> torch.Tensor:

@@ -30,7 +30,7 @@ Model = Callable[[torch.Tensor], torch.Tensor]
 Network = TypeVar("Network", bound=nn.Module)  # one that comes back is of the kind that was given
 Numbers = Sequence[float] | np.ndarray | torch.Tensor  # (n,), whatever holds them
 
-PIXELS_AT_ONCE = 2 * 224 * 224  # of images whose gradients are asked for at a time
+PIXELS_AT_ONCE = 4 * 224 * 224  # of images whose gradients are asked for at a time
 
 # Decorates what asks for gradients: they come also where the caller has switched them off, by
 # torch.no_grad() or torch.inference_mode().

@@ -8,9 +8,12 @@ import functools
 import html
 import pathlib
 import random
+import threading
 import time
-from collections.abc import Callable, Coroutine, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator
+from concurrent import futures
+from contextlib import contextmanager, nullcontext
+from typing import TypeVar
 
 import anywidget
 import ipywidgets as w
@@ -18,7 +21,8 @@ import numpy as np
 import torch
 import traitlets
 from IPython import get_ipython
-from IPython.display import HTML, display
+from IPython.display import HTML, DisplayHandle, display
+from torch import nn
 
 from trickkit import (
     activations,
@@ -36,9 +40,12 @@ from trickkit import (
 from trickkit.contract import logits_of
 from trickkit.plots.atlas import painted
 
+T = TypeVar("T")
+
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PLAIN = "Live panel: run this cell in JupyterLab to move its controls."
 PAUSE = 0.02  # seconds in which the kernel can hear its messages
+HEARING = 0.05  # seconds at most until the kernel hears them, while something is worked on
 REST = 0.25  # seconds without a touch, as between two steps but not while one drags
 SLOW = 0.3  # seconds: what takes longer is announced
 AHEAD = 1.0  # seconds: what takes longer is not drawn before it is chosen
@@ -134,6 +141,49 @@ def later(work: Coroutine) -> asyncio.Task | None:
     return loop.create_task(work)
 
 
+class Overtaken(BaseException):
+    """What is worked on is not wanted any more."""
+
+
+class Worker:
+    """A thread in which one thing at a time is worked on, while the kernel hears touches."""
+
+    def __init__(self) -> None:
+        self.pool = futures.ThreadPoolExecutor(1, thread_name_prefix="panel")
+        self.job: futures.Future | None = None
+
+    def wait_for(self, work: Callable[[], T]) -> Generator[None, None, T]:
+        """Have work done, in place of what was worked on, and yield until it is.
+
+        Returns what the work returns, or raises what it raises.
+        """
+        self.stop()
+        self.job = job = self.pool.submit(work)
+        while not futures.wait([job], timeout=HEARING).done:
+            yield None
+        return job.result()
+
+    def stop(self) -> None:
+        """End what is worked on, at the next layer of a network that it asks. After that no network
+        is asked by two at once.
+        """
+        if self.job is None or self.job.cancel() or self.job.done():
+            return
+
+        def refuse(*_: object) -> None:
+            if threading.current_thread().name.startswith("panel"):
+                raise Overtaken
+
+        hook = nn.modules.module.register_module_forward_pre_hook(refuse)
+        try:
+            futures.wait([self.job])
+        finally:
+            hook.remove()
+
+
+WORKER = Worker()
+
+
 class Live:
     """A picture that follows controls. It is the cell's own output, not a widget: it is saved with
     the notebook and read by GitHub and on paper.
@@ -148,6 +198,11 @@ class Live:
     def __init__(self) -> None:
         self.says = Announcer()
         self.task: asyncio.Task | None = None
+        self.handle: DisplayHandle | None = None
+        self.finished = True  # the picture that is shown
+        if shell := get_ipython():
+            shell.events.register("pre_run_cell", give_way)
+            shell.events.register("post_run_cell", take_up)
 
     def draw(self) -> plots.Picture:
         """What is chosen.
@@ -181,16 +236,19 @@ class Live:
 
     def update(self, picture: plots.Picture | None) -> None:
         """Show a picture in place of the last one; None leaves that."""
-        if picture:
+        if picture and self.handle:
             self.handle.update(picture)
 
     def follow(self) -> None:
         """Show what is chosen: its first stage now, the others between the kernel's messages."""
-        self.end()
+        give_way()
         Live.latest = self
+        self.finished = False
         stages = iter(self.stages())
         if self.attempt(lambda: self.update(next(stages))):
             self.task = later(self.go_on(stages))
+        else:
+            self.finished = True
 
     async def go_on(self, stages: Iterator[plots.Picture | None]) -> None:
         """Show the stages that are left, then look ahead."""
@@ -200,8 +258,10 @@ class Live:
                 self.update(picture)
                 await asyncio.sleep(PAUSE)
         except Exception as error:  # nobody waits for a task, so it must tell for itself
+            self.finished = True
             self.says.say(in_words(error))
         else:
+            self.finished = True
             self.says.say("")
             await self.look_ahead()
 
@@ -210,9 +270,32 @@ class Live:
 
     def end(self) -> None:
         """End what is being worked on, if anything is."""
+        WORKER.stop()
         if self.task:
             self.task.cancel()
             self.task = None
+
+    def waited_for(self, work: Callable[[], T]) -> Generator[None, None, T]:
+        """What work returns: `yield from` this where it takes long and asks networks. Until it is
+        done, touches are heard, and another one ends it.
+
+        The first picture is waited for, since its cell runs.
+        """
+        if self.handle:
+            return (yield from WORKER.wait_for(work))
+        return work()
+
+
+def give_way(_: object = None) -> None:
+    """End what a panel works on: a cell is to run, or another choice to be followed."""
+    if Live.latest:
+        Live.latest.end()
+
+
+def take_up(_: object = None) -> None:
+    """Begin anew what gave way to a cell."""
+    if Live.latest and not Live.latest.finished:
+        Live.latest.follow()
 
 
 def cells_run() -> int:
@@ -271,7 +354,7 @@ class Panel(Live):
             self.touched, self.way = name, 1 if forward else -1
         self.follow()
 
-    def stages(self) -> Iterator[plots.Picture]:
+    def stages(self) -> Iterator[plots.Picture | None]:
         """The picture, as it is remembered or as it comes."""
         if self.cells != cells_run():
             self.cells = cells_run()
@@ -284,14 +367,31 @@ class Panel(Live):
             self.says.say("working …")
         yield from self.drawn(values)
 
-    def drawn(self, values: tuple) -> Iterator[plots.Picture]:
-        """What `function` makes of values, stage after stage; the last is remembered."""
-        start = time.monotonic()
+    def pieces(self, values: tuple) -> Iterator[plots.Picture]:
+        """What `function` makes of values, one picture or several."""
         made = self.function(**dict(zip(self.controls, values, strict=True)))
-        for picture in [made] if isinstance(made, plots.Picture) else made:
+        yield from [made] if isinstance(made, plots.Picture) else made
+
+    def drawn(
+        self, values: tuple, *, left_alone: Callable = nullcontext
+    ) -> Iterator[plots.Picture | None]:
+        """What `function` makes of values, stage after stage; the last is remembered.
+
+        left_alone: makes the context in which it is drawn.
+        """
+        start = time.monotonic()
+        pictures = self.pieces(values)
+
+        def draw() -> plots.Picture | None:
+            with left_alone():
+                return next(pictures, None)
+
+        last = None
+        while picture := (yield from self.waited_for(draw)):
             self.seconds = time.monotonic() - start
-            yield picture
-        self.known[values] = picture
+            yield (last := picture)
+        if last:
+            self.known[values] = last
         if len(self.known) > AT_HAND:
             del self.known[next(iter(self.known))]
 
@@ -310,15 +410,18 @@ class Panel(Live):
         """Draw what may be chosen next, as long as nothing else is to be done."""
         await asyncio.sleep(REST)
         for values in self.near():
-            stages = iter(()) if values in self.known else self.drawn(values)
+            if values in self.known:
+                continue
+            stages = self.drawn(values, left_alone=dice_left_alone)
+            start = time.monotonic()
             while True:
-                if self.seconds > AHEAD or self.cells != cells_run() or Live.latest is not self:
+                if max(self.seconds, time.monotonic() - start) > AHEAD or self.cells != cells_run():
+                    WORKER.stop()
                     return
-                with dice_left_alone():
-                    try:
-                        next(stages)
-                    except Exception:  # the end; or an error, which is said when it is chosen
-                        break
+                try:
+                    next(stages)
+                except Exception:  # the end; or an error, which is said when it is chosen
+                    break
                 await asyncio.sleep(PAUSE)
 
 
@@ -453,8 +556,7 @@ class OwnPhoto(PhotoSource):
         self.eps = slider(list(levels), "ε, grey levels of 255", index=first)
         self.download = Download()
         self.aim = target
-        self.tricked: dict[float, torch.Tensor] = {}
-        self.predictions: dict[float, list[tuple[str, float]]] = {}
+        self.forget()
         self.show(
             w.HBox([self.upload, self.ours]),
             self.target,
@@ -471,23 +573,33 @@ class OwnPhoto(PhotoSource):
         aim = self.target.value.strip()
         if self.attempt(lambda: self.model.index(aim)):
             self.aim = aim
-            self.tricked = {}
+            self.forget()
             self.follow()
 
+    def forget(self) -> None:
+        """Of what was made, nothing is left but the photo as it is."""
+        self.tricked = {0.0: self.photo}
+        self.predictions = {0.0: models.top(self.model, self.photo, k=5)}
+
     def stages(self) -> Iterator[plots.Picture | None]:
-        """The tricked photo at the chosen ε; then all other ε are made, the nearest first."""
+        """The photo at the nearest ε that is made already, then at the chosen one; after that all
+        other ε are made, the nearest first.
+        """
         chosen = self.eps.value
+        if chosen not in self.tricked:
+            yield self.at(min(self.tricked, key=lambda eps: abs(eps - chosen)))
         for eps in sorted(self.levels, key=lambda eps: abs(eps - chosen)):
             if eps not in self.tricked:
                 self.says.say("working …")
-                self.attack(eps)
-            yield self.draw() if eps == chosen else None
+                self.tricked[eps] = yield from self.waited_for(functools.partial(self.attack, eps))
+                self.predictions[eps] = models.top(self.model, self.tricked[eps], k=5)
+            yield self.at(eps) if eps == chosen else None
             if eps == chosen:
                 self.download.offer(data.png(self.tricked[eps]), "tricked.png")
 
-    def attack(self, eps: float) -> None:
-        """Keep the photo tricked within ε, (1, 3, H, W), and what the network makes of it."""
-        self.tricked[eps] = attacks.pgd(
+    def attack(self, eps: float) -> torch.Tensor:
+        """The photo tricked within ε, (1, 3, H, W)."""
+        return attacks.pgd(
             self.model,
             self.photo,
             self.model.index(self.aim),
@@ -497,11 +609,9 @@ class OwnPhoto(PhotoSource):
             random_start=False,
             early_stop=False,
         )
-        self.predictions[eps] = models.top(self.model, self.tricked[eps], k=5)
 
-    def draw(self) -> plots.Picture:
-        """The tricked photo at the chosen ε, and what the network makes of it."""
-        eps = self.eps.value
+    def at(self, eps: float) -> plots.Picture:
+        """The tricked photo at one ε, and what the network makes of it."""
         names, probabilities = zip(*self.predictions[eps], strict=True)
         title = f"ε = {eps:g} of 255: {names[0]}, {probabilities[0]:.2f}"
         return plots.probabilities(self.tricked[eps], names, probabilities, title, mark=self.aim)
@@ -642,6 +752,8 @@ class Gaze(Live):
         super().__init__()
         self.model = model
         self.photo = choice(data.picture_names(), "photo", value=picture)
+        self.name = picture
+        self.image = data.picture(picture, size=model.size)
         self.look()
         layers, heads = self.attention.shape[:2]
         self.layer = slider(list(range(layers)), "layer", index=layer)
@@ -654,25 +766,29 @@ class Gaze(Live):
         self.show(
             self.photo, self.layer, self.head, self.asks, self.pointer, self.says, self.credit
         )
-        self.photo.observe(lambda _: self.attempt(self.changed), "value")
         self.pointer.observe(lambda _: self.clicked(), "value")
-        for control in (self.layer, self.head, self.asks):
+        for control in (self.photo, self.layer, self.head, self.asks):
             control.observe(lambda _: self.follow(), "value")
 
     def look(self) -> None:
-        """Have the network look at the chosen photo: `attention` is (layers, heads, T, T)."""
-        self.image = data.picture(self.photo.value, size=self.model.size)
+        """Have the network look at the photo: `attention` is (layers, heads, T, T)."""
         with torch.no_grad():
             self.attention = attention.heads(self.model, self.image)[0].half().cpu()
         self.side = round((self.attention.shape[-1] - 1) ** 0.5)
 
-    def changed(self) -> None:
-        """Look at another photo, and show it."""
-        self.says.say("working …")
-        self.look()
-        self.pointer.show(self.image, self.photo.value)
-        self.credit.value = html.escape(data.attribution(self.photo.value))
-        self.follow()
+    def stages(self) -> Iterator[plots.Picture | None]:
+        """Another photo as it is, then where the network looks."""
+        name = self.photo.value
+        if name != self.name:
+            self.says.say("working …")
+            self.name = ""  # until it is looked at
+            self.image = data.picture(name, size=self.model.size)
+            self.pointer.show(self.image, name)
+            self.credit.value = html.escape(data.attribution(name))
+            yield plots.pictures([self.image], ["the network looks at it"], name)
+            yield from self.waited_for(self.look)
+            self.name = name
+        yield self.draw()
 
     def clicked(self) -> None:
         """Show where the patch that was clicked looks."""
@@ -696,7 +812,7 @@ class Gaze(Live):
                 f"head {self.head.value}, {looks[self.head.value, 0]:.0%} of it on [CLS]",
                 f"all {len(looks)} heads, {looks[:, 0].mean():.0%} of it on [CLS]",
             ],
-            f"{self.photo.value}: where {who} looks in layer {self.layer.value}",
+            f"{self.name}: where {who} looks in layer {self.layer.value}",
             size=3.4,
             box=(column * step, row * step, step, step) if from_patch else None,
         )
@@ -769,7 +885,7 @@ class DreamPanel(PhotoSource):
         self.end()
         self.dream = self.photo
         self.download.value = ""
-        self.handle.update(self.draw("awake"))
+        self.update(self.draw("awake"))
         self.says.say('Here is the photo. Press "Start the dream".')
 
     def begin(self) -> None:
@@ -797,7 +913,7 @@ class DreamPanel(PhotoSource):
             for count, image in enumerate(steps, 1):
                 self.dream = image
                 if time.monotonic() > drawn + 0.4:  # drawing takes its time too
-                    self.handle.update(self.draw(f"step {count} of {whole}"))
+                    self.update(self.draw(f"step {count} of {whole}"))
                     drawn = time.monotonic()
                 await asyncio.sleep(0.01)
         except Exception as error:  # nobody waits for a task, so it must tell for itself
@@ -808,7 +924,7 @@ class DreamPanel(PhotoSource):
     def finish(self, state: str) -> None:
         """Show and offer what there is."""
         self.task = None
-        self.handle.update(self.draw(state))
+        self.update(self.draw(state))
         self.offer()
         self.says.say(f"The dream has {state}." if state == "stopped" else "The dream is done.")
 

@@ -117,5 +117,12 @@ def representations(
 
     pooled: maps as their means over all places, a feature a channel.
     """
-    outputs = activations.read(twin(name, seed=seed), images, *compared_layers(DESIGNS[name]))
-    return [out.mean((2, 3)) if pooled and out.dim() == 4 else out.flatten(1) for out in outputs]
+    network = twin(name, seed=seed)
+    parts = [
+        [
+            out.mean((2, 3)) if pooled and out.dim() == 4 else out.flatten(1)
+            for out in activations.read(network, some, *compared_layers(DESIGNS[name]))
+        ]
+        for some in images.split(250)
+    ]
+    return [torch.cat(layer) for layer in zip(*parts, strict=True)]
