@@ -9,10 +9,14 @@ import pkgutil
 from collections.abc import Callable
 from types import ModuleType
 
+from trickkit._memory import give_back_after_cells
+
 __version__ = "1.2.0"
 MODULES = tuple(
     module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")
 )
+
+give_back_after_cells()
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -21,6 +21,7 @@ LAYER = "layers.2"  # of MiniLM: what comes out of its third layer
 VISION_LAYER = "network.blocks.8"
 FEATURES, K = 768, 16
 AT_ONCE = 64  # features that are measured at a time: all of them together want gigabytes
+ROWS = 4096  # vectors that are coded at a time, for the same reason
 UNSEEN = ("polar_bear", "macaw", "cat", "astronaut")  # photos that no autoencoder has seen
 NAMES = ("trained", "untrained", "redrawn", "dinov2")
 
@@ -77,6 +78,11 @@ class Autoencoder(nn.Module):
 
     def codes(self, x: torch.Tensor) -> torch.Tensor:
         """How strongly each feature is there in each vector: (n, width) -> (n, features)."""
+        if len(x) > ROWS:
+            codes = x.new_empty(len(x), self.decoder.shape[0])
+            for some, place in zip(x.split(ROWS), codes.split(ROWS), strict=True):
+                place.copy_(self.codes(some))
+            return codes
         return topk((x - self.mean) / self.scale @ self.encoder + self.bias, self.k)
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:

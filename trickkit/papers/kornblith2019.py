@@ -123,6 +123,6 @@ def representations(
             out.mean((2, 3)) if pooled and out.dim() == 4 else out.flatten(1)
             for out in activations.read(network, some, *compared_layers(DESIGNS[name]))
         ]
-        for some in images.split(250)
+        for some in images.split(50)
     ]
     return [torch.cat(layer) for layer in zip(*parts, strict=True)]
