@@ -356,6 +356,20 @@ def test_noise_before_the_first_step_is_as_loud_with_waves_as_with_pixels_in_all
     assert waves[3, 4] == pytest.approx(waves[0, 5].item())
 
 
+def test_a_picture_of_waves_is_numpys_and_its_colours_are_mixed():
+    dice = np.random.default_rng(0)
+    z = dice.normal(size=(2, 3, 12, 7)) + 1j * dice.normal(size=(2, 3, 12, 7))
+    loud, mix = dice.random((12, 7)), dice.normal(size=(3, 3))
+    waves = torch.view_as_real(torch.from_numpy(z))
+    seen = dreams.from_waves(waves, loud=torch.from_numpy(loud), mix=torch.from_numpy(mix))
+    numbers = np.fft.irfft2(z * loud, s=(12, 12), norm="ortho")
+    colours = np.stack([(row[:, None, None] * numbers).sum(1) for row in mix], axis=1)
+    assert np.allclose(seen, 1 / (1 + np.exp(-colours)))
+    assert torch.allclose(
+        seen, dreams.in_colours(torch.from_numpy(numbers), mix=torch.from_numpy(mix))
+    )
+
+
 def test_shaken_stays_a_picture_and_moves_by_what_it_says():
     dice = torch.Generator().manual_seed(0)
     dot = torch.zeros(1, 1, 101, 101)

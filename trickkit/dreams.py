@@ -182,7 +182,7 @@ def gradient_step(x: torch.Tensor, g: torch.Tensor, *, lr: float) -> torch.Tenso
     x + lr · g / mean|g|, kept in [0, 1].
 
     x, g: (1, 3, H, W), x in [0, 1].
-    lr: in pixels.
+    lr: in pixel values, on the scale from 0 to 1.
     """
     return (x + lr * g / g.abs().mean().clamp(min=1e-30)).clamp(0, 1)
 
@@ -247,7 +247,7 @@ def dreaming(
     octaves: sizes, each `scale` times the one before, the last the photo's own.
     steps: at each size.
     scale: from one size to the next, above 1.
-    lr: mean step in pixels.
+    lr: mean step, in pixel values.
     jitter: pixels, at most, by which the picture is rolled before a step and back after it.
     seed: of the jitter.
     Yields the picture after every step, (1, 3, h, w) in [0, 1].
@@ -438,11 +438,9 @@ def visualising(
     optimizer = torch.optim.Adam([latent], lr=0.05)
 
     def drawn():
-        pixels = latent
         if fourier:
-            waves = torch.view_as_complex(latent) * loud
-            pixels = torch.fft.irfft2(waves, s=(size, size), norm="ortho")
-        return torch.einsum("dc,nchw->ndhw", CONTRAST * mix, pixels).sigmoid()
+            return from_waves(latent, loud=loud, mix=CONTRAST * mix)
+        return in_colours(latent, mix=CONTRAST * mix)
 
     @with_gradients  # at each step, for between them the caller may switch them off
     def climbing():
@@ -463,6 +461,33 @@ def visualise(model: nn.Module, objective: Objective, **settings: Any) -> torch.
     for pictures in visualising(model, objective, **settings):
         last = pictures
     return last
+
+
+def in_colours(numbers: torch.Tensor, *, mix: torch.Tensor) -> torch.Tensor:
+    """A picture in [0, 1], (N, 3, H, W), from any numbers of that shape: channels mixed, then
+    squeezed.
+
+    mix: (3, 3); channel d of the picture is mix[d, 0] times the first + mix[d, 1] times the second
+        + mix[d, 2] times the third, seen through a sigmoid.
+    """
+    return torch.einsum("dc,nchw->ndhw", mix, numbers).sigmoid()
+
+
+def from_waves(waves: torch.Tensor, *, loud: torch.Tensor, mix: torch.Tensor) -> torch.Tensor:
+    """A picture from its waves: each as loud as `loud` has it, all added up, in colours.
+
+    Olah et al. 2017, "Preconditioning and Parameterization".
+
+    waves: (N, 3, S, S // 2 + 1, 2), any numbers; the last axis holds the two parts of a complex
+        one, of the wave's strength and place.
+    loud: (S, S // 2 + 1), as `loudness` has it.
+    mix: (3, 3), as `in_colours` wants it.
+    Returns (N, 3, S, S) in [0, 1].
+    """
+    numbers = torch.fft.irfft2(
+        torch.view_as_complex(waves) * loud, s=(len(loud), len(loud)), norm="ortho"
+    )
+    return in_colours(numbers, mix=mix)
 
 
 def loudness(size: int) -> torch.Tensor:

@@ -35,6 +35,19 @@ def against_the_lower(a):
     return rows[:, :upper].sum(1) - rows[:, upper:].sum(1)
 
 
+def waves_wrong(
+    prepare=lambda w, loud: torch.view_as_complex(w) * loud,
+    norm="ortho",
+    colour=lambda mix, z: (mix @ z.flatten(2)).view_as(z),
+    end=torch.sigmoid,
+):
+    def made(waves, loud, mix):
+        size = (len(loud), len(loud))
+        return end(colour(mix, torch.fft.irfft2(prepare(waves, loud), s=size, norm=norm)))
+
+    return made
+
+
 def stretched(x, g, lr):
     far = x + lr * g / g.abs().mean()
     return (far - far.min()) / (far.max() - far.min())
@@ -171,7 +184,7 @@ WRONG = [
         "lost its gradient",
     ),
     (check.shaded, half(lambda a: a.chunk(2, 2)[0]), "one too many"),
-    (check.shaded, half(lambda a: a[:, :, :4]), "for image . of 2 your value is"),
+    (check.shaded, half(lambda a: a[:, :, :3]), "for image . of 2 your value is"),
     (
         check.gradient_step,
         lambda x, g, lr: ((x + lr * g / g.abs().mean()).clamp(0, 1) * 255).round() / 255,
@@ -207,6 +220,94 @@ WRONG = [
         half(join=lambda z: (z[:1].square().sum() / 2).expand(len(z))),
         "the first image's value",
     ),
+    (check.gradient_step, lambda x, g, lr: (x + g / g.abs().mean()).clamp(0, 1), "left out lr"),
+    (check.gradient_step, lambda x, g, lr: x + g / g.abs().mean(), "left out lr"),
+    (
+        check.gradient_step,
+        lambda x, g, lr: (x + lr / 255 * g / g.abs().mean()).clamp(0, 1),
+        "divided by 255 once more",
+    ),
+    (
+        check.gradient_step,
+        lambda x, g, lr: (255 * x + lr * g / g.abs().mean()).clamp(0, 255) / 255,
+        "divided by 255 once more",
+    ),
+    (
+        check.gradient_step,
+        lambda x, g, lr: (x + 255 * lr * g / g.abs().mean()).clamp(0, 1),
+        "multiplied by 255",
+    ),
+    (
+        check.gradient_step,
+        lambda x, g, lr: (x + (lr * g / g.abs().mean()).clamp(-lr, lr)).clamp(0, 1),
+        "clip the picture, not the step",
+    ),
+    (
+        check.jittered,
+        lambda x, m, d, r: m(x.roll((d, r), (2, 3))).roll((-d, -r), (2, 3)) - x,
+        "what the step changed, alone",
+    ),
+    (
+        check.jittered,
+        lambda x, m, d, r: m(x.roll((d, r), (2, 3))).roll((-d, -r), (2, 3)).clamp(0, 1),
+        "in its place, and clipped",
+    ),
+    (check.shaded, half(lambda a: a[..., : a.shape[2] // 2]), "half of which side"),
+    (check.shaded, half(lambda a: a[:, :, : a.shape[3] // 2]), "half of which side"),
+    (check.shaded, half(join=lambda z: z.abs().flatten(1).sum(1)), "absolute values"),
+    (check.from_waves, waves_wrong(lambda w, loud: torch.view_as_complex(w)), "equally loud"),
+    (
+        check.from_waves,
+        waves_wrong(lambda w, loud: torch.view_as_complex(w) / loud),
+        "made loud waves soft",
+    ),
+    (
+        check.from_waves,
+        waves_wrong(lambda w, loud: torch.view_as_complex(w) + loud),
+        "added loud to the waves",
+    ),
+    (
+        check.from_waves,
+        waves_wrong(lambda w, loud: torch.view_as_complex(w).abs() * loud),
+        "the waves' sizes alone",
+    ),
+    (check.from_waves, waves_wrong(colour=lambda mix, z: z), "left out mix"),
+    (
+        check.from_waves,
+        waves_wrong(colour=lambda mix, z: (mix.T @ z.flatten(2)).view_as(z)),
+        "rows and columns exchanged",
+    ),
+    (
+        check.from_waves,
+        waves_wrong(
+            colour=lambda mix, z: (mix @ z.sigmoid().flatten(2)).view_as(z), end=lambda z: z
+        ),
+        "mixed after the sigmoid",
+    ),
+    (check.from_waves, waves_wrong(end=lambda z: z), "the sigmoid is missing"),
+    (check.from_waves, waves_wrong(end=lambda z: z.clamp(0, 1)), "no gradient comes back"),
+    (check.from_waves, waves_wrong(norm=None), "times too soft"),
+    (check.from_waves, waves_wrong(norm="forward"), "times too loud"),
+    (check.from_waves, waves_wrong(end=lambda z: z.sigmoid().detach()), "cut off from its waves"),
+    (check.from_waves, waves_wrong(end=lambda z: z.sigmoid().square()), "another picture"),
+    (
+        check.from_waves,
+        waves_wrong(end=lambda z: z.sigmoid() + z - z.detach()),
+        "its gradient is not",
+    ),
+    (check.from_waves, lambda waves, loud, mix: waves.sigmoid(), "two parts of a complex number"),
+    (
+        check.from_waves,
+        lambda waves, loud, mix: torch.fft.ifft2(torch.view_as_complex(waves) * loud).real,
+        "half as wide as it is high",
+    ),
+    (
+        check.from_waves,
+        lambda waves, loud, mix: torch.fft.ifft2(
+            torch.view_as_complex(waves), s=2 * loud.shape[:1]
+        ),
+        "complex numbers",
+    ),
 ]
 
 RIGHT = [
@@ -217,6 +318,11 @@ RIGHT = [
     (check.jittered, lambda x, m, d, r: m(x.roll(d, 2).roll(r, 3)).roll(-r, 3).roll(-d, 2)),
     (check.carry, lambda d, s, b: (b + dreams.resized(d - s, *b.shape[2:])).double()),
     (check.shaded, half(join=lambda z: z.flatten(1).norm(dim=1) ** 2 / 2)),
+    (check.from_waves, waves_wrong()),
+    (
+        check.from_waves,
+        waves_wrong(lambda w, loud: torch.complex(w[..., 0], w[..., 1]) * loud),
+    ),
 ]
 
 

@@ -148,6 +148,7 @@ NEEDS_GRADIENT = {
     "gram",
     "style_loss",
     "deceive",
+    "from_waves",
 }  # not in NumPy
 BOOLEANS = {"control_labels", "withstood", "top_pixels"}  # or whole numbers
 

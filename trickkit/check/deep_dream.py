@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from trickkit import activations, dreams
 from trickkit.check import Trial, Wrong, called, exercise, progress, recognised, shaped, written
 
-__all__ = ["carry", "gradient_step", "jittered", "progress", "shaded"]
+__all__ = ["carry", "from_waves", "gradient_step", "jittered", "progress", "shaded"]
 LESSON = "14 deep_dream"
 
 
@@ -72,12 +72,25 @@ def stepped_wrongly(moved: torch.Tensor, x: torch.Tensor, g: torch.Tensor, lr: f
         return "you returned x as it came, and the step is lost."
     if (change * g).sum() < 0:
         return "you walk downhill: the step goes against the gradient. Add it."
+    far = x + step
     steps = {
         "every pixel moved by the same: that is lesson 03's sign. Here pixels with a steeper slope"
         " move further; only the mean size is fixed.": lr * g.sign(),
         "you clipped the step, and half of it is lost. Add first; then clip the picture.": (
             step.clamp(0, 1)
         ),
+        "you clipped the step to ±lr. A steep pixel may move further than lr, for lr is the mean;"
+        " clip the picture, not the step.": step.clamp(-lr, lr),
+        "you left out lr: your mean change is 1, from black to white.": [
+            g / mean,
+            (x + g / mean).clamp(0, 1) - x,
+        ],
+        "you multiplied by 255. x and lr are on the scale from 0 to 1 already: leave them so.": [
+            255 * far - x,
+            255 * step,
+            (x + 255 * step).clamp(0, 1) - x,
+            (255 * x + step).clamp(0, 1) - x,
+        ],
         "each channel has a mean of its own in your step, and colours shift. Take one mean over all"
         " of g.": lr * g / g.abs().mean((2, 3), keepdim=True),
     }
@@ -89,7 +102,6 @@ def stepped_wrongly(moved: torch.Tensor, x: torch.Tensor, g: torch.Tensor, lr: f
             "you rounded to whole grey levels, and a step may be smaller than one. Leave the"
             " numbers as they are."
         )
-    far = x + step
     if close(moved, (far - far.min()) / (far.max() - far.min())):
         return (
             "you stretched the picture until it fills [0, 1]. Clip it instead: what lies in [0, 1]"
@@ -111,6 +123,11 @@ def stepped_wrongly(moved: torch.Tensor, x: torch.Tensor, g: torch.Tensor, lr: f
                     f"you divided g by {name}, so that the mean change is {size:.3g} times the"
                     " rate. Divide by the mean of its absolute values."
                 )
+        if abs(255 * size - 1) < 0.01:
+            return (
+                "you divided by 255 once more. x and lr are on the scale from 0 to 1 already: an lr"
+                " of 1.5 / 255 is one and a half grey levels."
+            )
     if not 0.99 < size < 1.01:
         return (
             f"with a gradient of mean size {mean:.3g}, your mean change is {size:.3g} times the"
@@ -183,6 +200,11 @@ def jittered(yours):
         "you threw away what step returned: that is x as it came.": x,
         "on the way back you exchanged the two: rows, axis 2, go by -down; columns, axis 3, by"
         " -right.": answer.roll((-right, -down), (2, 3)),
+        "that is what the step changed, alone. Roll back the whole picture that step returned.": (
+            (answer - rolled).roll((-down, -right), (2, 3))
+        ),
+        "it is in its place, and clipped. Leave that to step: here a picture is rolled and no"
+        " more.": answer.clamp(0, 1).roll((-down, -right), (2, 3)),
     }
     return recognised(moved, mistakes, same=torch.allclose) or (
         "it is not where it belongs: the answer of step, rolled back by (-down, -right), is wanted."
@@ -338,6 +360,8 @@ def valued_wrongly(value: Trial, network: nn.Module, name: str, n: int) -> str |
         "that is the left half: columns are axis 3, rows are axis 2.": (
             strength(a[..., : a.shape[3] // 2])
         ),
+        "half of which side? Rows are axis 2, and half of a.shape[2] is wanted: [:, :, :rows //"
+        " 2].": [strength(a[..., : a.shape[2] // 2]), strength(a[:, :, : a.shape[3] // 2])],
         "twice too large: ½‖a‖² has a half.": 2 * upper,
         "the sign is turned: the dream would have less of it.": -upper,
         "the lower half counts against. Nothing of it is wanted: leave it out.": upper - lower,
@@ -346,6 +370,9 @@ def valued_wrongly(value: Trial, network: nn.Module, name: str, n: int) -> str |
         ],
         "you summed what the layer puts out. Square it first.": [
             a[:, :, :half].flatten(1).sum(1) * factor for factor in (1, 1 / 2)
+        ],
+        "you took absolute values; square them instead.": [
+            a[:, :, :half].abs().flatten(1).sum(1) * factor for factor in (1, 1 / 2)
         ],
         "you took the root, the length; here its square stays.": [
             a[:, :, :half].flatten(1).norm(dim=1) * factor for factor in (1, 1 / 2)
@@ -365,4 +392,93 @@ def valued_wrongly(value: Trial, network: nn.Module, name: str, n: int) -> str |
     return recognised(said, mistakes, same=close) or (
         f"for image {worst} of {n} your value is {said[worst]:.5g}, and ½‖a‖² of the upper rows is"
         f" {upper[worst]:.5g}."
+    )
+
+
+@exercise(
+    LESSON,
+    dreams.from_waves,
+    "torch.view_as_complex(waves) makes one number of each pair. Times loud, they are the waves as"
+    " loud as wanted.",
+    'torch.fft.irfft2(those, s=(S, S), norm="ortho") adds all waves up: a number for each pixel and'
+    " channel.",
+    'torch.einsum("dc,nchw->ndhw", mix, numbers) mixes the channels. Last, .sigmoid().',
+    rounds=5,
+)
+def from_waves(yours):
+    """A picture made of waves, in colours that go together."""
+    size = 2 * int(torch.randint(5, 9, ()))
+    loud = torch.rand(size, size // 2 + 1) + 0.5
+    mix = torch.randn(3, 3)
+    waves = torch.randn(1, 3, *loud.shape, 2).requires_grad_(True) * 1  # no leaf, as above
+    z = torch.view_as_complex(waves.detach())
+    right = dreams.from_waves(waves, loud=loud, mix=mix)
+    known = {
+        "the last axis holds the two parts of a complex number: make one of them first, with"
+        " torch.view_as_complex(waves).": tuple(waves.shape),
+        "your picture is half as wide as it is high. Only half of a real picture's waves are kept,"
+        " and torch.fft.irfft2 knows the others.": tuple(z.shape),
+    }
+    said = called(yours, waves, loud, mix, like=right, what="picture", known=known)
+    if said.is_complex():
+        return "your picture has complex numbers. torch.fft.irfft2 makes real ones."
+    if not said.requires_grad:
+        return (
+            "your picture is cut off from its waves, so that no gradient can move them. Leave out"
+            " .detach(), NumPy and torch.no_grad()."
+        )
+    close = partial(torch.allclose, rtol=1e-3, atol=1e-5)
+    if not close(said, right):
+        return made_wrongly(said.detach(), z, loud, mix)
+    pull = torch.randn_like(right)
+    (slope, wanted) = (
+        torch.autograd.grad((picture * pull).sum(), waves, allow_unused=True)[0]
+        for picture in (said, right)
+    )
+    if slope is None or not close(slope, wanted):
+        return "the picture is right, and its gradient is not: a part of it is cut off."
+    return None
+
+
+def made_wrongly(said: torch.Tensor, z: torch.Tensor, loud: torch.Tensor, mix: torch.Tensor) -> str:
+    """The sentence for another picture than that of these waves, (1, 3, S, S // 2 + 1), complex."""
+    size = len(loud)
+
+    def summed(waves, norm="ortho"):
+        return torch.fft.irfft2(waves, s=(size, size), norm=norm)
+
+    def mixed(numbers, mix=mix):
+        return torch.einsum("dc,nchw->ndhw", mix, numbers)
+
+    numbers = summed(z * loud)
+    mistakes = {
+        "all your waves are equally loud, as in noise. Multiply them by loud first.": (
+            mixed(summed(z)).sigmoid()
+        ),
+        "you made loud waves soft: multiply by loud.": mixed(summed(z / loud)).sigmoid(),
+        "you added loud to the waves: multiply by it.": mixed(summed(z + loud)).sigmoid(),
+        "you took the waves' sizes alone. A complex number also says where its wave lies: leave out"
+        " .abs() and .real.": [mixed(summed(w * loud)).sigmoid() for w in (z.abs(), z.real)],
+        "you left out mix, so red, green and blue know nothing of each other.": numbers.sigmoid(),
+        "you mixed with rows and columns exchanged: channel d is mix[d, 0] times the first + mix[d,"
+        " 1] times the second + …": mixed(numbers, mix.T).sigmoid(),
+        "you mixed after the sigmoid, and what comes out is no picture. Mix first.": (
+            mixed(numbers.sigmoid())
+        ),
+        f"your numbers go from {said.min():.2f} to {said.max():.2f}: the sigmoid is missing.": [
+            mixed(numbers),
+            numbers,
+        ],
+        "you clipped, and where a colour is clipped no gradient comes back: .sigmoid() squeezes"
+        " instead.": mixed(numbers).clamp(0, 1),
+        f'your waves are {size} times too soft: norm="ortho" is wanted.': (
+            mixed(summed(z * loud, "backward")).sigmoid()
+        ),
+        f'your waves are {size} times too loud: norm="ortho" is wanted.': (
+            mixed(summed(z * loud, "forward")).sigmoid()
+        ),
+    }
+    return recognised(said, mistakes, same=partial(torch.allclose, rtol=1e-3, atol=1e-5)) or (
+        "that is another picture. Wanted are, in this order: one complex number of two, times loud,"
+        " irfft2, mix, sigmoid."
     )
