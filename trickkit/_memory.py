@@ -9,17 +9,17 @@ import sys
 
 
 def give_back(_: object = None) -> None:
-    """Give the memory that is free back to the system."""
-    ctypes.CDLL("libc.so.6").malloc_trim(0)
+    """Give the memory that is free back to the system, where glibc holds it."""
+    try:
+        trim = ctypes.CDLL("libc.so.6").malloc_trim
+    except (OSError, AttributeError):  # another C library
+        return
+    trim(0)
 
 
 def give_back_after_cells() -> None:
-    """Do so after each cell, where there are cells and glibc."""
+    """Do so after each cell, where there are cells, on Linux."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     if shell and hasattr(shell, "kernel") and sys.platform == "linux":
-        try:
-            ctypes.CDLL("libc.so.6").malloc_trim
-        except (OSError, AttributeError):  # another C library
-            return
         shell.events.register("post_run_cell", give_back)

@@ -40,7 +40,7 @@ from trickkit import (
 from trickkit.contract import logits_of
 from trickkit.plots.atlas import painted
 
-T = TypeVar("T")
+Result = TypeVar("Result")
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PLAIN = "Live panel: run this cell in JupyterLab to move its controls."
@@ -152,7 +152,7 @@ class Worker:
         self.pool = futures.ThreadPoolExecutor(1, thread_name_prefix="panel")
         self.job: futures.Future | None = None
 
-    def wait_for(self, work: Callable[[], T]) -> Generator[None, None, T]:
+    def wait_for(self, work: Callable[[], Result]) -> Generator[None, None, Result]:
         """Have work done, in place of what was worked on, and yield until it is.
 
         Returns what the work returns, or raises what it raises.
@@ -275,7 +275,7 @@ class Live:
             self.task.cancel()
             self.task = None
 
-    def waited_for(self, work: Callable[[], T]) -> Generator[None, None, T]:
+    def waited_for(self, work: Callable[[], Result]) -> Generator[None, None, Result]:
         """What work returns: `yield from` this where it takes long and asks networks. Until it is
         done, touches are heard, and another one ends it.
 
