@@ -3,8 +3,8 @@
 Gatys, Ecker, Bethge 2015, arXiv:1508.06576.
 
 Content is what one deep layer of VGG puts out, place by place. Style is which channels fire
-together, at no matter what place: a Gram matrix a layer. A picture that has the one of a photograph
-and the other of a painting is found by descent on its pixels.
+together, at no matter what place: a Gram matrix for each layer. A picture that has the one of a
+photograph and the other of a painting is found by descent on its pixels.
 """
 
 from collections.abc import Callable, Sequence
@@ -112,7 +112,7 @@ def responses(
 
 
 def gram(activation: torch.Tensor) -> torch.Tensor:
-    """How often two channels fire at the same place: G = F Fᵀ / M, with M the number of places.
+    """How strongly two channels fire together, on average over the M places: G = F Fᵀ / M.
 
     Gatys et al. 2015, eq. 3, divided by M.
 

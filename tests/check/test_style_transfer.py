@@ -64,6 +64,26 @@ WRONG = [
     (check.gram, lambda x: style.gram((x > 0) * 1.0 + 0 * x), "1 where both channels fire"),
     (check.gram, lambda x: style.gram(x).diag().diag(), "its diagonal alone"),
     (check.gram, lambda x: style.gram(x) * x.shape[2], "one side of the layer"),
+    (check.gram, gram_wrong(size=lambda r: r.shape[1] ** 0.5), "root of the number of places"),
+    (check.gram, gram_wrong(size=lambda r: r.shape[1] ** 2), "number of places twice"),
+    (check.gram, gram_wrong(size=lambda r: r.shape[1] - 1), "divided by M - 1"),
+    (
+        check.gram,
+        gram_wrong(lambda x: F.normalize(x.flatten(2)[0], dim=1), size=lambda r: 1),
+        "cosine",
+    ),
+    (
+        check.gram,
+        gram_wrong(join=lambda r: torch.outer(r.sum(1), r.sum(1))),
+        "averaged over the places first",
+    ),
+    (
+        check.gram,
+        gram_wrong(lambda x: x[0].permute(1, 2, 0).reshape(x.shape[1], -1)),
+        "cuts channels apart",
+    ),
+    (check.gram, lambda x: style.gram(x).triu(), "half of your matrix is missing"),
+    (check.gram, lambda x: style.gram(x).tril(), "half of your matrix is missing"),
     (check.style_loss, style_wrong(join=sum), "three times too large"),
     (check.style_loss, style_wrong(lambda g, a: (g - a).square().mean()), "four times too large"),
     (
@@ -108,6 +128,37 @@ WRONG = [
         check.style_loss,
         style_wrong(lambda g, a: (g - a).sum().square() / (4 * len(g) ** 2)),
         "squared the sum",
+    ),
+    (
+        check.style_loss,
+        lambda now, wanted: style_wrong(lambda g, a: (g - a).square().sum() / (4 * len(now) ** 2))(
+            now, wanted
+        ),
+        "you took the number of layers",
+    ),
+    (check.style_loss, style_wrong(join=lambda z: sum(z) / 5), "sum by another number"),
+    (check.style_loss, style_wrong(join=lambda z: sum(z) / 2), "sum by another number"),
+    (
+        check.style_loss,
+        style_wrong(lambda g, a: (g - a).square().sum() / (4 * len(g)) ** 2),
+        "squared the 4 as well",
+    ),
+    (
+        check.style_loss,
+        style_wrong(lambda g, a: (g**2 - a**2).sum() / (4 * len(g) ** 2)),
+        "squared the matrices and took the difference",
+    ),
+    (
+        check.style_loss,
+        style_wrong(lambda g, a: (g - a).flatten(), lambda z: torch.cat(z).square().mean() / 4),
+        "all entries of all matrices",
+    ),
+    (
+        check.style_loss,
+        lambda now, wanted: style_wrong(
+            lambda g, a: (g - a).square().sum() / (4 * len(now[-1]) ** 2)
+        )(now, wanted),
+        "one layer's C",
     ),
     (check.style_loss, style_wrong(join=torch.stack), "a number for each layer"),
     (check.style_loss, style_wrong(join=lambda z: (sum(z) / 3).item()), "no .item"),

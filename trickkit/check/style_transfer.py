@@ -7,7 +7,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from trickkit import style
-from trickkit.check import Marks, called, exercise, progress, recognised
+from trickkit.check import Marks, called, exercise, progress, recognised, told_apart
 
 __all__ = ["gram", "progress", "scattered", "style_loss"]
 LESSON = "15 style_transfer"
@@ -60,7 +60,7 @@ def alike(a: torch.Tensor, b: torch.Tensor) -> bool:
     rounds=10,
 )
 def gram(yours):
-    """G = F Fᵀ / M: how often two channels fire at the same place."""
+    """G = F Fᵀ / M: how strongly two channels fire together, on average over the places."""
     x = activation().requires_grad_(True) * 1  # so that a change in place is found, not forbidden
     channels = x.shape[1]
     places = x[0, 0].numel()
@@ -101,7 +101,9 @@ def gram(yours):
         return None
     said = said.detach()
     cut = x.detach().reshape(-1, channels)
+    mixed = x.detach()[0].permute(1, 2, 0).reshape(channels, -1)
     means = rows.mean(1, keepdim=True)
+    lengths = rows.norm(dim=1, keepdim=True).clamp(min=1e-12)  # a channel may be silent
     mistakes = {
         f"{places} times too large: divide by the number of places, or a larger picture would have"
         " more style.": rows @ rows.T,
@@ -111,22 +113,38 @@ def gram(yours):
         "too small: you divided by channels times places. Divide by the number of places alone.": (
             rows @ rows.T / places / channels
         ),
+        "you divided by the root of the number of places. Divide by the number itself.": (
+            rows @ rows.T / places**0.5
+        ),
+        "you divided by the number of places twice. Once is enough.": rows @ rows.T / places**2,
+        "you divided by M - 1, as for a covariance. Divide by the number of places, M.": (
+            rows @ rows.T / (places - 1)
+        ),
         "you took each channel's mean off first: that is the covariance. The Gram matrix takes the"
         " numbers as they are.": (rows - means) @ (rows - means).T / places,
         "that is the covariance: it takes off each channel's mean. The Gram matrix takes the"
         " numbers as they are.": torch.cov(rows),
         "that is the correlation, which forgets how strongly a channel fires. No means and no"
         " lengths are taken out.": torch.corrcoef(rows),
+        "that is the cosine of every two channels, which forgets how strongly they fire. Divide by"
+        " no lengths.": (rows / lengths) @ (rows / lengths).T,
         "you averaged over the places first, so nothing is left of which channels fire *together*."
-        " Multiply first.": means @ means.T,
+        " Multiply first.": [means @ means.T * n for n in (1, places, places**2)],
         "you made the rows by reshape, which cuts channels apart."
-        " flatten(2) keeps each channel in its own row.": cut.T @ cut / places,
+        " flatten(2) keeps each channel in its own row.": [
+            cut.T @ cut / places,
+            mixed @ mixed.T / places,
+        ],
         "the products are right, and then you took a root. Leave it out.": right.sqrt(),
         "that is 1 where both channels fire. How strongly they fire counts: multiply the numbers"
         " themselves.": (rows > 0).float() @ (rows > 0).float().T / places,
         "your matrix has its diagonal alone. Pair each channel with every other one, too.": (
             right.diag().diag()
         ),
+        "half of your matrix is missing. Channel i with j and j with i are both wanted.": [
+            right.triu(),
+            right.tril(),
+        ],
         "you divided by one side of the layer. The number of places is height times width.": [
             rows @ rows.T / side for side in x.shape[2:]
         ],
@@ -152,11 +170,18 @@ def relative(said: torch.Tensor, right: torch.Tensor) -> float:
 )
 def style_loss(yours):
     """Σ (G - A)² / 4 C² for each layer, and their mean."""
-    sizes = [2 + int(n) for n in torch.randperm(7)[:3]]
-    now, wanted = ([style.gram(torch.randn(1, c, 4, 5).relu()) for c in sizes] for _ in range(2))
-    now[1] *= 3  # neither the first nor the last layer is furthest off
-    right = style.style_loss(now, wanted)
-    asked = [g.requires_grad_(True) for g in now]
+    mistakes: Marks = {}
+    right = torch.zeros(())
+    now, wanted = [], []
+    while not mistakes or not told_apart(right, mistakes):
+        sizes = [2 + int(n) for n in torch.randperm(7)[:3]]
+        now, wanted = (
+            [style.gram(torch.randn(1, c, 4, 5).relu()) for c in sizes] for _ in range(2)
+        )
+        now[1] *= 3  # neither the first nor the last layer is furthest off
+        right = style.style_loss(now, wanted)
+        mistakes = style_mistakes(now, wanted, right)
+    asked = [g.clone().requires_grad_(True) for g in now]
     known = {
         "your loss is a plain number, through which no gradient flows. Return the tensor: no"
         " .item(), no float().": [float, int],
@@ -171,7 +196,7 @@ def style_loss(yours):
     if alike(said, right):
         slopes = torch.autograd.grad(said, asked, allow_unused=True)
         for slope, g, a in zip(slopes, now, wanted, strict=True):
-            if slope is None or not alike(slope, (g - a).detach() / (2 * len(g) ** 2 * 3)):
+            if slope is None or not alike(slope, (g - a) / (2 * len(g) ** 2 * 3)):
                 return (
                     "some of the matrices are cut off from your loss, so no gradient flows, or not"
                     " all of it. Leave out .detach() and .data."
@@ -187,7 +212,6 @@ def style_loss(yours):
                 " numbers at once."
             )
         return None
-    mistakes = style_mistakes([g.detach() for g in now], wanted, right)
     return recognised(said, mistakes, same=partial(torch.allclose, rtol=1e-5, atol=0)) or (
         f"your loss is {said.item():.4g} where {right.item():.4g} is wanted: Σ (G - A)² / 4 C²"
         " for each layer, and their mean."
@@ -230,6 +254,18 @@ def style_mistakes(
         ),
         "only the first layer counts, as a third. Go through all of them.": layers[0] / 3,
         "you divided by 2 C², the paper by 4 C².": 2 * right,
+        "C is the number of channels, len(g); you took the number of layers.": (
+            sum(squares) / (4 * len(now) ** 2) / 3
+        ),
+        "these are three layers, and you divided their sum by another number. Divide by"
+        " len(wanted).": [sum(layers) / n for n in (2, 5)],
+        "you squared the 4 as well. The square is of C alone: 4 * C**2.": right / 4,
+        "you took the mean over all entries of all matrices, so that layers with many channels"
+        " count for more. Take it layer by layer first.": (
+            sum(squares) / (4 * sum(g.numel() for g in now))
+        ),
+        "you squared the matrices and took the difference. Take the difference first, then square"
+        " it.": sum((g.square() - a.square()).sum() / (4 * len(g) ** 2) for g, a in pairs) / 3,
         "you use one layer's C for all of them. Each has its own, len(g).": [
             sum(squares) / (4 * len(g) ** 2) / 3 for g in now
         ],
