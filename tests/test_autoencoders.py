@@ -166,3 +166,23 @@ def test_crops_and_patches():
     assert some.min() >= 0 and some.max() <= 1
     assert torch.equal(some, autoencoders.random_squares(count=1, size=28))
     assert autoencoders.read_patches(some[:2]).shape == (2, 4, 384)
+
+
+@pytest.mark.parametrize("recording", [True, False])
+def test_many_vectors_are_coded_a_few_at_a_time_to_the_same_codes(monkeypatch, recording):
+    model = autoencoders.Autoencoder(6, features=12, k=3)
+    x = torch.randn(11, 6)
+    whole = model.codes(x)
+    monkeypatch.setattr(autoencoders, "ROWS", 4)
+    with torch.set_grad_enabled(recording):
+        parts = model.codes(x)
+    assert torch.allclose(parts, whole) and parts.requires_grad == recording
+
+
+def test_features_are_measured_a_few_at_a_time_to_the_same_numbers(monkeypatch):
+    codes, ids = torch.rand(60, 10).relu(), torch.randint(0, 5, (60,))
+    measures = autoencoders.word_share, autoencoders.token_entropy
+    whole = [measure(codes, ids) for measure in measures]
+    monkeypatch.setattr(autoencoders, "AT_ONCE", 3)
+    for measure, before in zip(measures, whole, strict=True):
+        assert torch.allclose(measure(codes, ids), before, equal_nan=True)

@@ -80,8 +80,8 @@ class Autoencoder(nn.Module):
         """How strongly each feature is there in each vector: (n, width) -> (n, features)."""
         if len(x) > ROWS:
             codes = x.new_empty(len(x), self.decoder.shape[0])
-            for some, place in zip(x.split(ROWS), codes.split(ROWS), strict=True):
-                place.copy_(self.codes(some))
+            for start in range(0, len(x), ROWS):
+                codes[start : start + ROWS] = self.codes(x[start : start + ROWS])
             return codes
         return topk((x - self.mean) / self.scale @ self.encoder + self.bias, self.k)
 
