@@ -270,6 +270,10 @@ def many_steps_sentence(
     if wrong := stays(moved, images, eps):
         return wrong
     if steps > 1 and any(close(moved, pictures[1]) for pictures in trails):
+        if sum(not torch.equal(images, z) for z in asked) >= steps - 1 > 1:
+            return (
+                "no pixel of yours gets further than 0.25·ε from the start. It may go as far as ε."
+            )
         if sum(map(partial(torch.equal, images), asked)) < steps:
             return (
                 f"{steps} steps are asked for, and yours is the picture after 1: so go on until all"
@@ -281,6 +285,10 @@ def many_steps_sentence(
             f"{steps} steps, and the network was asked once. The map is only right near where you"
             " stand: take the gradient anew at every step."
         )
+    wrongly = [walked_wrongly(way, images, eps, steps) for way in ways]
+    for sentence in wrongly[0]:
+        if any(close(moved, walked[sentence]) for walked in wrongly):
+            return sentence
     for z in asked:
         if z.min() < 0 or z.max() > 1:
             return (
@@ -293,10 +301,11 @@ def many_steps_sentence(
                 f"on the way one pixel was {away:.2f}·ε from the start. Hold the sum of the steps"
                 " within ε after each step, not only at the end: the next gradient is taken there."
             )
-    for k in (*range(2, steps), steps + 1):
+    wanted = "1 step is" if steps == 1 else f"{steps} steps are"
+    for k in (*range(2, steps), *[steps + 1] * (len(asked) > steps)):
         if any(close(moved, pictures[k]) for pictures in trails):
             many = "one too many" if k > steps else "so go on until all are taken"
-            return f"{steps} steps are asked for, and yours is the picture after {k}: {many}."
+            return f"{wanted} asked for, and yours is the picture after {k}: {many}."
     if len(asked) < steps:
         return (
             f"{steps} steps, and the network was asked {len(asked)} times. The map is only right"
@@ -313,6 +322,84 @@ def many_steps_sentence(
         if not 0.24 < high < 0.26:
             return f"one step of yours moves a pixel by {high:.2g}·ε; a step of ε/4 is asked for."
     return None
+
+
+def walked_wrongly(
+    way: Callable, images: torch.Tensor, eps: float, steps: int
+) -> dict[str, torch.Tensor]:
+    """The sentence for a mistake -> where it leads in so many steps.
+
+    way: pictures -> the gradient that is followed.
+    """
+    low = (images - eps).clamp(min=0)
+    high = (images + eps).clamp(max=1)
+
+    def walk(
+        direction: Callable[[torch.Tensor, int], torch.Tensor],
+        *,
+        length: float = 0.25,
+        reach: float = 1.0,
+    ) -> torch.Tensor:
+        x = images
+        least, most = torch.lerp(images, low, reach), torch.lerp(images, high, reach)
+        for step in range(steps):
+            x = (x + length * eps * direction(x, step).sign()).clamp(least, most)
+        return x
+
+    def anew_each_time(x: torch.Tensor, step: int) -> torch.Tensor:
+        if step % 2 == 0:
+            held["even"] = way(x)
+        return held["even"]
+
+    def late(x: torch.Tensor, _: int) -> torch.Tensor:
+        before = held.get("late", way(images))
+        held["late"] = way(x)
+        return before
+
+    def summed(x: torch.Tensor, _: int) -> torch.Tensor:
+        held["sum"] = held.get("sum", 0) + way(x)
+        return held["sum"]
+
+    held: dict[str, torch.Tensor] = {}
+    start = way(images)
+    longer = images
+    for step in range(steps):
+        ahead = min(step + 1, 4) * eps / 4
+        longer = (images + ahead * way(longer).sign()).clamp(low, high)
+    return {
+        "no pixel of yours gets further than 0.5·ε from the start. It may go as far as ε.": walk(
+            lambda x, _: way(x), reach=0.5
+        ),
+        "you asked for the gradient where the picture started, every time. Ask where the last step"
+        " ended.": walk(lambda *_: start),
+        "every second step of yours follows an old gradient. Take it anew at every step.": walk(
+            anew_each_time
+        ),
+        "each step of yours follows the gradient of the step before. Take it where the last one"
+        " ended.": walk(late),
+        "your gradients add up from step to step. Each step follows its own: with backward(), set"
+        " .grad to None before.": walk(summed),
+        "both pictures followed the first one's gradient. Each has its own.": walk(
+            lambda x, _: way(x)[:1].expand_as(x)
+        ),
+        "both pictures moved alike. Each has its own gradient.": walk(
+            lambda x, _: way(x).mean(0, keepdim=True).expand_as(x)
+        ),
+        f"in {steps} steps, each of yours moves a pixel by {min(1 / steps, 0.25):.2g}·ε; ε/4 is"
+        " asked for.": walk(lambda x, _: way(x), length=min(1 / steps, 0.25)),
+        "your steps get shorter. Each is ε/4.": walk_shorter(way, images, eps, steps),
+        "yours are ever longer steps from the start. Each should start where the last one ended.": (
+            longer
+        ),
+    }
+
+
+def walk_shorter(way: Callable, images: torch.Tensor, eps: float, steps: int) -> torch.Tensor:
+    """Where steps lead each of which is a quarter of the last."""
+    x = images
+    for step in range(steps):
+        x = (x + eps / 4 ** (step + 1) * way(x).sign()).clamp(0, 1)
+    return x
 
 
 @exercise(
@@ -346,6 +433,9 @@ def as_saved(yours):
             (kept * 256).round() / 255,
             (kept * 255).round() / 256,
             (kept * 256).floor().clamp(max=255) / 255,
+            (kept * 256).floor() / 255,
+            (kept * 256).round().clamp(max=255) / 256,
+            (kept * 256).floor().clamp(max=255) / 256,
             (images * 256).round() / 256,
         ],
         "you went to the level below. Go to the nearest: .round(). A conversion to whole numbers"
@@ -363,8 +453,17 @@ def as_saved(yours):
             images,
         ],
         "you cut off at 1 before you divided, so that nothing but black and white is left.": (
-            (images * 255).round().clamp(0, 1)
+            [(images * 255).round().clamp(0, 1), (images * 255).round().clamp(0, 1) / 255]
         ),
+        "// leaves whole numbers only, so all is black or white: divide by /.": (
+            (kept * 255).round() // 255
+        ),
+        "all is black: multiply by 255 first, then divide.": (kept / 255).round() * 255,
+        "you stretched the range; cut off what is below 0 or above 1 instead.": (
+            ((images - images.min()) / (images.max() - images.min()) * 255).round() / 255
+        ),
+        "your pixels lie between two grey levels: to add a half rounds only with .floor() after"
+        " it.": (kept * 255 + 0.5) / 255,
     }
     if wrong := recognised(saved, mistakes):
         return wrong
