@@ -82,6 +82,47 @@ def of_read(n, x, t):
     return score_gradient(n, x, n(x).argmax(1))
 
 
+def following(direction, length=0.25, reach=1.0):
+    """Steps in the direction of direction(net, x, y, target, step), where x is the start."""
+
+    def walk(net, x, target, eps, steps):
+        y = x
+        for step in range(steps):
+            size = eps * (length(step, steps) if callable(length) else length)
+            y = y + size * direction(net, x, y, target, step).sign()
+            y = (x + (y - x).clamp(-eps * reach, eps * reach)).clamp(0, 1)
+        return y
+
+    return walk
+
+
+def remembering(kind):
+    held = {}
+
+    def direction(net, x, y, target, step):
+        now = score_gradient(net, y, target)
+        if step == 0:
+            held.update(even=now, sum=torch.zeros_like(now), late=now)
+        before, held["late"] = held["late"], now
+        held["sum"] = held["sum"] + now
+        held["even"] = now if step % 2 == 0 else held["even"]
+        return before if kind == "late" else held[kind]
+
+    return following(direction)
+
+
+def ever_longer(net, x, target, eps, steps):
+    y = x
+    for step in range(1, steps + 1):
+        y = (x + min(step, 4) * eps / 4 * score_gradient(net, y, target).sign()).clamp(0, 1)
+    return y
+
+
+def at_the_start(net, x, y, target, step):
+    net(y)  # asked, and not listened to
+    return score_gradient(net, x, target)
+
+
 WRONG = [
     (check.one_step, up(lambda *a: -score_gradient(*a)), "fell in 20 of 20"),
     (
@@ -172,6 +213,36 @@ WRONG = [
         lambda n, x, t, e, s: x + e / 4 * score_gradient(n, x, t).clamp(-1, 1),
         "left|use only the sign",
     ),
+    (check.many_steps, following(at_the_start), "where the picture started, every time"),
+    (check.many_steps, remembering("even"), "follows an old gradient"),
+    (check.many_steps, remembering("late"), "the gradient of the step before"),
+    (check.many_steps, remembering("sum"), "gradients add up"),
+    (
+        check.many_steps,
+        following(lambda n, x, y, t, i: score_gradient(n, y[:1], t)),
+        "the first one's gradient",
+    ),
+    (
+        check.many_steps,
+        following(lambda n, x, y, t, i: score_gradient(n, y, t).mean(0, keepdim=True)),
+        "moved alike",
+    ),
+    (
+        check.many_steps,
+        following(lambda n, x, y, t, i: score_gradient(n, y, t), lambda i, s: min(1 / s, 0.25)),
+        "each of yours moves a pixel by",
+    ),
+    (
+        check.many_steps,
+        following(lambda n, x, y, t, i: score_gradient(n, y, t), lambda i, s: 0.25 ** (i + 1)),
+        "steps get shorter",
+    ),
+    (check.many_steps, ever_longer, "ever longer steps"),
+    (
+        check.many_steps,
+        following(lambda n, x, y, t, i: score_gradient(n, y, t), 0.5),
+        "moves a pixel by 0.5·ε",
+    ),
     (check.many_steps, never_back, "called (net|model) 10,000 times"),
     (check.as_saved, lambda i: i.round().clamp(0, 1), "before you round"),
     (check.as_saved, lambda i: (i.clamp(0, 1) * 255).floor() / 255, "the level below"),
@@ -187,6 +258,10 @@ WRONG = [
     (check.as_saved, lambda i: (i.clamp(0, 1) * 256).floor().clamp(max=255) / 255, "not by 256"),
     (check.as_saved, lambda i: (i * 255).round().to(torch.int32).byte() / 255, "wraps round"),
     (check.as_saved, lambda i: (i * 255).round().clamp(0, 1), "before you divided"),
+    (check.as_saved, lambda i: (i.clamp(0, 1) * 256).int() / 255, "by 255, not by 256"),
+    (check.as_saved, lambda i: (i.clamp(0, 1) * 255 + 0.5) / 255, "floor"),
+    (check.as_saved, lambda i: (i.clamp(0, 1) * 255).round() // 255, "whole numbers only"),
+    (check.as_saved, lambda i: (i.clamp(0, 1) / 255).round() * 255, "all is black"),
     (check.as_saved, lambda i: (i.clamp(0, 1) * 15).round() / 15, "is level"),
     (
         check.as_saved,
