@@ -301,10 +301,12 @@ WRONG_ROLLOUT = [
 ]
 
 
-def by_test(model, images, relevance, share, *, side=1, cosine=F.cosine_similarity, more=0):
+def by_test(
+    model, images, relevance, share, *, side=1, cosine=F.cosine_similarity, more=0, to_whole=round
+):
     """The test with one step done otherwise."""
     relevance = relevance.flatten(1)
-    count = round(share * relevance.shape[1]) + more
+    count = to_whole(share * relevance.shape[1]) + more
     cut = (side * relevance).topk(count, 1).values[:, -1:]
     relevant = side * relevance >= cut
     whole = attention.feature(model, images)
@@ -360,6 +362,8 @@ WRONG_TEST = [
     )),
     ("first image's relevant", first_images),
     ("too few or too many", lambda *a: by_test(*a, more=1)),
+    ("too few or too many", lambda *a: by_test(*a, to_whole=int)),
+    ("too few or too many", lambda *a: by_test(*a, to_whole=math.ceil)),
     ("ignored share", lambda m, i, r, s: by_test(m, i, r, 0.25)),
     ("places in order", in_order),
     ("it stopped with ValueError.*of one stay \\d+, and of another", over_all_images),
