@@ -4,8 +4,9 @@ Bricken et al. 2023, *Towards Monosemanticity*; with the k largest kept, Gao et 
 arXiv:2406.04093. `trained_dictionary` has those of the course.
 """
 
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -15,6 +16,8 @@ from trickkit import activations, data, models, probes
 from trickkit.bert import PAD, Bert
 from trickkit.common import progress_bar, unknown, validate_count, validate_positive
 from trickkit.contract import asked, described, drawn_from, seeded, with_gradients
+
+Measure = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 FILE = "weights/autoencoders.safetensors"
 LAYER = "layers.2"  # of MiniLM: what comes out of its third layer
@@ -233,6 +236,17 @@ def read_patches(images: torch.Tensor, *, layer: str = VISION_LAYER) -> torch.Te
     )
 
 
+def a_few_features_at_a_time(measure: Measure) -> Measure:
+    """A measure (codes, ids) -> (features,) that never looks at more than `AT_ONCE` of them."""
+
+    @functools.wraps(measure)
+    def whole(codes: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        return torch.cat([measure(some, ids) for some in codes.split(AT_ONCE, dim=1)])
+
+    return whole
+
+
+@a_few_features_at_a_time
 def word_share(codes: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
     """How much of a feature the word alone tells: the share of its variance that is explained by
     the mean over the *other* places where the same token stands.
@@ -243,16 +257,14 @@ def word_share(codes: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         word tells less than nothing.
     """
     count = torch.bincount(ids)
+    sums = codes.new_zeros(len(count), codes.shape[1]).index_add(0, ids, codes)
     often = count[ids] > 1
-    shares = []
-    for some in codes.split(AT_ONCE, dim=1):
-        sums = some.new_zeros(len(count), some.shape[1]).index_add(0, ids, some)
-        some = some[often]
-        guess = (sums[ids[often]] - some) / (count[ids[often]] - 1)[:, None]
-        shares.append(1 - (some - guess).square().sum(0) / (some - some.mean(0)).square().sum(0))
-    return torch.cat(shares)
+    codes, ids = codes[often], ids[often]
+    guess = (sums[ids] - codes) / (count[ids] - 1)[:, None]
+    return 1 - (codes - guess).square().sum(0) / (codes - codes.mean(0)).square().sum(0)
 
 
+@a_few_features_at_a_time
 def token_entropy(codes: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
     """Over how many tokens a feature is spread, in bits: 0 for one that fires on one token only.
 
@@ -263,14 +275,11 @@ def token_entropy(codes: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
     ids: the tokens' numbers (n,).
     Returns (features,); NaN for a feature that is strong in fewer than 5 places.
     """
-    entropies = []
-    for some in codes.split(AT_ONCE, dim=1):
-        strong = strong_places(some).to(some)
-        share = some.new_zeros(int(ids.max()) + 1, some.shape[1]).index_add(0, ids, strong)
-        count = share.sum(0)
-        bits = torch.special.entr(share / count.clamp(min=1)).sum(0) / math.log(2)
-        entropies.append(bits.where(count >= 5, torch.nan))
-    return torch.cat(entropies)
+    strong = strong_places(codes).to(codes)
+    share = codes.new_zeros(int(ids.max()) + 1, codes.shape[1]).index_add(0, ids, strong)
+    count = share.sum(0)
+    bits = torch.special.entr(share / count.clamp(min=1)).sum(0) / math.log(2)
+    return bits.where(count >= 5, torch.nan)
 
 
 def strong_places(codes: torch.Tensor) -> torch.Tensor:

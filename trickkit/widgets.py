@@ -148,8 +148,10 @@ class Overtaken(BaseException):
 class Worker:
     """A thread in which one thing at a time is worked on, while the kernel hears touches."""
 
+    NAME = "trickkit panel"
+
     def __init__(self) -> None:
-        self.pool = futures.ThreadPoolExecutor(1, thread_name_prefix="panel")
+        self.pool = futures.ThreadPoolExecutor(1, thread_name_prefix=self.NAME)
         self.job: futures.Future | None = None
 
     def wait_for(self, work: Callable[[], Result]) -> Generator[None, None, Result]:
@@ -171,7 +173,7 @@ class Worker:
             return
 
         def refuse(*_: object) -> None:
-            if threading.current_thread().name.startswith("panel"):
+            if threading.current_thread().name.startswith(self.NAME):
                 raise Overtaken
 
         hook = nn.modules.module.register_module_forward_pre_hook(refuse)
@@ -243,26 +245,25 @@ class Live:
         """Show what is chosen: its first stage now, the others between the kernel's messages."""
         give_way()
         Live.latest = self
-        self.finished = False
         stages = iter(self.stages())
-        if self.attempt(lambda: self.update(next(stages))):
+        self.finished = not self.attempt(lambda: self.update(next(stages)))
+        if not self.finished:
             self.task = later(self.go_on(stages))
-        else:
-            self.finished = True
 
     async def go_on(self, stages: Iterator[plots.Picture | None]) -> None:
         """Show the stages that are left, then look ahead."""
+        await asyncio.sleep(PAUSE)
         try:
-            await asyncio.sleep(PAUSE)
             for picture in stages:
                 self.update(picture)
                 await asyncio.sleep(PAUSE)
         except Exception as error:  # nobody waits for a task, so it must tell for itself
-            self.finished = True
-            self.says.say(in_words(error))
+            wrong = in_words(error)
         else:
-            self.finished = True
-            self.says.say("")
+            wrong = ""
+        self.finished = True
+        self.says.say(wrong)
+        if not wrong:
             await self.look_ahead()
 
     async def look_ahead(self) -> None:

@@ -82,15 +82,18 @@ def of_read(n, x, t):
     return score_gradient(n, x, n(x).argmax(1))
 
 
-def following(direction, length=0.25, reach=1.0):
+def own(net, x, y, target, step):
+    return score_gradient(net, y, target)
+
+
+def following(direction=own, length=lambda step, steps: 0.25):
     """Steps in the direction of direction(net, x, y, target, step), where x is the start."""
 
     def walk(net, x, target, eps, steps):
         y = x
         for step in range(steps):
-            size = eps * (length(step, steps) if callable(length) else length)
-            y = y + size * direction(net, x, y, target, step).sign()
-            y = (x + (y - x).clamp(-eps * reach, eps * reach)).clamp(0, 1)
+            y = y + length(step, steps) * eps * direction(net, x, y, target, step).sign()
+            y = (x + (y - x).clamp(-eps, eps)).clamp(0, 1)
         return y
 
     return walk
@@ -229,18 +232,18 @@ WRONG = [
     ),
     (
         check.many_steps,
-        following(lambda n, x, y, t, i: score_gradient(n, y, t), lambda i, s: min(1 / s, 0.25)),
+        following(length=lambda step, steps: min(1 / steps, 0.25)),
         "each of yours moves a pixel by",
     ),
     (
         check.many_steps,
-        following(lambda n, x, y, t, i: score_gradient(n, y, t), lambda i, s: 0.25 ** (i + 1)),
+        following(length=lambda step, steps: 0.25 ** (step + 1)),
         "steps get shorter",
     ),
     (check.many_steps, ever_longer, "ever longer steps"),
     (
         check.many_steps,
-        following(lambda n, x, y, t, i: score_gradient(n, y, t), 0.5),
+        following(length=lambda step, steps: 0.5),
         "moves a pixel by 0.5·ε",
     ),
     (check.many_steps, never_back, "called (net|model) 10,000 times"),
@@ -290,14 +293,7 @@ def in_numpy(net, x, target, eps):
 
 
 def along(gradient):
-    def walk(net, x, target, eps, steps):
-        y = x
-        for _ in range(steps):
-            y = y + eps / 4 * gradient(net, y, target).sign()
-            y = (x + (y - x).clamp(-eps, eps)).clamp(0, 1)
-        return y
-
-    return walk
+    return following(lambda net, x, y, target, step: gradient(net, y, target))
 
 
 def picture_by_picture(net, x, target, eps, steps):

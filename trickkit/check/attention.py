@@ -415,7 +415,7 @@ def followed_wrongly(heads: torch.Tensor) -> Marks:
 def drop_and_keep(yours):
     """Cosines with the whole feature: without the relevant patches, and of them alone."""
     # 5.76 and 6.4 of 16 patches: neither int nor ceil rounds both
-    return next(filter(None, (dropped_and_kept(yours, share) for share in (0.36, 0.4))), None)
+    return dropped_and_kept(yours, 0.36) or dropped_and_kept(yours, 0.4)
 
 
 def dropped_and_kept(yours: Callable, share: float) -> str | None:

@@ -356,71 +356,63 @@ def walked_wrongly(
     high = (images + eps).clamp(max=1)
 
     def walk(
-        direction: Callable[[torch.Tensor, int], torch.Tensor],
+        direction: Callable[[torch.Tensor], torch.Tensor] = way,
         *,
-        length: float = 0.25,
+        lengths: list[float] | None = None,
         reach: float = 1.0,
     ) -> torch.Tensor:
         x = images
         least, most = torch.lerp(images, low, reach), torch.lerp(images, high, reach)
-        for step in range(steps):
-            x = (x + length * eps * direction(x, step).sign()).clamp(least, most)
+        for length in lengths or [0.25] * steps:
+            x = (x + length * eps * direction(x).sign()).clamp(least, most)
         return x
 
-    def anew_each_time(x: torch.Tensor, step: int) -> torch.Tensor:
-        if step % 2 == 0:
-            held["even"] = way(x)
-        return held["even"]
+    def remembering(kind: str) -> Callable[[torch.Tensor], torch.Tensor]:
+        seen: list[torch.Tensor] = []
 
-    def late(x: torch.Tensor, _: int) -> torch.Tensor:
-        before = held.get("late", way(images))
-        held["late"] = way(x)
-        return before
+        def direction(x: torch.Tensor) -> torch.Tensor:
+            seen.append(way(x))
+            last = len(seen) - 1
+            followed = {"every second": seen[last // 2 * 2], "late": seen[max(last - 1, 0)]}
+            return torch.stack(seen).sum(0) if kind == "summed" else followed[kind]
 
-    def summed(x: torch.Tensor, _: int) -> torch.Tensor:
-        held["sum"] = held.get("sum", 0) + way(x)
-        return held["sum"]
+        return direction
 
-    held: dict[str, torch.Tensor] = {}
     start = way(images)
     longer = images
     for step in range(steps):
         ahead = min(step + 1, 4) * eps / 4
         longer = (images + ahead * way(longer).sign()).clamp(low, high)
+    short = min(1 / steps, 0.25)
     return {
         "no pixel of yours gets further than 0.5·ε from the start. It may go as far as ε.": walk(
-            lambda x, _: way(x), reach=0.5
+            reach=0.5
         ),
         "you asked for the gradient where the picture started, every time. Ask where the last step"
-        " ended.": walk(lambda *_: start),
+        " ended.": walk(lambda _: start),
         "every second step of yours follows an old gradient. Take it anew at every step.": walk(
-            anew_each_time
+            remembering("every second")
         ),
         "each step of yours follows the gradient of the step before. Take it where the last one"
-        " ended.": walk(late),
+        " ended.": walk(remembering("late")),
         "your gradients add up from step to step. Each step follows its own: with backward(), set"
-        " .grad to None before.": walk(summed),
+        " .grad to None before.": walk(remembering("summed")),
         "both pictures followed the first one's gradient. Each has its own.": walk(
-            lambda x, _: way(x)[:1].expand_as(x)
+            lambda x: way(x)[:1].expand_as(x)
         ),
         "both pictures moved alike. Each has its own gradient.": walk(
-            lambda x, _: way(x).mean(0, keepdim=True).expand_as(x)
+            lambda x: way(x).mean(0, keepdim=True).expand_as(x)
         ),
-        f"in {steps} steps, each of yours moves a pixel by {min(1 / steps, 0.25):.2g}·ε; ε/4 is"
-        " asked for.": walk(lambda x, _: way(x), length=min(1 / steps, 0.25)),
-        "your steps get shorter. Each is ε/4.": walk_shorter(way, images, eps, steps),
+        f"in {steps} steps, each of yours moves a pixel by {short:.2g}·ε; ε/4 is asked for.": walk(
+            lengths=[short] * steps
+        ),
+        "your steps get shorter. Each is ε/4.": walk(
+            lengths=[0.25 ** (step + 1) for step in range(steps)]
+        ),
         "yours are ever longer steps from the start. Each should start where the last one ended.": (
             longer
         ),
     }
-
-
-def walk_shorter(way: Callable, images: torch.Tensor, eps: float, steps: int) -> torch.Tensor:
-    """Where steps lead each of which is a quarter of the last."""
-    x = images
-    for step in range(steps):
-        x = (x + eps / 4 ** (step + 1) * way(x).sign()).clamp(0, 1)
-    return x
 
 
 @exercise(
