@@ -77,7 +77,7 @@ def the_studio(home: pathlib.Path, *options: str, **env: str):
     options, env: more for its command line and its environment.
     """
     studio = subprocess.Popen(
-        [sys.executable, "-m", "trickkit.course.studio", *options],
+        [sys.executable, "-m", "trickkit", "studio", *options],
         cwd=data.ROOT,
         env={**os.environ, "TRICKKIT_STUDIO": str(home), "BROWSER": "true", **env},
         stdout=subprocess.PIPE,

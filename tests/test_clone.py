@@ -24,7 +24,7 @@ def make(tmp_path_factory):
     python.parent.mkdir(parents=True)
     python.write_text(f'#!/bin/sh\nPYTHONPATH="{root}" exec "{sys.executable}" "$@"\n')
     python.chmod(0o755)
-    for stamp in ("installed", "developer"):
+    for stamp in ("installed", "tester", "developer"):
         (root / ".venv" / stamp).touch()
 
     def make(*asked):

@@ -1,3 +1,4 @@
+import json
 import os
 import pathlib
 import re
@@ -5,6 +6,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import sysconfig
 import tomllib
 
 import nbformat
@@ -12,6 +14,7 @@ import pytest
 import yaml
 
 import trickkit
+from trickkit import __main__ as command_line
 from trickkit import check, data
 from trickkit.course import setup
 
@@ -159,17 +162,65 @@ def test_a_place_of_ones_own(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(
         setup.subprocess,
         "run",
-        lambda command: asked.append(command) or subprocess.CompletedProcess(command, 0),
+        lambda command, env: asked.append((command, env)) or subprocess.CompletedProcess("", 0),
     )
-    monkeypatch.setattr(sys, "argv", ["trickkit", "--port=9000"])
+    monkeypatch.setattr(sys, "argv", ["trickkit", "--port", "9000"])
     for user, told in ((0, True), (1000, False)):
         monkeypatch.setattr(setup.os, "geteuid", lambda user=user: user)
         with pytest.raises(SystemExit) as end:
-            setup.main()
+            command_line.main()
         said = capsys.readouterr().out
         assert end.value.code == 0 and ('ARGS="--allow-root' in said) == told
     assert len(files(tmp_path / "mine")) == len(list((ROOT / "notebooks").glob("*.ipynb")))
-    assert f"--ServerApp.root_dir={tmp_path / 'mine'}" in asked[0] and asked[0][-1] == "--port=9000"
+    command, env = asked[0]
+    assert f"--ServerApp.root_dir={tmp_path / 'mine'}" in command
+    assert command[-2:] == ["--port", "9000"] and env["TRICKKIT_COURSE"] == str(tmp_path / "mine")
+
+
+def test_the_command_line(monkeypatch, tmp_path, capsys):
+    def said(*words):
+        monkeypatch.setattr(sys, "argv", ["trickkit", *words])
+        try:
+            command_line.main()
+        except SystemExit as end:
+            return capsys.readouterr(), end.code
+        return capsys.readouterr(), 0
+
+    monkeypatch.setenv("TRICKKIT_COURSE", "")
+    monkeypatch.delenv("TRICKKIT_PROGRESS", raising=False)
+    helped, code = said("--help")
+    assert code == 0 and all(command in helped.out for command in command_line.COMMANDS)
+    assert said("--version")[0].out.strip() == trickkit.__version__
+    assert "21_space_invaders.ipynb is new." in said("update", "--folder", str(tmp_path))[0].out
+    assert check.remember("03 panda_to_vulture/one_step") == ""
+    assert "03 panda_to_vulture" in said("progress", "--folder", str(tmp_path))[0].out
+    assert (tmp_path / "progress.json").exists()
+    assert "Everything is here." in said("doctor")[0].out
+    for words, told in (
+        (["update", "--port=1"], "update does not know --port=1"),
+        (["lesson"], "invalid choice: 'lesson'"),
+    ):
+        out, code = said(*words)
+        assert code == 2 and told in out.err
+    said_so = said("update", "--outputs", "some")[1]
+    assert "stripped or shown, not 'some'" in said_so and "--outputs or TRICKKIT_OUTPUTS" in said_so
+
+
+def test_without_a_checkout_the_folder_is_the_one_that_one_is_in(monkeypatch, tmp_path):
+    monkeypatch.setattr(data, "IN_CHECKOUT", False)
+    monkeypatch.delenv("TRICKKIT_COURSE", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert data.own_folder() == tmp_path / "my_course"
+    (tmp_path / data.LEDGER).touch()  # lessons were delivered here, and a kernel runs beside them
+    assert data.own_folder() == tmp_path
+
+
+def test_without_jupyterlab_the_lessons_come_and_it_is_said(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("TRICKKIT_COURSE", str(tmp_path))
+    monkeypatch.setattr(setup.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit, match="JupyterLab is not installed: `pip install"):
+        setup.course()
+    assert (tmp_path / setup.FIRST_LESSON).exists()
 
 
 def test_where_nothing_can_be_written_it_says_what_to_do(monkeypatch, tmp_path):
@@ -177,7 +228,7 @@ def test_where_nothing_can_be_written_it_says_what_to_do(monkeypatch, tmp_path):
     for error in (tmp_path / "file" / "mine", pathlib.Path("/proc/none")):
         monkeypatch.setenv("TRICKKIT_COURSE", str(error))
         with pytest.raises(SystemExit, match="Say where else: TRICKKIT_COURSE=another/folder"):
-            setup.main()
+            setup.course()
 
 
 @pytest.mark.parametrize(
@@ -260,18 +311,23 @@ def house(tmp_path):
     python.write_text(f"""#!/bin/sh
 case "$*" in
 *venv*) mkdir -p .venv/bin && cp "$0" .venv/bin/python && echo made >> log ;;
-*pip*) echo pip >> log; test ! -f broken ;;
+*pip*) echo "pip $*" >> log; test ! -f broken ;;
 *) exec "{sys.executable}" "$@" ;;
 esac
 """)
     python.chmod(python.stat().st_mode | stat.S_IEXEC)
 
-    def make():
+    def make(*asked, words=False):
         done = subprocess.run(
-            ["make", "install", f"PYTHON={python}"], cwd=folder, capture_output=True, text=True
+            ["make", *(asked or ["install"]), f"PYTHON={python}"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
         )
         log = folder / "log"
-        calls = log.read_text().split() if log.exists() else []
+        calls = log.read_text().splitlines() if log.exists() else []
+        if not words:
+            calls = [call.split()[0] for call in calls]
         log.unlink(missing_ok=True)
         return done.returncode == 0, calls
 
@@ -297,15 +353,29 @@ def test_new_requirements_are_installed_into_the_same_place(house):
     assert make() == (False, ["pip"]) and make() == (False, ["made", "pip"])
 
 
+def test_a_learner_is_spared_what_the_tests_need(house):
+    """JupyterLab, but neither test tools nor the book's; a torch of one's own comes first."""
+    folder, make = house
+    done, calls = make("install", "TORCH_INDEX=file:///a/mirror", words=True)
+    assert done and calls[0] == "made"
+    assert calls[1].endswith("--index-url file:///a/mirror torch torchvision")
+    assert calls[2].endswith("-e .[lab,game]") and len(calls) == 3
+    done, calls = make(".venv/tester", words=True)
+    assert done and [call.split()[-1] for call in calls] == [".[lab,game,test,book]"]
+    shutil.rmtree(folder / ".venv")
+    done, calls = make("install", "LOCKED=1", words=True)
+    assert calls[1].endswith("--require-hashes -r requirements.lock") and len(calls) == 3
+
+
 def test_conda_installs_this_package_and_cannot_drift():
     conda = yaml.safe_load((ROOT / "environment.yml").read_text())
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     python, pip, through_pip = conda["dependencies"]
-    assert conda["name"] == project["name"] and conda["channels"] == ["conda-forge", "nodefaults"]
+    assert conda["name"] == "trickkit" and conda["channels"] == ["conda-forge", "nodefaults"]
     least = tuple(map(int, project["requires-python"].removeprefix(">=").split(".")))
     assert tuple(map(int, python.removeprefix("python=").split("."))) >= least and pip == "pip"
     # all that is installed stands in pyproject.toml
-    assert through_pip == {"pip": ["-c constraints.txt", "-e .[test,game]"]}
+    assert through_pip == {"pip": ["-c constraints.txt", "-e .[lab,game]"]}
 
 
 def test_every_requirement_is_pinned_and_no_host_is_named():
@@ -316,17 +386,63 @@ def test_every_requirement_is_pinned_and_no_host_is_named():
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!+_-]+", line) for line in lines)
     pinned = {re.sub("[-_.]+", "-", line.partition("==")[0]).lower() for line in lines}
     extras = project["optional-dependencies"]
-    wanted = {*project["dependencies"], *extras["test"], *extras["dev"]}
+    wanted = {*project["dependencies"], *sum(map(extras.get, ("lab", "test", "book", "dev")), [])}
     assert wanted <= pinned
 
 
 def test_one_version_everywhere():
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert "version" not in project  # it is read from the package
     changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     newest = re.search(r"^## (\S+) · (\S+)$", changes, re.MULTILINE)
-    assert newest[1] == version == trickkit.__version__ == cited["version"]
+    assert newest[1] == trickkit.__version__ == cited["version"]
     assert newest[2] == str(cited["date-released"])
+
+
+def test_the_lock_has_the_versions_that_were_tested_and_names_no_host():
+    """`make lock` makes it from constraints.txt; other systems need a few packages more."""
+    text = (ROOT / "requirements.lock").read_text()
+    locked = dict(re.findall(r"^([a-z0-9-]+)==([^ ;]+)", text, re.MULTILINE))
+    pinned = {}
+    for line in (ROOT / "constraints.txt").read_text().splitlines():
+        name, _, version = line.partition("==")
+        pinned[re.sub("[-_.]+", "-", name).lower()] = version
+    assert {name: pinned[name] for name in locked if name in pinned} == {
+        name: version for name, version in locked.items() if name in pinned
+    }
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = sum(map(project["optional-dependencies"].get, ("lab", "game", "test", "book")), [])
+    assert {*project["dependencies"], *extras} <= set(locked)
+    assert text.count("--hash=sha256:") > len(locked) and "//" not in text
+
+
+def test_a_container_is_described_without_fault_and_asks_for_what_is_there():
+    """None could be built here; their parts are looked at."""
+    linted = subprocess.run(
+        [pathlib.Path(sysconfig.get_path("scripts")) / "hadolint", "Dockerfile"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert linted.returncode == 0, linted.stdout + linted.stderr
+    ignored = (ROOT / ".dockerignore").read_text().split()
+    assert {".venv", ".git", "my_course", "build"} <= set(ignored)
+    codespace = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
+    install, _, update = codespace["postCreateCommand"].partition(" && ")
+    assert install.startswith("make install TORCH_INDEX=")
+    assert update == ".venv/bin/trickkit update" and "update" in command_line.COMMANDS
+    binder = (ROOT / "binder" / "requirements.txt").read_text()
+    assert "-c ../constraints.txt" in binder and "-e .[lab,game]" in binder
+    for name in ("torch", "torchvision"):
+        version = re.search(
+            rf"^{name}==(.+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE
+        )
+        assert f"\n{name}=={version[1]}+cpu\n" in binder
+    after = ROOT / "binder" / "postBuild"
+    assert after.stat().st_mode & stat.S_IXUSR or os.name == "nt"
+    assert "trickkit update" in after.read_text()
+    assert str((setup.LAB / "extensions").relative_to(ROOT)) in after.read_text()
 
 
 def test_the_readme_maps_every_lesson():

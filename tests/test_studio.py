@@ -271,7 +271,7 @@ def test_who_starts_it_twice_or_where_nothing_can_be_written_is_told(tmp_path, m
     file = tmp_path / "file"
     file.touch()
     monkeypatch.setenv("TRICKKIT_STUDIO", str(file / "home"))
-    with pytest.raises(SystemExit, match="TRICKKIT_STUDIO=another/folder make studio"):
+    with pytest.raises(SystemExit, match="TRICKKIT_STUDIO=another/folder"):
         studio.serve()
 
 

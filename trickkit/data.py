@@ -28,8 +28,12 @@ from trickkit.contract import described, device, validate_batch
 if TYPE_CHECKING:  # only the tables want pandas, and they import it themselves
     import pandas as pd
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+HOME = pathlib.Path(__file__).resolve().parent.parent
+IN_CHECKOUT = (HOME / "pyproject.toml").exists()
+# holds data/ and notebooks/: the checkout, or the folder that a wheel brings beside the package
+ROOT = HOME if IN_CHECKOUT else HOME / "trickkit_course"
 DATA = ROOT / "data"
+LEDGER = ".delivered.json"  # in the learner's folder: what was delivered there
 # what is opened; Pillow reads forty more, and starts a program for some
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF")
 OTHERS = {  # what else people have -> how such a file begins
@@ -86,9 +90,26 @@ class Split(NamedTuple):
 def own_folder() -> pathlib.Path:
     """The learner's own folder: $TRICKKIT_COURSE, or my_course/ in the repository, which git
     ignores.
+
+    Where the course was installed without a checkout, my_course/ in the folder that one is in; or
+    that folder itself, if lessons were delivered to it, for there a lesson's kernel runs.
     """
-    named = os.environ.get("TRICKKIT_COURSE") or ROOT / "my_course"
-    return pathlib.Path(named).expanduser().absolute()
+    here = pathlib.Path.cwd()
+    if named := os.environ.get("TRICKKIT_COURSE"):
+        return pathlib.Path(named).expanduser().absolute()
+    if IN_CHECKOUT:
+        return ROOT / "my_course"
+    return here if (here / LEDGER).exists() else here / "my_course"
+
+
+def _restore(file: str) -> str:
+    """What brings a file of the course back, as a sentence."""
+    if IN_CHECKOUT:
+        return f"Restore it with `git checkout -- data/{file}`."
+    return (
+        "Install the course once more, all its parts:"
+        " `pip install --force-reinstall --no-deps trickkit-core trickkit-weights`."
+    )
 
 
 @functools.cache
@@ -100,8 +121,8 @@ def sources() -> dict[str, dict[str, str]]:
     """
     if not (DATA / "SOURCES.csv").exists():
         raise FileNotFoundError(
-            f"{DATA / 'SOURCES.csv'} is missing. The course's data lie beside the package: install"
-            " from the cloned repository with `make course`, or restore with `git checkout data`."
+            f"{DATA / 'SOURCES.csv'} is missing, and so perhaps are all of the course's data."
+            f" {_restore('SOURCES.csv')}"
         )
     with open(DATA / "SOURCES.csv", encoding="utf-8", newline="") as f:
         return {row["file"]: row for row in csv.DictReader(f)}
@@ -118,13 +139,11 @@ def shipped(file: str) -> pathlib.Path:
         raise unknown("file in data/", file, sources())
     path = DATA / file
     if not path.exists():
-        raise FileNotFoundError(
-            f"data/{file} is missing. Restore it with `git checkout -- data/{file}`."
-        )
+        raise FileNotFoundError(f"data/{file} is missing. {_restore(file)}")
     if hashlib.sha256(path.read_bytes()).hexdigest() != sources()[file]["sha256"]:
         raise ValueError(
-            f"data/{file} is damaged: its checksum is not the one in data/SOURCES.csv. "
-            f"Restore it with `git checkout -- data/{file}`."
+            f"data/{file} is damaged: its checksum is not the one in data/SOURCES.csv."
+            f" {_restore(file)}"
         )
     return path
 

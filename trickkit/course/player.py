@@ -19,8 +19,9 @@ from safetensors.torch import save_file
 from trickkit import games, player
 from trickkit.common import progress_bar, unknown, validate_count
 from trickkit.course.weights import halves
-from trickkit.data import ROOT
+from trickkit.data import IN_CHECKOUT, ROOT
 
+FOLDER = (ROOT / "build" if IN_CHECKOUT else pathlib.Path()) / "player"  # to train in
 PLAYERS: dict[str, dict[str, Any]] = {
     # in an hour and a half on two cores; the memory takes 1.4 GB
     "2013": {
@@ -161,7 +162,7 @@ def train_and_play() -> None:
     parser = argparse.ArgumentParser(description="Train a player of Space Invaders.")
     parser.add_argument("--net", default="2013", help="2013 (two cores) or 2015 (a GPU)")
     parser.add_argument("--moves", type=int, help="at which it is done; its recipe's if not given")
-    parser.add_argument("--folder", default=ROOT / "build" / "player", type=pathlib.Path)
+    parser.add_argument("--folder", default=FOLDER, type=pathlib.Path)
     options = parser.parse_args()
     try:
         net = train(options.net, options.folder, moves=options.moves)

@@ -1,21 +1,25 @@
 """Is the install whole? The learner's own copy of the lessons, and JupyterLab on it:
-`python -m trickkit` does all of that.
+`trickkit`, or `python -m trickkit`, does all of that.
 """
 
 import hashlib
 import importlib
 import importlib.metadata
+import importlib.util
 import json
 import os
 import pathlib
 import subprocess
 import sys
+from collections.abc import Sequence
 
 from trickkit import data
 from trickkit.common import printable
 
 LESSON_FOLDER = data.ROOT / "notebooks"
+LAB = pathlib.Path(__file__).parent / "lab"
 FIRST_LESSON = "00_start_here.ipynb"
+AGAIN = "Run `make course` again." if data.IN_CHECKOUT else "Run `pip install trickkit` once more."
 OUTPUTS = ("stripped", "shown")  # whether the stored outputs come into the learner's copy
 
 
@@ -42,7 +46,7 @@ def findings() -> list[tuple[bool, str]]:
         try:
             importlib.import_module(name)
         except ImportError as error:
-            told.append((False, f"{name} cannot be imported ({error}). Run `make course` again."))
+            told.append((False, f"{name} cannot be imported ({error}). {AGAIN}"))
     told.append(
         (
             True,
@@ -68,11 +72,10 @@ def findings() -> list[tuple[bool, str]]:
     if works:
         sentence = "sliders work in JupyterLab"
     else:
-        sentence = (
-            "JupyterLab's widgets are missing: sliders will not show. Run `make course` again."
-        )
+        sentence = f"JupyterLab's widgets are missing: sliders will not show. {AGAIN}"
     told.append((works, sentence))
-    told.append((True, f"{torch.get_num_threads()} threads for torch"))
+    threads = torch.get_num_threads()
+    told.append((True, f"{threads} {'thread' if threads == 1 else 'threads'} for torch"))
     gpu = torch.cuda.is_available()
     told.append(
         (True, f"a GPU: {torch.cuda.get_device_name()}" if gpu else "no GPU, and none is needed")
@@ -124,7 +127,7 @@ def deliver(lessons: pathlib.Path, mine: pathlib.Path, *, outputs: str = OUTPUTS
     if outputs not in OUTPUTS:
         raise ValueError(f"Stored outputs come {' or '.join(OUTPUTS)}, not {outputs!r}.")
     mine.mkdir(parents=True, exist_ok=True)
-    ledger = mine / ".delivered.json"
+    ledger = mine / data.LEDGER
     try:
         delivered = {
             str(k): str(v) for k, v in json.loads(ledger.read_text(encoding="utf-8")).items()
@@ -165,7 +168,8 @@ def deliver(lessons: pathlib.Path, mine: pathlib.Path, *, outputs: str = OUTPUTS
 
 
 def jupyterlab(folder: pathlib.Path) -> list[str]:
-    """The command that serves a folder in JupyterLab, with room for a gigabyte in one message.
+    """The command that serves a folder in JupyterLab: with the words for its pictures, without its
+    question about news, and with room for a gigabyte in one message.
 
     Usual are 10 MB, and what is larger, such as a phone's photo, ends the connection without a
     word; so a file that is too large still gets its sentence.
@@ -176,42 +180,63 @@ def jupyterlab(folder: pathlib.Path) -> list[str]:
         "jupyterlab",
         f"--ServerApp.root_dir={folder}",
         "--ServerApp.tornado_settings={'websocket_max_message_size': 1_000_000_000}",
+        f"--LabApp.extra_labextensions_path={LAB / 'extensions'}",
+        f"--LabApp.app_settings_dir={LAB / 'settings'}",
     ]
 
 
-def main() -> None:
-    """Bring the learner's copy up to date and open JupyterLab on its first lesson.
+def update(*, outputs: str = OUTPUTS[0]) -> pathlib.Path:
+    """`deliver` to the learner's own folder, and say what came.
 
-    What stands on the command line is handed on to JupyterLab.
+    outputs: as in `deliver`.
+    Returns the folder.
+    Raises SystemExit with a sentence where that cannot be.
     """
     folder = data.own_folder()
     try:
-        told = deliver(
-            LESSON_FOLDER, folder, outputs=os.environ.get("TRICKKIT_OUTPUTS") or OUTPUTS[0]
-        )
+        told = deliver(LESSON_FOLDER, folder, outputs=outputs)
     except ValueError as error:
-        sys.exit(printable(f"{error} TRICKKIT_OUTPUTS says which."))
+        sys.exit(printable(f"{error} --outputs or TRICKKIT_OUTPUTS says which."))
     except OSError as error:
         sys.exit(
             printable(
                 f"Your lessons cannot be kept in {folder} ({error.strerror}). Say where else:"
-                " TRICKKIT_COURSE=another/folder make course"
+                " TRICKKIT_COURSE=another/folder"
             )
         )
     for sentence in told:
         print(printable(sentence))
-    options = sys.argv[1:]
+    return folder
+
+
+def course(*, outputs: str = OUTPUTS[0], options: Sequence[str] = ()) -> None:
+    """Bring the learner's copy up to date, open JupyterLab on its first lesson, and end as it ends.
+
+    outputs: as in `deliver`.
+    options: are handed on to JupyterLab.
+    Raises SystemExit, with JupyterLab's own status or a sentence.
+    """
+    folder = update(outputs=outputs)
+    if not importlib.util.find_spec("jupyterlab"):
+        sys.exit(
+            printable(
+                f"Your lessons are in {folder}. JupyterLab is not installed: `pip install"
+                " jupyterlab`, or open them in the editor that you have."
+            )
+        )
     if getattr(os, "geteuid", lambda: 1)() == 0 and "--allow-root" not in options:
         print(
-            "You are root, whom JupyterLab refuses. In a container, where that is usual:"
-            ' make course ARGS="--allow-root --ip=0.0.0.0"'
+            "You are root, whom JupyterLab refuses. In a container, where that is usual, add"
+            ' --allow-root --ip=0.0.0.0 (make course ARGS="--allow-root --ip=0.0.0.0").'
         )
     print(
         printable(f"Your lessons are in {folder}. JupyterLab opens in the browser;"),
         "Ctrl-C here ends it.",
     )
+    command = [*jupyterlab(folder), str(folder / FIRST_LESSON), *options]
     try:
-        command = [*jupyterlab(folder), str(folder / FIRST_LESSON), *options]
-        sys.exit(subprocess.run(command).returncode)
+        # in a kernel the folder that one is in is another
+        env = os.environ | {"TRICKKIT_COURSE": str(folder)}
+        sys.exit(subprocess.run(command, env=env).returncode)
     except KeyboardInterrupt:
         print(printable(f"Goodbye. Your work is saved in {folder}."))

@@ -1,5 +1,5 @@
-"""The studio behind `make studio`: paint and dream larger pictures of your own, in a page that this
-computer serves to itself. `trickkit.course.jobs` makes them.
+"""The studio behind `trickkit studio`: paint and dream larger pictures of your own, in a page that
+this computer serves to itself. `trickkit.course.jobs` makes them.
 
 All pages are served by one process, which also keeps the queue: a page that is closed, or comes
 back, changes nothing for what it has asked for.
@@ -481,7 +481,7 @@ def serve(*, room: bool = False) -> None:
     except (OSError, RuntimeError) as error:  # the latter where there is no home folder
         sys.exit(
             printable(f"Pictures cannot be kept: {error}. Say where they are to be:")
-            + " TRICKKIT_STUDIO=another/folder make studio"
+            + " TRICKKIT_STUDIO=another/folder"
         )
     except (KeyboardInterrupt, asyncio.CancelledError):
         print("The studio has ended.")
@@ -543,7 +543,3 @@ def bound(ip: str) -> list[socket.socket]:
         with contextlib.suppress(OSError):
             return tornado.netutil.bind_sockets(port, ip)
     return tornado.netutil.bind_sockets(0, ip)
-
-
-if __name__ == "__main__":
-    serve(room="--room" in sys.argv[1:])
