@@ -105,8 +105,9 @@ player: $(STAMP)  ## train a player of Space Invaders, an hour and a half on two
 maps: $(TESTER)    ## bring the tables of lessons and modules, and the "Next lesson" lines, up to date
 	$(BIN)/python tools/maps.py
 
-lessons: $(TESTER) ## run the lessons and keep their outputs; LESSON=03 runs one
+lessons: $(TESTER) ## run the lessons, keep their outputs, and draw their panels for the book; LESSON=03 runs one
 	$(BIN)/python tools/refresh.py $(wildcard notebooks/$(LESSON)*.ipynb)
+	@for lesson in notebooks/$(LESSON)*.ipynb; do OMP_NUM_THREADS=1 $(BIN)/python tools/frames.py $$lesson || exit; done
 
 lesson: $(TESTER)  ## begin a lesson that passes its tests: make lesson NAME=22_my_lesson
 	@test -n "$(NAME)" || { echo "Which lesson? make lesson NAME=22_my_lesson"; exit 2; }

@@ -10,7 +10,7 @@ import tempfile
 import psutil
 from side_by_side import chosen, sized, table
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests"))
+sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1] / own) for own in ("tests", "tools")]
 import sliced
 from browser import (
     PROGRAM,

@@ -47,6 +47,25 @@ def sittings(cells: list[NotebookNode]) -> list[int]:
     ]
 
 
+def by_part(cells: list[NotebookNode]) -> dict[str, list[NotebookNode]]:
+    """A lesson's cells under each of its `## ` headings; what stands before the first, under "".
+
+    A cell of text that holds a heading is cut there.
+    """
+    out: dict[str, list[NotebookNode]] = {"": []}
+    for cell in cells:
+        if cell.cell_type != "markdown":
+            out[next(reversed(out))].append(cell)
+            continue
+        for piece in re.split(r"^(?=## )", cell.source, flags=re.MULTILINE):
+            if piece.startswith("## "):
+                out[piece.partition("\n")[0].removeprefix("## ")] = []
+            if piece.strip():
+                text = NotebookNode(cell | {"source": piece.strip()})
+                out[next(reversed(out))].append(text)
+    return out
+
+
 def stated(cells: list[NotebookNode]) -> str:
     """The minutes as a lesson's head states them."""
     each = sittings(cells)

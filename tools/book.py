@@ -1,0 +1,327 @@
+"""Make the book, build/book, from the lessons' stored outputs: make book. Nothing is executed.
+
+    python tools/book.py [LESSON …]
+
+With lessons, only their pages and the front page are made. What Sphinx reads is gathered in
+build/book-src: the lessons, with flip-books where their live panels are and credits under their
+pictures; the papers' numbers as one table; the package's docstrings; and the teachers' guide.
+"""
+
+import ast
+import html
+import json
+import pathlib
+import re
+import shutil
+import sys
+import textwrap
+
+import guide
+import maps
+import nbformat
+import sliced
+from sphinx.cmd.build import main as sphinx
+
+from trickkit import data
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BOOK = ROOT / "book"
+SOURCE = ROOT / "build" / "book-src"
+MADE = ROOT / "build" / "book"
+PHOTOGRAPHS = {
+    *data.picture_names(),
+    *data.painting_names(),
+    *data.scene_names(),
+}
+LINE = 90  # characters
+MANY = 4  # from so many on, their credits are on a page of their own
+PARTS = {
+    "Trick it": ("00", "01", "02", "03", "04", "05", "06"),
+    "See inside": ("07", "08", "09", "10", "11", "12", "13"),
+    "Make pictures": ("14", "15"),
+    "Ask why": ("16", "17", "18"),
+    "Who pays": ("19", "20"),
+    "Put together": ("21",),
+}
+CARDS = {
+    "03_panda_to_vulture.jpeg": "trick it",
+    "14_deep_dream.jpeg": "dream with it",
+    "15_style_transfer.jpeg": "paint with it",
+    "08_saliency.jpeg": "ask why, and doubt the answer",
+    "12_abstract_summaries.jpeg": "see inside",
+    "06_defences.png": "teach it to hold",
+}
+
+
+def named(source: str) -> set[str]:
+    """The photographs, paintings and scenes that a cell of code names, or all that it lists."""
+    tree = ast.parse(source)
+    strings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    calls = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    lists = {
+        "picture_names": data.picture_names,
+        "painting_names": data.painting_names,
+        "scene_names": data.scene_names,
+    }
+    return {
+        name
+        for name in strings | {name for key in calls & set(lists) for name in lists[key]()}
+        if isinstance(name, str) and name in PHOTOGRAPHS
+    }
+
+
+def credit(names: set[str]) -> str:
+    """Who made the photographs of a picture, as a line below it."""
+    if len(names) >= MANY:
+        said = (
+            f"Shows some of {len(names)} photographs and paintings of the course:"
+            ' <a href="../pictures.html">their authors and licences</a>.'
+        )
+    else:
+        said = html.escape(data.attribution(*sorted(names)))
+    return f'<p class="credit">{said}</p>'
+
+
+def flipbook(folder: pathlib.Path) -> str:
+    """A panel's frames, to be leafed through."""
+    told = json.loads((folder / "frames.json").read_text(encoding="utf-8"))
+    frames = told["frames"]
+    start = next((i for i, one in enumerate(frames) if one["alt"] == told["first"]), -1)
+    start %= len(frames)  # a dream is shown when it is done
+    words = json.dumps(frames, ensure_ascii=False).replace("<", "\\u003c")
+    label, alt = (html.escape(frames[start][key]) for key in ("label", "alt"))
+    return (
+        f'<figure class="flipbook"><img src="../_static/{folder.name}/{start}.webp" alt="{alt}">'
+        f'<label><output>{label}</output><input type="range" min="0" max="{len(frames) - 1}"'
+        f' value="{start}" aria-label="frames of this panel" aria-valuetext="{label}" disabled>'
+        "</label><figcaption>In the notebook this panel is live, with all its"
+        f' controls.</figcaption><script type="application/json">{words}</script></figure>'
+    )
+
+
+def wrapped(text: str) -> str:
+    """Printed text whose sentences fit the page; tables are not as wide as that."""
+    return "".join(
+        textwrap.fill(line, LINE) + "\n" if len(line) > LINE + 10 else line
+        for line in text.splitlines(keepends=True)
+    )
+
+
+def shown(markup: str) -> nbformat.NotebookNode:
+    """Markup as an output of a cell."""
+    return nbformat.v4.new_output("display_data", {"text/html": markup})
+
+
+def page(path: pathlib.Path) -> nbformat.NotebookNode:
+    """A lesson as a page of the book."""
+    book = nbformat.read(path, as_version=4)
+    links = (
+        f'<p class="lesson-links">To run it: <code>trickkit</code> brings this lesson along and'
+        f' opens it in JupyterLab. <a href="../_static/lessons/{path.name}" download>Download the'
+        " notebook</a>, with its outputs.</p>"
+    )
+    head = book.cells[0].source
+    title, _, rest = head.partition("\n")
+    book.cells[0].source = f"{title}\n\n{links}\n{rest}"
+    code = [i for i, cell in enumerate(book.cells) if cell.cell_type == "code"]
+    sources = [book.cells[i].source for i in code]
+    for place, (i, source) in enumerate(zip(code, sources, strict=True)):
+        cell = book.cells[i]
+        if "guard" in cell.metadata.get("tags", []):
+            cell.metadata["tags"] = [*cell.metadata["tags"], "remove-cell"]
+        for output in cell.outputs:
+            if output.output_type == "stream":
+                output.text = wrapped(output.text)
+        kinds = {kind for output in cell.outputs for kind in output.get("data", {})}
+        if not any(kind.startswith("image/") for kind in kinds):
+            continue
+        names = named(source)
+        if not names and kinds & {"image/jpeg", "image/gif"}:
+            names = set().union(*(named(sources[j]) for j in sliced.needed(sources, place)))
+        frames = BOOK / "frames" / f"{path.stem[:2]}-{i:02d}"
+        if (frames / "frames.json").exists():
+            cell.outputs = [o for o in cell.outputs if o.output_type == "stream"]
+            cell.outputs.append(shown(flipbook(frames)))
+        if names:
+            cell.outputs.append(shown(credit(names)))
+    return book
+
+
+def lesson_table(numbers: tuple[str, ...], lessons: dict[str, maps.Lesson]) -> str:
+    rows = [
+        f"| [{o.title}](lessons/{o.file}) | {o.does} | {o.minutes} | {o.papers} |"
+        for o in (lessons[number] for number in numbers if number in lessons)
+    ]
+    return "\n".join(
+        ["| lesson | what you do | minutes | after |", "| --- | --- | --- | --- |", *rows]
+    )
+
+
+def front(lessons: dict[str, maps.Lesson]) -> str:
+    """The first page: the pictures, how to begin, and the map."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    alts = dict(re.findall(r"!\[([^]]*)\]\(cover/([^)]*)\)", readme))
+    alts = {file: alt for alt, file in alts.items()}
+    cards = [
+        f":::{{grid-item-card}} {words}\n:img-top: cover/{file}\n:img-alt: {alts[file]}\n"
+        f":link: lessons/{pathlib.Path(file).stem}\n:link-type: doc\n"
+        f":::"
+        for file, words in CARDS.items()
+        if pathlib.Path(file).stem[:2] in lessons
+    ]
+    credits = re.search(r"^\*Each picture is.*?\*$", readme, re.MULTILINE | re.DOTALL)[0]
+    credits = credits.replace("(data/SOURCES.csv)", "(pictures.md)")
+    contents = "\n".join(
+        f"\n```{{toctree}}\n:caption: {part}\n:hidden:\n\n"
+        + "\n".join(f"lessons/{pathlib.Path(lessons[n].file).stem}" for n in own if n in lessons)
+        + "\n```"
+        for part, own in PARTS.items()
+        if any(n in lessons for n in own)
+    )
+    tables = "\n\n".join(
+        f"### {part}\n\n{lesson_table(own, lessons)}"
+        for part, own in PARTS.items()
+        if any(n in lessons for n in own)
+    )
+    text = (BOOK / "front.md").read_text(encoding="utf-8")
+    grid = "::::{grid} 1 2 3 3\n:gutter: 2\n:class-container: gallery\n\n"
+    for name, made in {
+        "CARDS": grid + "\n".join(cards) + "\n::::",
+        "CREDITS": credits,
+        "LESSONS": tables,
+        "CONTENTS": contents,
+    }.items():
+        text = text.replace(f"\n{name}\n", f"\n{made}\n")
+    return text
+
+
+def papers() -> str:
+    """PAPERS.md as one table that sorts and can be searched."""
+    text = (ROOT / "PAPERS.md").read_text(encoding="utf-8")
+    heads = ["lesson", "what", "paper", "ours", "verdict", "our settings; why it differs"]
+    rows = []
+    for section in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
+        stem = re.match(r"\[([^]]+)\]", section)[1]
+        for line in section.splitlines():
+            if line.startswith("| ") and not line.startswith(("| what |", "| --- |")):
+                cells = [html.escape(c.strip()) for c in line.strip("| ").split(" | ")]
+                link = f'<a href="lessons/{stem}.html">{stem[:2]}</a>'
+                rows.append("".join(f"<td>{cell}</td>" for cell in [link, *cells]))
+    intro = text.partition("\n## ")[0]
+    head = "".join(f'<th scope="col">{name}</th>' for name in heads)
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    return f"""---
+html_theme.sidebar_secondary.remove: true
+---
+
+{intro}
+
+<div class="sorted-table full-width" tabindex="0" role="region" aria-label="the papers' numbers">
+<label>Show only rows with <input type="search"></label> <output>{len(rows)} rows</output>
+<table class="table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>
+</div>
+"""
+
+
+def pictures() -> str:
+    """Every photograph, painting and scene of the course: who made it, and its licence."""
+    out = [
+        "# The pictures",
+        "",
+        "Each keeps its own licence. Where a lesson shows one, it is named below.",
+    ]
+    for folder, title in (
+        ("pictures", "Photographs"),
+        ("scenes", "Scenes"),
+        ("paintings", "Paintings"),
+    ):
+        rows = [row for file, row in data.sources().items() if file.startswith(folder + "/")]
+        out += [
+            "",
+            f"## {title}",
+            "",
+            "| file | title | author | licence | source |",
+            "| --- " * 5 + "|",
+        ]
+        out += [
+            "| "
+            + " | ".join(
+                row[key].replace("|", "/") for key in ("file", "title", "author", "licence")
+            )
+            + f" | {row['source']} |"
+            for row in rows
+        ]
+    return "\n".join(out) + "\n"
+
+
+def api() -> dict[str, str]:
+    """A page for each module of the package, and one that lists them."""
+    pages = {}
+    rows = []
+    for name, said in maps.modules():
+        if name.startswith(("check", "course")):
+            continue
+        pages[f"{name}.rst"] = (
+            f"{name}\n{'=' * len(name)}\n\n.. automodule:: trickkit.{name}\n   :members:\n   :exclude-members: set_score_request\n"
+        )
+        rows.append(f"| [`{name}`]({name}.rst) | {said} |")
+    listed = "\n".join(name.removesuffix(".rst") for name in pages)
+    pages["index.md"] = (
+        "# The package\n\nImports run one way, from the first line down: a method never draws, and"
+        " whatever all need stands in `contract` and `common`. `trickkit.show(attacks.pgd)` shows"
+        " the source of anything.\n\n| module | what is in it |\n| --- | --- |\n"
+        + "\n".join(rows)
+        + f"\n\n```{{toctree}}\n:hidden:\n\n{listed}\n```\n"
+    )
+    return pages
+
+
+def gather(numbers: list[str]) -> None:
+    """Write what Sphinx reads into SOURCE.
+
+    numbers: of the lessons that become pages; of none, all, with everything else.
+    """
+    shutil.rmtree(SOURCE, ignore_errors=True)
+    (SOURCE / "lessons").mkdir(parents=True)
+    (SOURCE / "api").mkdir()
+    shutil.copytree(ROOT / "cover", SOURCE / "cover")
+    paths = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    chosen = [path for path in paths if not numbers or path.stem[:2] in numbers]
+    if len(chosen) < len(set(numbers)):
+        raise SystemExit(f"There is no such lesson among {', '.join(p.stem for p in paths)}.")
+    for path in chosen:
+        nbformat.write(page(path), SOURCE / "lessons" / path.name)
+    lessons = {path.stem[:2]: maps.lesson(path) for path in chosen}
+    (SOURCE / "index.md").write_text(front(lessons), encoding="utf-8")
+    texts = {"papers.md": papers(), "pictures.md": pictures()}
+    teaching = guide.GUIDE.read_text(encoding="utf-8")
+    texts["teaching.md"] = re.sub(r"<!--.*?-->\n?", "", teaching)
+    if not numbers:
+        texts |= {f"api/{name}": text for name, text in api().items()}
+    else:
+        texts["api/index.md"] = "# The package\n"
+    for name, text in texts.items():
+        (SOURCE / name).write_text(text, encoding="utf-8")
+
+
+def main(numbers: list[str]) -> None:
+    gather(numbers)
+    shutil.rmtree(MADE, ignore_errors=True)
+    code = sphinx(
+        [
+            *("-q", "-j", "2", "-b", "html", "-c", str(BOOK)),
+            *("-d", str(ROOT / "build" / "book-tree"), str(SOURCE), str(MADE)),
+        ]
+    )
+    if code:
+        sys.exit(code)
+    lessons = MADE / "_static" / "lessons"
+    lessons.mkdir()
+    for path in (SOURCE / "lessons").glob("*.ipynb"):
+        shutil.copy(ROOT / "notebooks" / path.name, lessons)
+    size = sum(file.stat().st_size for file in MADE.rglob("*") if file.is_file())
+    print(f"The book is {MADE / 'index.html'}: {size / 1e6:.0f} MB. Open it in a browser.")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
