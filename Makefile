@@ -18,10 +18,11 @@ OWN_TESTS = $(if $(LESSON),$(wildcard tests/test_$(THEME).py tests/check/test_$(
             tests/test_lessons.py -k '$(LESSON)_ or test_$(THEME)')
 # What runs a lesson or drives a browser.
 NO_BROWSER := $(addprefix --ignore=tests/,test_browser.py test_panels.py test_gaze_panel.py test_atlas_panel.py \
-              test_dream_panel.py test_studio_page.py test_clone.py test_benchmarks.py)
+              test_dream_panel.py test_studio_page.py test_clone.py test_benchmarks.py \
+              test_alt_texts.py test_book_whole.py test_slides.py test_wheels.py)
 
 .PHONY: help install course studio test test-solved quick test-portable test-gpu coverage lint typecheck bench
-.PHONY: papers player maps lessons lesson weights api book slides pdf guide wheels lock
+.PHONY: papers player maps lessons lesson weights book slides pdf guide wheels lock
 
 help:           ## these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -112,9 +113,6 @@ lessons: $(TESTER) ## run the lessons, keep their outputs, and draw their panels
 lesson: $(TESTER)  ## begin a lesson that passes its tests: make lesson NAME=22_my_lesson
 	@test -n "$(NAME)" || { echo "Which lesson? make lesson NAME=22_my_lesson"; exit 2; }
 	$(BIN)/python tools/new_lesson.py $(NAME)
-
-api: $(DEVELOPER) ## the package's docstrings as pages, in build/api
-	$(BIN)/python -m pdoc --docformat markdown --template-directory tools/api --output-directory build/api trickkit
 
 book: $(TESTER)   ## the lessons as a book to read in the browser, in build/book; nothing is run for it
 	$(OWN) $(BIN)/python tools/book.py

@@ -88,7 +88,9 @@ def laid_out(app, what, name, obj, options, lines):
     field = False
     for line in lines:
         if found := ARGUMENT.match(line):
-            new = f":param {found['names']}: {found['said']}"
+            # several with one text: Sphinx would take all but the last for a type
+            together = found["names"].replace(", ", ",\N{WORD JOINER}")
+            new = f":param {together}: {found['said']}"
         elif found := RETURNS.match(line):
             new = f":returns: {found['said']}"
         elif found := RAISES.match(line):

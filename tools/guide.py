@@ -18,7 +18,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 GUIDE = ROOT / "TEACHING.md"
 LESSON = re.compile(r"^## (\d\d) · (.+)$", re.MULTILINE)
 COUNTED = re.compile(r"(?<=<!-- counted -->\n).*?(?=<!-- end -->)", re.DOTALL)
-ITEM = re.compile(r"^- \*(.+?)\*\s+(.+)$", re.MULTILINE)
+ITEM = re.compile(r"^- \*(.+?\S)\*\s+(.+)$", re.MULTILINE)
 STUCK = re.compile(r"^- \*\*(.+?)\*\*\s+(.+)$", re.MULTILINE)
 WAY = re.compile(r"^\| (\d\d) \| (.+?) \|[\d ]*\|$", re.MULTILINE)
 PREDICT = re.compile(r"\*Predict:\*(.*?)(?:\n\s*\n|\Z)", re.DOTALL)

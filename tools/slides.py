@@ -43,16 +43,22 @@ LINES = 14  # of printed text that can be read from the last row
 ROWS = 6  # of a table of long lines
 AIMS = "**You will be able to**"
 SENTENCE = re.compile(
-    r"\S.*?(?<!\bal)(?<!\bvs)(?<!e\.g)[.!?][\"”*)]*(?=\s+[\"“(*`$\[A-ZΑ-Ω0-9ε])|\S.*\S"
+    r"\S.*?(?<!\bal)(?<!\bvs)(?<!e\.g)(?<!\b[A-Z])[.!?][\"”*)]*(?=\s+[\"“(*`$\[A-ZΑ-Ω0-9ε])|\S.*\S"
 )
 SOURCE = re.compile(r"\*\*(?:From|Papers?|After)\*\* .*")
-EXERCISE = re.compile(r"^### (Exercise[ \d]*) · (.+?) +\((★*)☆*, (\d+) minutes?\)\n*", re.MULTILINE)
+EXERCISE = re.compile(
+    r"^### (Exercise[ \d]*?) ?· ([^\n]+?) +\((★*)☆*, (\d+) minutes?\)\n*(.*?)(?=^#|\Z)",
+    re.MULTILINE | re.DOTALL,
+)
 TRY = re.compile(r"\*(?:Only \w+ can tell|Try)[^*]*:\*\s*(.*?)(?:\n\n|\Z)", re.DOTALL)
 BEFORE_TEXT = re.compile(r"\*Predict|\*Optional|\*Try|\*Only|#|\||[-\d]\.? |```|\$\$")
 NEXT = re.compile(
     r"\*\*(Next lesson|The map)\*\* \[([^]]*)\]\([^)]*\)(.*?)(?= · \*\*|$)", re.MULTILINE
 )
-CREDIT = re.compile(r"[^;\n]+: [^;\n]+, (?:CC[-0]|public domain)[^;\n]*?(?=;|\.*$)", re.MULTILINE)
+DATA = re.compile(r"^(?:\*\*Data\*\* )?(\w[\w ]*: [^\[\n]+)\.$", re.MULTILINE)
+CREDIT = re.compile(
+    r"[^;\n]+: [^;\n]+, (?:CC[-0]|public domain)[^;\n]*?(?=\.*(?:;|$))", re.MULTILINE
+)
 
 
 class Slide(NamedTuple):
@@ -81,7 +87,7 @@ def rich(text: str) -> str:
     """A sentence or two of Markdown as HTML. A link into the course becomes its words."""
     text = re.sub(r"\[([^]]+)\]\((?!https?:)[^)]*\)", r"\1", " ".join(text.split()))
     shown = re.sub(
-        r"(?<=\d) (?=%)| (?=[=±×] )|(?<=\S [=±×]) ",
+        r"(?<=\d) (?=[%°])| (?=[=±×] )|(?<=\S [=±×]) ",
         "\N{NO-BREAK SPACE}",
         MARKDOWN.renderInline(text),
     )
@@ -96,12 +102,13 @@ def sentences(text: str, most: int = 99, letters: int = 9999) -> list[str]:
     """The first sentences of a text: at most so many, and so many letters.
 
     What stands in brackets is left out, as are numbers at arXiv, and so is all from a sentence on
-    that ends in a colon.
+    that is not ended, but leads to a formula or a list.
     """
     text = re.sub(r",? *\[arXiv:[^]]*\]\([^)]*\)", "", text).replace(" ()", "")
     out: list[str] = []
     for said in SENTENCE.findall(" ".join(text.split())):
-        if said.endswith(":") or len(out) == most or len(" ".join([*out, said])) > letters:
+        whole = re.search(r"[.!?][\"”)*]*$", said)
+        if not whole or len(out) == most or len(" ".join([*out, said])) > letters:
             break
         if not (said.startswith("(") and said.endswith(")")):
             out.append(said)
@@ -169,15 +176,15 @@ def printed(cells: list[NotebookNode]) -> str:
                 if space < 0 or not block:
                     break
                 kept.append(block.rstrip())
-    text = "\n\n".join(kept)
-    if not text:
+    if not kept:
         return ""
+    text = re.sub(r"^(.{100,150}) .{50,}$", r"\1 …", "\n\n".join(kept), flags=re.MULTILINE)
     rows = [len(row) for row in text.splitlines()]
     letters = min(38, 1770 / max(rows), 270 / len(rows))
     wrap = letters < (28 if len(rows) < 3 else 18)  # broken lines, rather than small ones
     if wrap:
-        fits = (s for s in range(32, 10, -1) if sum(-(-row * s // 1770) for row in rows) * s < 300)
-        letters = next(fits)
+        fits = (s for s in range(30, 10, -1) if sum(-(-row * s // 1770) for row in rows) * s < 250)
+        letters = next(fits, 11)
     style = f"font-size: {letters:.1f}px; white-space: {'pre-wrap' if wrap else 'pre'}"
     return f'<pre style="{style}">{html.escape(text)}</pre>'
 
@@ -242,14 +249,12 @@ def opening(cells: list[NotebookNode], number: str, told: guide.Guide) -> list[S
         + "".join(f"<p>{rich(said)}</p>" for said in sentences(promise))
         + f'</div>{figure(cover(number, cells))}</div>\n<p class="small">{rich(foot)}</p>'
     )
-    aims = [
-        aim.strip(" \n;.")
-        for aim in re.split(r"^- ", rest.partition("**You need**")[0], flags=re.M)
-    ]
+    aims = re.split(r"^- ", rest.partition("**You need**")[0], flags=re.MULTILINE)
+    aims = [aim.strip(" \n;.") for aim in aims if aim.strip()]
     stuck = [f"**{what}** {said}" for what, said in told.stuck if not what.startswith("Exercise")]
     return [
         Slide("title", title, [told.about]),
-        listed("You will be able to", [aim for aim in aims if aim], stuck),
+        listed("You will be able to", aims, stuck),
     ]
 
 
@@ -269,13 +274,9 @@ def cover(number: str, cells: list[NotebookNode]) -> str:
         return image(f"image/{path.suffix[1:]}", data, alt[1] if alt else path.stem)
     if first := pictures(minutes.by_part(cells)[""]):
         return first[0]
-    answers = {
-        shown
-        for text, after in texts(cells)
-        if guide.PREDICT.search(text)
-        for shown in pictures(after)
-    }
-    others = [shown for shown in pictures(cells) if shown not in answers]
+    asked = [after for text, after in texts(cells) if guide.PREDICT.search(text)]
+    answers = {shown for after in asked for shown in pictures(after)}
+    others = set(pictures(cells)) - answers
     return max(others, key=lambda shown: ("image/jpeg" in shown, len(shown)), default="")
 
 
@@ -312,7 +313,7 @@ def lead(text: str) -> str:
     first = text.partition("\n")[2].strip().split("\n\n")[0]
     items = re.findall(r"^(?:-|\d\.) (.*?)(?=\n(?:-|\d\.) |\Z)", first, re.MULTILINE | re.DOTALL)
     if items:
-        said = "".join(f"<li>{rich(sentences(item, 1)[0])}</li>" for item in items)
+        said = "".join(f"<li>{rich((sentences(item, 1) or [item])[0])}</li>" for item in items)
         return f"<ul>{said}</ul>"
     if first.startswith("|") and first.count("\n") < ROWS + 2:
         return MARKDOWN.render(first)
@@ -346,15 +347,13 @@ def predictions(name: str, text: str, after: list[NotebookNode], told: guide.Gui
 def exercises(text: str, after: list[NotebookNode], told: guide.Guide) -> list[Slide]:
     """The exercises that a text sets: what is to be done, how hard it is and how long it takes."""
     out = []
-    pieces = EXERCISE.split(text)
-    for which, name, stars, own, task in zip(*(pieces[i::5] for i in range(1, 6)), strict=True):
+    for which, name, stars, own, task in EXERCISE.findall(text):
         task = re.split(r"\n\n(?=\$\$|```|- )|\*Predict", task)[0]
         stub = next((cell.source for cell in after if minutes.STUB.search(cell.source)), "")
-        told_there = re.search(r'"""(.*?)(?:\n\n|""")', stub, re.DOTALL)
-        do = sentences(task, 4, 400) or sentences(told_there[1] if told_there else name)
+        docstring = re.search(r'"""(.*?)(?:\n\n|""")', stub, re.DOTALL)
+        do = sentences(task, 4, 400) or sentences(docstring[1] if docstring else name)
         function = re.search(r"^(\w+) = check", stub, re.MULTILINE)
         head = f"<code>{function[1]}</code>" if function else rich(name)
-        which = which.strip()
         hard = f'<span role="img" aria-label="level {len(stars)} of 3">{stars:☆<3}</span>'
         body = (
             f'<p class="kicker">{which} · {hard} · {own} minutes</p>\n'
@@ -389,23 +388,28 @@ def compared(cells: list[NotebookNode]) -> str:
         f"<td>{row['ours']} {row['unit']}</td><td>{row['verdict']}</td></tr>"
         for row in rows[:ROWS]
     )
-    head = "".join(f'<th scope="col">{what}</th>' for what in ("what", "paper", "ours", ""))
+    head = "".join(f'<th scope="col">{what}</th>' for what in ("what", "paper", "ours", "verdict"))
     return f"<table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>" if rows else ""
 
 
 def ending(cells: list[NotebookNode]) -> list[Slide]:
     """What was seen, the next lesson, and whose the pictures are."""
     text = minutes.by_part(cells)["What you saw"][0].source
-    out = [listed("What you saw", sentences(text.split("\n\n")[0].partition("\n")[2]))]
-    if match := NEXT.search(text):
-        rest = match[3].strip(" ,:.")
-        body = f'<p class="kicker">{match[1]}</p>\n<h2>{rich(match[2])}</h2>\n'
-        out.append(Slide("end", f'{body}<p class="large">{rich(rest)}</p>'))
-    if lines := credits(cells):
+    match = NEXT.search(text)
+    rest = match[3].strip(" ,:.")
+    following = f'<p class="kicker">{match[1]}</p>\n<h2>{rich(match[2])}</h2>\n'
+    out = [
+        listed("What you saw", sentences(text.split("\n\n")[0].partition("\n")[2])),
+        Slide("end", f'{following}<p class="large">{rich(rest)}</p>'),
+    ]
+    lines = credits(cells)
+    for line in DATA.findall(text[match.end() :]):
+        if not any(known.startswith(line.partition(":")[0]) for known in lines):
+            lines.append(line)
+    if lines:
         said = html.escape("; ".join(lines))
-        out.append(
-            Slide("list", f'<h2>Pictures</h2>\n<p class="{size(said, 500)} credits">{said}.</p>')
-        )
+        body = f'<h2>Pictures and data</h2>\n<p class="{size(said, 500)} credits">{said}.</p>'
+        out.append(Slide("list", body))
     return out
 
 
@@ -424,18 +428,18 @@ def deck(number: str) -> str:
     return page.substitute(title=title, slides="\n".join(slide.html() for slide in slides))
 
 
-def main(numbers: list[str]) -> None:
+def main(numbers: list[str], folder: pathlib.Path = SLIDES) -> None:
     """Make the decks of those lessons, or of all, and what they share."""
-    static = SLIDES / "_static"
+    static = folder / "_static"
     static.mkdir(parents=True, exist_ok=True)
     wheel = pathlib.Path(importlib.util.find_spec("sphinx_revealjs").origin).parent
     for name in REVEAL:
         shutil.copy(wheel / "_static" / "revealjs" / name, static)
     shutil.copy(OURS / "slides.css", static)
     for number in numbers or sorted(guide.guides()):
-        path = SLIDES / f"{guide.lesson(number).stem}.html"
+        path = folder / f"{guide.lesson(number).stem}.html"
         path.write_text(deck(number), encoding="utf-8", newline="\n")
-        print(path.relative_to(ROOT))
+        print(path)
 
 
 if __name__ == "__main__":
