@@ -10,7 +10,8 @@ import tempfile
 import psutil
 from side_by_side import chosen, sized, table
 
-sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1] / own) for own in ("tests", "tools")]
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tools"))
 import sliced
 from browser import (
     PROGRAM,

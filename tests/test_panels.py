@@ -8,6 +8,7 @@ test_browser.py, test_gaze_panel.py, test_atlas_panel.py, test_dream_panel.py.
 import re
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from browser import (
     chromium,
     end_kernels,
@@ -100,6 +101,8 @@ def test_each_control_moves_the_picture(lesson, lab):
                 assert changes or control.label in SILENT, control.label
             assert panel.said() == ""
         assert labels >= told
+        wordless = Axe().run(page, options={"runOnly": ["image-alt", "role-img-alt"]}).response
+        assert wordless["violations"] == []
     finally:
         end_kernels(address)
 

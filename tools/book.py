@@ -35,14 +35,16 @@ PHOTOGRAPHS = {
 }
 LINE = 90  # characters
 MANY = 4  # from so many on, their credits are on a page of their own
-PARTS = {
-    "Trick it": ("00", "01", "02", "03", "04", "05", "06"),
-    "See inside": ("07", "08", "09", "10", "11", "12", "13"),
-    "Make pictures": ("14", "15"),
-    "Ask why": ("16", "17", "18"),
-    "Who pays": ("19", "20"),
-    "Put together": ("21",),
+PARTS = {  # of the course -> the number of its first lesson
+    "Trick it": "00",
+    "See inside": "07",
+    "Make pictures": "14",
+    "Ask why": "16",
+    "Who pays": "19",
+    "Put together": "21",
 }
+# what scikit-learn writes into a classifier is not ours
+AUTOMODULE = ".. automodule:: trickkit.{}\n   :members:\n   :exclude-members: set_score_request\n"
 CARDS = {
     "03_panda_to_vulture.jpeg": "trick it",
     "14_deep_dream.jpeg": "dream with it",
@@ -147,14 +149,13 @@ def page(path: pathlib.Path) -> nbformat.NotebookNode:
     return book
 
 
-def lesson_table(numbers: tuple[str, ...], lessons: dict[str, maps.Lesson]) -> str:
-    rows = [
-        f"| [{o.title}](lessons/{o.file}) | {o.does} | {o.minutes} | {o.papers} |"
-        for o in (lessons[number] for number in numbers if number in lessons)
-    ]
-    return "\n".join(
-        ["| lesson | what you do | minutes | after |", "| --- | --- | --- | --- |", *rows]
-    )
+def by_part(lessons: dict[str, maps.Lesson]) -> dict[str, list[maps.Lesson]]:
+    """The lessons of each part of the course that has any."""
+    out: dict[str, list[maps.Lesson]] = {}
+    for number, one in lessons.items():
+        part = max((part for part in PARTS if PARTS[part] <= number), key=PARTS.__getitem__)
+        out.setdefault(part, []).append(one)
+    return out
 
 
 def front(lessons: dict[str, maps.Lesson]) -> str:
@@ -171,25 +172,24 @@ def front(lessons: dict[str, maps.Lesson]) -> str:
     ]
     credits = re.search(r"^\*Each picture is.*?\*$", readme, re.MULTILINE | re.DOTALL)[0]
     credits = credits.replace("(data/SOURCES.csv)", "(pictures.md)")
-    contents = "\n".join(
-        f"\n```{{toctree}}\n:caption: {part}\n:hidden:\n\n"
-        + "\n".join(f"lessons/{pathlib.Path(lessons[n].file).stem}" for n in own if n in lessons)
-        + "\n```"
-        for part, own in PARTS.items()
-        if any(n in lessons for n in own)
-    )
-    tables = "\n\n".join(
-        f"### {part}\n\n{lesson_table(own, lessons)}"
-        for part, own in PARTS.items()
-        if any(n in lessons for n in own)
-    )
+    tables, contents = [], []
+    for part, own in by_part(lessons).items():
+        rows = [
+            f"| [{o.title}](lessons/{o.file}) | {o.does} | {o.minutes} | {o.papers} |" for o in own
+        ]
+        head = ["| lesson | what you do | minutes | after |", "| --- " * 4 + "|"]
+        tables.append("\n".join([f"### {part}", "", *head, *rows]))
+        pages = [f"lessons/{pathlib.Path(o.file).stem}" for o in own]
+        contents.append(
+            "\n".join(["```{toctree}", f":caption: {part}", ":hidden:", "", *pages, "```"])
+        )
     text = (BOOK / "front.md").read_text(encoding="utf-8")
     grid = "::::{grid} 1 2 3 3\n:gutter: 2\n:class-container: gallery\n\n"
     for name, made in {
         "CARDS": grid + "\n".join(cards) + "\n::::",
         "CREDITS": credits,
-        "LESSONS": tables,
-        "CONTENTS": contents,
+        "LESSONS": "\n\n".join(tables),
+        "CONTENTS": "\n\n".join(contents),
     }.items():
         text = text.replace(f"\n{name}\n", f"\n{made}\n")
     return text
@@ -261,9 +261,7 @@ def api() -> dict[str, str]:
     for name, said in maps.modules():
         if name.startswith(("check", "course")):
             continue
-        pages[f"{name}.rst"] = (
-            f"{name}\n{'=' * len(name)}\n\n.. automodule:: trickkit.{name}\n   :members:\n   :exclude-members: set_score_request\n"
-        )
+        pages[f"{name}.rst"] = f"{name}\n{'=' * len(name)}\n\n{AUTOMODULE.format(name)}"
         rows.append(f"| [`{name}`]({name}.rst) | {said} |")
     listed = "\n".join(name.removesuffix(".rst") for name in pages)
     pages["index.md"] = (
