@@ -22,6 +22,7 @@ ITEM = re.compile(r"^- \*(.+?\S)\*\s+(.+)$", re.MULTILINE)
 STUCK = re.compile(r"^- \*\*(.+?)\*\*\s+(.+)$", re.MULTILINE)
 WAY = re.compile(r"^\| (\d\d) \| (.+?) \|[\d ]*\|$", re.MULTILINE)
 PREDICT = re.compile(r"\*Predict:\*(.*?)(?:\n\s*\n|\Z)", re.DOTALL)
+VOTE = 1.5  # minutes that a room takes longer than a reader to predict
 ALWAYS = ("", "Paper and us", "What you saw")  # parts that nothing need be said at
 
 
@@ -103,9 +104,12 @@ def table(number: str, cost: tuple[str, str]) -> str:
         for part, (total, own) in spent(number).items()
     ]
     seconds, memory = cost
+    alone = sum(minutes.sittings(cells))
+    asked = sum(len(questions(cell.source)) for cell in cells if cell.cell_type == "markdown")
+    together = 5 * round((alone + VOTE * asked) / 5)
     return (
-        f"\n{minutes.stated(cells)}; on a learner's computer {seconds} processor seconds and"
-        f" {memory} GB of memory.\n\n"
+        f"\n{minutes.stated(cells)}, about {together} in a room that guesses aloud. It takes"
+        f" {seconds} seconds of one processor core and {memory} GB of memory a learner.\n\n"
         "| part | minutes | of them exercises |\n| --- | ---: | ---: |\n" + "\n".join(rows) + "\n\n"
     )
 
