@@ -36,6 +36,7 @@ def test_every_panel_has_its_frames_and_they_are_of_this_lesson(cell, request):
     ]
     assert told["first"] in stored
     each = told["frames"]
+    assert each[told["start"]]["label"]
     assert 4 <= len(each) <= 12 and all(frame["alt"] and frame["label"] for frame in each)
     assert len({frame["label"] for frame in each}) == len(each)
     assert len({frame["alt"] for frame in each}) > len(each) / 2  # two settings may look the same
@@ -61,8 +62,20 @@ def test_what_a_cell_shows_is_credited():
     assert book.named("x = data.picture('panda')\nplots.pictures([x], ['a word'])") == {"panda"}
     assert book.named("for name in data.picture_names(): pass") == set(data.picture_names())
     assert book.named("print('vulture')") == set()
-    assert "Aaron Logan, CC-BY-1.0" in book.credit({"panda"})
-    assert "13 photographs" in book.credit(set(data.picture_names()))
+    sure = book.credit({"panda"}, {"panda"})
+    assert "Aaron Logan, CC-BY-1.0" in sure and "made from" not in sure
+    assert "made from: Giant panda" in book.credit(set(), {"panda"})
+    every = book.credit(set(), set(data.picture_names()))
+    assert "13 pictures</summary>" in every and "Arturo de Frias Marques, CC-BY-SA-4.0" in every
+
+
+def test_photographs_are_told_from_drawings():
+    def output(*lesson):
+        place, number = lesson[1], lesson[0]
+        return nbformat.read(LESSONS[number], as_version=4).cells[place].outputs
+
+    assert any(map(book.photographic, output(3, 5)))  # a panda among signs
+    assert not any(map(book.photographic, output(2, 38)))  # a curve
 
 
 def test_the_papers_table_has_every_row():
@@ -94,7 +107,7 @@ def test_two_pages_hold_what_their_lessons_show(two_pages):
         assert page.count('class="flipbook"') == sum(
             cell.cell_type == "code" and sliced.has_panel(cell.source) for cell in cells
         )
-        assert "<h1>" in page and "not written yet" in page
+        assert "<h1>" in page and "not written yet" not in page
         assert "The course tests its own claim here" not in page
         assert (two_pages / "_static" / "lessons" / path.name).read_bytes() == path.read_bytes()
     assert page.count("<math") > 3 and "mathjax" not in page.lower().replace("mathjax_ignore", "")

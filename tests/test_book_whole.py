@@ -71,13 +71,13 @@ def test_everyone_can_read_every_page_and_no_other_host_is_asked(made, page, wid
 def test_a_flip_book_is_leafed_through_by_keyboard(made, page):
     page.goto((made / "lessons" / f"{LESSONS[3].stem}.html").as_uri())
     flipbook = page.locator(".flipbook")
-    expect(flipbook.locator("output")).to_have_text("ε, grey levels of 255 1")
+    expect(flipbook.locator("output")).to_have_text("ε, grey levels of 255: 1")
     slider = flipbook.locator("input")
     slider.focus()
     page.keyboard.press("Home")
     expect(flipbook.locator("img")).to_have_attribute("alt", re.compile("panda, 0.94"))
-    expect(flipbook.locator("output")).to_have_text("ε, grey levels of 255 0")
-    assert slider.get_attribute("aria-valuetext") == "ε, grey levels of 255 0"
+    expect(flipbook.locator("output")).to_have_text("ε, grey levels of 255: 0")
+    assert slider.get_attribute("aria-valuetext") == "ε, grey levels of 255: 0"
     width = flipbook.locator("img").evaluate("async it => (await it.decode(), it.naturalWidth)")
     assert width > 300
 

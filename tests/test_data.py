@@ -110,7 +110,7 @@ def test_missing_and_damaged_files(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="panda.jpg is damaged"):
         data.picture("panda")
     data.sources.cache_clear()
-    with pytest.raises(FileNotFoundError, match="make course"):
+    with pytest.raises(FileNotFoundError, match="git checkout -- data/SOURCES.csv"):
         data.sources()
     monkeypatch.undo()
     assert data.sources() == sources

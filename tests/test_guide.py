@@ -26,10 +26,11 @@ def test_every_part_and_every_prediction_is_told(path):
     wanted = [part for part in parts if part not in guide.ALWAYS]
     assert set(wanted) <= set(told.notes) <= set(parts)
     text = "\n\n".join(cell.source for cell in cells(path) if cell.cell_type == "markdown")
-    asked = guide.questions(text)
-    assert len(asked) == len(told.answers)
-    for question, (quoted, answer) in zip(asked, told.answers, strict=True):
-        assert question.startswith(guide.plain(quoted)) and answer, (question, quoted)
+    for kind, answers in ((guide.PREDICT, told.answers), (guide.DRAG, told.dragged)):
+        asked = guide.questions(text, kind=kind)
+        assert len(asked) == len(answers)
+        for question, (quoted, answer) in zip(asked, answers, strict=True):
+            assert question.startswith(guide.plain(quoted)) and answer, (question, quoted)
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import pathlib
@@ -141,6 +142,46 @@ def test_with_or_without_outputs_is_no_update_of_what_is_edited(course, before, 
     assert setup.deliver(*course, outputs=after) == []
 
 
+def test_what_was_chosen_for_outputs_is_kept(course):
+    lessons, mine = course
+    setup.deliver(lessons, mine, outputs="shown")
+    assert setup.deliver(lessons, mine) == [] and shown(mine / "00_a.ipynb")
+    write(lessons / "00_a.ipynb", "a2")
+    setup.deliver(lessons, mine)
+    assert shown(mine / "00_a.ipynb")
+
+
+def test_a_lesson_that_was_only_looked_at_is_not_edited(course):
+    """JupyterLab saves it with metadata of its own, other line ends and numbers of cells."""
+    lessons, mine = course
+    setup.deliver(lessons, mine, outputs="shown")
+    book = json.loads((mine / "00_a.ipynb").read_text())
+    book["metadata"] |= {"language_info": {"version": "3.11.7"}}
+    book["cells"][0]["execution_count"] = None
+    book["cells"][0]["id"] = "another"
+    book["cells"][0]["source"] = ["a", "1"]
+    (mine / "00_a.ipynb").write_text(json.dumps(book, indent=2))
+    write(lessons / "00_a.ipynb", "a2")
+    assert setup.deliver(lessons, mine) == ["00_a.ipynb was brought up to date."]
+    book["cells"][0]["outputs"] = []  # what a learner's own run shows is theirs
+    (mine / "00_a.ipynb").write_text(json.dumps(book))
+    write(lessons / "00_a.ipynb", "a3")
+    assert "yours is edited and stays" in setup.deliver(lessons, mine)[0]
+
+
+def test_copies_that_an_older_version_delivered_are_known(course):
+    """Its ledger has the SHA-256 of the bytes."""
+    lessons, mine = course
+    setup.deliver(lessons, mine)
+    old = {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in mine.glob("*.ipynb")
+    }
+    (mine / ".delivered.json").write_text(json.dumps(old))
+    write(lessons / "00_a.ipynb", "a2")
+    assert "00_a.ipynb was brought up to date." in setup.deliver(lessons, mine)
+    assert files(mine) == files(lessons)
+
+
 def test_another_word_for_outputs_is_named(course):
     with pytest.raises(ValueError, match="stripped or shown, not 'hidden'"):
         setup.deliver(*course, outputs="hidden")
@@ -159,18 +200,23 @@ def test_a_place_of_ones_own(monkeypatch, tmp_path, capsys):
     monkeypatch.delenv("TRICKKIT_PROGRESS", raising=False)
     assert check.progress_file() == tmp_path / "mine" / "progress.json"
     asked = []
-    monkeypatch.setattr(
-        setup.subprocess,
-        "run",
-        lambda command, env: asked.append((command, env)) or subprocess.CompletedProcess("", 0),
-    )
+
+    class Lab:
+        def __init__(self, command, env):
+            asked.append((command, env))
+
+        def wait(self):
+            return 0
+
+    monkeypatch.setattr(setup.subprocess, "Popen", Lab)
     monkeypatch.setattr(sys, "argv", ["trickkit", "--port", "9000"])
     for user, told in ((0, True), (1000, False)):
         monkeypatch.setattr(setup.os, "geteuid", lambda user=user: user)
         with pytest.raises(SystemExit) as end:
             command_line.main()
         said = capsys.readouterr().out
-        assert end.value.code == 0 and ('ARGS="--allow-root' in said) == told
+        assert ('ARGS="--allow-root' in str(end.value.code)) == told
+        assert told or end.value.code == 0 and f"What you saved is in {tmp_path / 'mine'}" in said
     assert len(files(tmp_path / "mine")) == len(list((ROOT / "notebooks").glob("*.ipynb")))
     command, env = asked[0]
     assert f"--ServerApp.root_dir={tmp_path / 'mine'}" in command
@@ -195,10 +241,13 @@ def test_the_command_line(monkeypatch, tmp_path, capsys):
     assert check.remember("03 panda_to_vulture/one_step") == ""
     assert "03 panda_to_vulture" in said("progress", "--folder", str(tmp_path))[0].out
     assert (tmp_path / "progress.json").exists()
+    assert said("progress", "--folder", str(tmp_path / "no"))[1].startswith("There are no lessons")
+    assert "up to date" in said("update", "--folder", str(tmp_path))[0].out
     assert "Everything is here." in said("doctor")[0].out
     for words, told in (
         (["update", "--port=1"], "update does not know --port=1"),
         (["lesson"], "invalid choice: 'lesson'"),
+        (["course", "03"], "'03' is none"),
     ):
         out, code = said(*words)
         assert code == 2 and told in out.err
@@ -227,7 +276,9 @@ def test_where_nothing_can_be_written_it_says_what_to_do(monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     for error in (tmp_path / "file" / "mine", pathlib.Path("/proc/none")):
         monkeypatch.setenv("TRICKKIT_COURSE", str(error))
-        with pytest.raises(SystemExit, match="Say where else: TRICKKIT_COURSE=another/folder"):
+        with pytest.raises(
+            SystemExit, match="Say where else: --folder another/folder, or TRICKKIT_COURSE="
+        ):
             setup.course()
 
 

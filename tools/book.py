@@ -8,7 +8,9 @@ pictures; the papers' numbers as one table; the package's docstrings; and the te
 """
 
 import ast
+import base64
 import html
+import io
 import json
 import pathlib
 import re
@@ -20,6 +22,7 @@ import guide
 import maps
 import nbformat
 import sliced
+from PIL import Image
 from sphinx.cmd.build import main as sphinx
 
 from trickkit import data
@@ -33,8 +36,9 @@ PHOTOGRAPHS = {
     *data.painting_names(),
     *data.scene_names(),
 }
-LINE = 90  # characters
-MANY = 4  # from so many on, their credits are on a page of their own
+LINE = 92  # characters
+MANY = 4  # from so many on, their credits are folded
+COLOURS = 20_000  # that a picture without a photograph may have
 PARTS = {  # of the course -> the number of its first lesson
     "Trick it": "00",
     "See inside": "07",
@@ -45,6 +49,7 @@ PARTS = {  # of the course -> the number of its first lesson
 }
 # what scikit-learn writes into a classifier is not ours
 AUTOMODULE = ".. automodule:: trickkit.{}\n   :members:\n   :exclude-members: set_score_request\n"
+FOLDERS = {"pictures": "Photographs", "scenes": "Scenes", "paintings": "Paintings"}
 CARDS = {
     "03_panda_to_vulture.jpeg": "trick it",
     "14_deep_dream.jpeg": "dream with it",
@@ -72,24 +77,35 @@ def named(source: str) -> set[str]:
     }
 
 
-def credit(names: set[str]) -> str:
-    """Who made the photographs of a picture, as a line below it."""
-    if len(names) >= MANY:
-        said = (
-            f"Shows some of {len(names)} photographs and paintings of the course:"
-            ' <a href="../pictures.html">their authors and licences</a>.'
-        )
-    else:
-        said = html.escape(data.attribution(*sorted(names)))
-    return f'<p class="credit">{said}</p>'
+def photographic(output: nbformat.NotebookNode) -> bool:
+    """Whether an output is a picture with a photograph's many colours."""
+    for kind, encoded in output.get("data", {}).items():
+        if kind.startswith("image/"):
+            image = Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGB")
+            if image.getcolors(COLOURS) is None:
+                return True
+    return False
+
+
+def credit(sure: set[str], perhaps: set[str]) -> str:
+    """Who made the photographs of a picture, as a line below it.
+
+    sure: that its own cell names.
+    perhaps: that the cells name from which it has what it shows.
+    """
+    said = html.escape(data.attribution(*sorted(sure | perhaps)))
+    if len(sure | perhaps) >= MANY:
+        what = "Shows, or is made from, some of these"
+        said = f"<details><summary>{what} {len(sure | perhaps)} pictures</summary>{said}</details>"
+    elif perhaps - sure:
+        said = f"Shows, or is made from: {said}"
+    return f'<div class="credit">{said}</div>'
 
 
 def flipbook(folder: pathlib.Path) -> str:
     """A panel's frames, to be leafed through."""
     told = json.loads((folder / "frames.json").read_text(encoding="utf-8"))
-    frames = told["frames"]
-    start = next((i for i, one in enumerate(frames) if one["alt"] == told["first"]), -1)
-    start %= len(frames)  # a dream is shown when it is done
+    frames, start = told["frames"], told["start"]
     words = json.dumps(frames, ensure_ascii=False).replace("<", "\\u003c")
     label, alt = (html.escape(frames[start][key]) for key in ("label", "alt"))
     return (
@@ -104,7 +120,7 @@ def flipbook(folder: pathlib.Path) -> str:
 def wrapped(text: str) -> str:
     """Printed text whose sentences fit the page; tables are not as wide as that."""
     return "".join(
-        textwrap.fill(line, LINE) + "\n" if len(line) > LINE + 10 else line
+        textwrap.fill(line, LINE) + "\n" if len(line) > LINE + 1 else line
         for line in text.splitlines(keepends=True)
     )
 
@@ -118,9 +134,9 @@ def page(path: pathlib.Path) -> nbformat.NotebookNode:
     """A lesson as a page of the book."""
     book = nbformat.read(path, as_version=4)
     links = (
-        f'<p class="lesson-links">To run it: <code>trickkit</code> brings this lesson along and'
-        f' opens it in JupyterLab. <a href="../_static/lessons/{path.name}" download>Download the'
-        " notebook</a>, with its outputs.</p>"
+        '<p class="lesson-links"><a href="../index.html">Run it on your own computer</a>, or'
+        f' <a href="../_static/lessons/{path.name}" download>download the notebook</a>, with its'
+        " outputs.</p>"
     )
     head = book.cells[0].source
     title, _, rest = head.partition("\n")
@@ -131,21 +147,23 @@ def page(path: pathlib.Path) -> nbformat.NotebookNode:
         cell = book.cells[i]
         if "guard" in cell.metadata.get("tags", []):
             cell.metadata["tags"] = [*cell.metadata["tags"], "remove-cell"]
+        # of an exercise there is nothing to see yet
+        cell.outputs = [o for o in cell.outputs if "not written yet" not in o.get("text", "")]
         for output in cell.outputs:
             if output.output_type == "stream":
                 output.text = wrapped(output.text)
         kinds = {kind for output in cell.outputs for kind in output.get("data", {})}
         if not any(kind.startswith("image/") for kind in kinds):
             continue
-        names = named(source)
-        if not names and kinds & {"image/jpeg", "image/gif"}:
-            names = set().union(*(named(sources[j]) for j in sliced.needed(sources, place)))
+        sure, perhaps = named(source), set()
+        if any(map(photographic, cell.outputs)):
+            perhaps = set().union(*(named(sources[j]) for j in sliced.needed(sources, place)))
         frames = BOOK / "frames" / f"{path.stem[:2]}-{i:02d}"
         if (frames / "frames.json").exists():
             cell.outputs = [o for o in cell.outputs if o.output_type == "stream"]
             cell.outputs.append(shown(flipbook(frames)))
-        if names:
-            cell.outputs.append(shown(credit(names)))
+        if sure | perhaps:
+            cell.outputs.append(shown(credit(sure, perhaps)))
     return book
 
 
@@ -171,7 +189,7 @@ def front(lessons: dict[str, maps.Lesson]) -> str:
         if pathlib.Path(file).stem[:2] in lessons
     ]
     credits = re.search(r"^\*Each picture is.*?\*$", readme, re.MULTILINE | re.DOTALL)[0]
-    credits = credits.replace("(data/SOURCES.csv)", "(pictures.md)")
+    credits = credits.replace("[data/SOURCES.csv](data/SOURCES.csv)", "[the list](pictures.md)")
     tables, contents = [], []
     for part, own in by_part(lessons).items():
         rows = [
@@ -216,7 +234,7 @@ html_theme.sidebar_secondary.remove: true
 
 {intro}
 
-<div class="sorted-table full-width" tabindex="0" role="region" aria-label="the papers' numbers">
+<div class="sorted-table" tabindex="0" role="region" aria-label="the papers' numbers">
 <label>Show only rows with <input type="search"></label> <output>{len(rows)} rows</output>
 <table class="table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>
 </div>
@@ -225,32 +243,20 @@ html_theme.sidebar_secondary.remove: true
 
 def pictures() -> str:
     """Every photograph, painting and scene of the course: who made it, and its licence."""
-    out = [
-        "# The pictures",
-        "",
-        "Each keeps its own licence. Where a lesson shows one, it is named below.",
-    ]
-    for folder, title in (
-        ("pictures", "Photographs"),
-        ("scenes", "Scenes"),
-        ("paintings", "Paintings"),
-    ):
-        rows = [row for file, row in data.sources().items() if file.startswith(folder + "/")]
-        out += [
-            "",
-            f"## {title}",
-            "",
-            "| file | title | author | licence | source |",
-            "| --- " * 5 + "|",
-        ]
-        out += [
-            "| "
-            + " | ".join(
-                row[key].replace("|", "/") for key in ("file", "title", "author", "licence")
-            )
-            + f" | {row['source']} |"
-            for row in rows
-        ]
+    out = ["# The pictures", "", "Each keeps its own licence."]
+    for folder, title in FOLDERS.items():
+        out += ["", f"## {title}", "", '<table class="table pictures-table"><tbody>']
+        for file, row in data.sources().items():
+            if file.startswith(folder + "/"):
+                name, author, licence = (
+                    html.escape(row[key]) for key in ("title", "author", "licence")
+                )
+                source = re.sub(r"https?://\S+", r'<a href="\g<0>">\g<0></a>', row["source"])
+                out.append(
+                    f'<tr><td><img src="_static/{file}" alt="{name}" loading="lazy"></td>'
+                    f"<td><b>{name}</b><br>{author}, {licence}<br><small>{source}</small></td></tr>"
+                )
+        out.append("</tbody></table>")
     return "\n".join(out) + "\n"
 
 
@@ -262,6 +268,10 @@ def api() -> dict[str, str]:
         if name.startswith(("check", "course")):
             continue
         pages[f"{name}.rst"] = f"{name}\n{'=' * len(name)}\n\n{AUTOMODULE.format(name)}"
+        inside = [other for other, _ in maps.modules() if other.startswith(f"{name}.")]
+        if inside:
+            pages[f"{name}.rst"] += "\nIn it:\n\n"
+            pages[f"{name}.rst"] += "".join(f"* :doc:`{other}`\n" for other in inside)
         rows.append(f"| [`{name}`]({name}.rst) | {said} |")
     listed = "\n".join(name.removesuffix(".rst") for name in pages)
     pages["index.md"] = (
@@ -315,6 +325,8 @@ def main(numbers: list[str]) -> None:
         sys.exit(code)
     lessons = MADE / "_static" / "lessons"
     lessons.mkdir()
+    for folder in FOLDERS:
+        shutil.copytree(data.DATA / folder, MADE / "_static" / folder)
     for path in (SOURCE / "lessons").glob("*.ipynb"):
         shutil.copy(ROOT / "notebooks" / path.name, lessons)
     size = sum(file.stat().st_size for file in MADE.rglob("*") if file.is_file())

@@ -2,9 +2,10 @@
 
     python tools/frames.py notebooks/03_panda_to_vulture.ipynb …
 
-Of a lesson only those cells are run that its panels need. A panel's first slider, or else its first
-list, is moved; its other controls stay as they are. The frames and their words are kept in
-book/frames/LESSON-CELL/, for `make book`, which runs nothing.
+Of a lesson only those cells are run that its panels need. Of a panel one control is moved: that of
+MOVED, which its question is about, else its first slider, else its first list. The others stay as
+they are. The frames and their words are kept in book/frames/LESSON-CELL/, for `make book`, which
+runs nothing.
 """
 
 import io
@@ -27,6 +28,7 @@ from trickkit import widgets
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FRAMES = ROOT / "book" / "frames"
 MOST = 9  # frames of a panel
+MOVED = {"04-70": "ε", "07-30": "layer", "12-24": "how far", "20-82": "bias above"}
 WIDTH = 1000  # pixels at most
 
 
@@ -57,37 +59,48 @@ def spread(n: int, *, around: int = 0) -> list[int]:
     return sorted(set(places))
 
 
-def frames(panel: widgets.Live, shown: list[w.Widget]) -> Iterator[tuple[str, Any]]:
-    """What a panel shows at each of its settings: (what it is set to, the picture)."""
+def frames(
+    panel: widgets.Live, shown: list[w.Widget], moved: str | None
+) -> Iterator[tuple[str, Any, bool]]:
+    """What a panel shows at each of its settings: (what it is set to, the picture, whether the
+    panel begins with that).
+
+    moved: how the name of the control begins that is moved.
+    """
     screen = panel.handle
+    if isinstance(panel, widgets.Gaze):
+        panel.asks.value = "the patch in the box"  # which the question is about
     if isinstance(panel, widgets.Arcade):
-        yield "before the first move", screen.picture
+        yield "before the first move", screen.picture, True
         for move in range(1, MOST):
             action = move % len(panel.buttons)
             panel.press(action)
-            yield f"move {move}, {panel.buttons[action].description}", screen.picture
+            yield f"move {move}, {panel.buttons[action].description}", screen.picture, False
     elif isinstance(panel, widgets.DreamPanel):
         steps = panel.octaves.value * panel.steps.value
         wanted = {step + 1 for step in spread(steps)}
         for step, image in enumerate(panel.dreaming(), 1):
             panel.dream = image
             if step in wanted:
-                yield f"step {step} of {steps}", panel.draw(f"step {step} of {steps}")
+                label = f"step {step} of {steps}"
+                yield label, panel.draw(label), step == steps  # what it begins with is dreamt
     elif isinstance(panel, widgets.AtlasPanel):
-        row, column = panel.pointer.value
-        for place in sorted({(row, c) for c in spread(panel.pointer.patches)} | {(row, column)}):
-            panel.pointer.value = place
-            yield f"row {place[0] + 1}, column {place[1] + 1}", screen.picture
+        row, first = panel.pointer.value
+        for column in spread(panel.pointer.patches, around=first):
+            panel.pointer.value = row, column
+            yield f"row {row + 1}, column {column + 1}", screen.picture, column == first
     else:
         sliders = [one for one in shown if isinstance(one, w.SelectionSlider)]
         lists = [one for one in shown if isinstance(one, w.Dropdown)]
-        control = (sliders or lists)[0]
-        for place in spread(len(control.options), around=control.index):
+        named = [one for one in shown if moved and one.description.startswith(moved)]
+        control = (named or sliders or lists)[0]
+        first = control.index
+        for place in spread(len(control.options), around=first):
             control.index = place
-            yield f"{control.description} {control.label}", screen.picture
+            yield f"{control.description}: {control.label}", screen.picture, place == first
 
 
-def kept(folder: pathlib.Path, first: str, made: Iterator[tuple[str, Any]]) -> None:
+def kept(folder: pathlib.Path, first: str, made: Iterator[tuple[str, Any, bool]]) -> None:
     """Write frames and their words into a folder.
 
     first: the words of the picture that the panel shows at first.
@@ -95,12 +108,15 @@ def kept(folder: pathlib.Path, first: str, made: Iterator[tuple[str, Any]]) -> N
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     told = []
-    for place, (label, picture) in enumerate(made):
+    start = None
+    for place, (label, picture, begins) in enumerate(made):
+        start = place if begins else start
         image = Image.open(io.BytesIO(picture.bytes)).convert("RGB")
         image.thumbnail((WIDTH, 10 * WIDTH))
         image.save(folder / f"{place}.webp", quality=80, method=6)
         told.append({"label": " ".join(label.split()), "alt": picture.alt})
-    words = json.dumps({"first": first, "frames": told}, indent=1, ensure_ascii=False)
+    known = {"first": first, "start": start, "frames": told}
+    words = json.dumps(known, indent=1, ensure_ascii=False)
     (folder / "frames.json").write_text(words + "\n", encoding="utf-8")
 
 
@@ -127,7 +143,8 @@ def main(paths: list[str]) -> None:
             exec(compile(sources[i], f"{path.stem}, cell {places[i]}", "exec"), names)
             for panel, shown in panels:
                 folder = FRAMES / f"{path.stem[:2]}-{places[i]:02d}"
-                kept(folder, panel.handle.picture.alt, frames(panel, shown))
+                first = panel.handle.picture.alt
+                kept(folder, first, frames(panel, shown, MOVED.get(folder.name)))
                 print(folder.relative_to(ROOT), len(list(folder.iterdir())) - 1)
 
 

@@ -22,6 +22,7 @@ ITEM = re.compile(r"^- \*(.+?\S)\*\s+(.+)$", re.MULTILINE)
 STUCK = re.compile(r"^- \*\*(.+?)\*\*\s+(.+)$", re.MULTILINE)
 WAY = re.compile(r"^\| (\d\d) \| (.+?) \|[\d ]*\|$", re.MULTILINE)
 PREDICT = re.compile(r"\*Predict:\*(.*?)(?:\n\s*\n|\Z)", re.DOTALL)
+DRAG = re.compile(r"\*Only \w+ can tell:\*(.*?)(?:\n\s*\n|\Z)", re.DOTALL)
 VOTE = 1.5  # minutes that a room takes longer than a reader to predict
 ALWAYS = ("", "Paper and us", "What you saw")  # parts that nothing need be said at
 
@@ -34,6 +35,7 @@ class Guide(NamedTuple):
     notes: dict[str, str]  # part -> what to say there
     answers: list[tuple[str, str]]  # each prediction's question, and its answer
     stuck: list[tuple[str, str]]  # where rooms get stuck: what at, and what helps
+    dragged: list[tuple[str, str]]  # each panel's question, and its answer
 
 
 def plain(text: str) -> str:
@@ -57,9 +59,12 @@ def guides() -> dict[str, Guide]:
         about = re.sub(r"<!--.*?-->", "", about).strip()
         first, _, rest = section.partition("**To say, part by part**")
         to_say, _, answered = rest.partition("**Predictions**")
+        answered, _, dragged = answered.partition("**Only dragging can tell**")
         notes = {plain(part): said for part, said in ITEM.findall(to_say)}
         stuck = STUCK.findall(first.partition("**Where rooms get stuck**")[2])
-        out[number] = Guide(titles[number], about, notes, ITEM.findall(answered), stuck)
+        out[number] = Guide(
+            titles[number], about, notes, ITEM.findall(answered), stuck, ITEM.findall(dragged)
+        )
     return out
 
 
@@ -71,9 +76,9 @@ def lesson(number: str) -> pathlib.Path:
     return found[0]
 
 
-def questions(text: str) -> list[str]:
-    """The predictions that a text asks for, each on one line."""
-    return [plain(asked) for asked in PREDICT.findall(text)]
+def questions(text: str, *, kind: re.Pattern = PREDICT) -> list[str]:
+    """The questions of a kind that a text asks, each on one line: its predictions, or DRAG."""
+    return [plain(asked) for asked in kind.findall(text)]
 
 
 def costs() -> dict[str, tuple[str, str]]:

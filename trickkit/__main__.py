@@ -40,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
         each[name].add_argument(
             "--outputs",
             help="shown: with what the cells put out, which answers their questions before you do;"
-            " stripped: without (else $TRICKKIT_OUTPUTS, else stripped)",
+            " stripped: without (else $TRICKKIT_OUTPUTS, else as last time, at first stripped)",
         )
     each["studio"].add_argument(
         "--room", action="store_true", help="let others in who know the printed link"
@@ -56,6 +56,8 @@ def main() -> None:
     known, others = parser().parse_known_args(said)
     if others and known.command != "course":
         parser().error(f"{known.command} does not know {' '.join(others)}")
+    if others and not others[0].startswith("-"):
+        parser().error(f"course takes options, and {others[0]!r} is none; a folder is --folder")
     if getattr(known, "folder", None):
         os.environ["TRICKKIT_COURSE"] = str(known.folder)
 
@@ -65,15 +67,22 @@ def main() -> None:
 
         studio.serve(room=known.room)
     elif known.command == "progress":
-        from trickkit import check
+        from trickkit import check, data
 
+        folder = data.own_folder()
+        if not folder.is_dir():
+            sys.exit(
+                f"There are no lessons in {folder}. Go to the folder that you began in, or name"
+                " theirs: --folder"
+            )
+        print(f"In {folder}:")
         check.progress()
     else:
         from trickkit.course import setup
 
         if known.command == "doctor":
             sys.exit(not setup.report())
-        outputs = known.outputs or os.environ.get("TRICKKIT_OUTPUTS") or setup.OUTPUTS[0]
+        outputs = known.outputs or os.environ.get("TRICKKIT_OUTPUTS") or None
         if known.command == "update":
             setup.update(outputs=outputs)
         else:

@@ -107,8 +107,8 @@ def _restore(file: str) -> str:
     if IN_CHECKOUT:
         return f"Restore it with `git checkout -- data/{file}`."
     return (
-        "Install the course once more, all its parts:"
-        " `pip install --force-reinstall --no-deps trickkit-core trickkit-weights`."
+        "Install the course once more, trickkit-core and trickkit-weights, the way you did (with"
+        " pip: --force-reinstall --no-deps)."
     )
 
 

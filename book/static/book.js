@@ -20,15 +20,20 @@ for (const home of document.querySelectorAll(".sorted-table")) {
   const body = home.querySelector("tbody");
   const rows = [...body.rows];
   const heads = [...home.querySelectorAll("th")];
-  const order = new Intl.Collator("en", { numeric: true });
+  // numbers by their size, then words, then nothing
+  const key = (words) => {
+    const number = parseFloat(words.replace(/[,−]/g, (mark) => (mark === "−" ? "-" : "")));
+    return [Number.isNaN(number) ? (words && words !== "–" ? 1 : 2) : 0, number, words];
+  };
+  const order = ([a, n, said], [b, m, other]) => a - b || n - m || said.localeCompare(other, "en");
   heads.forEach((head, column) => {
     head.innerHTML = `<button type="button">${head.innerHTML}</button>`;
     head.firstChild.addEventListener("click", () => {
       const up = head.getAttribute("aria-sort") !== "ascending";
       heads.forEach((other) => other.removeAttribute("aria-sort"));
       head.setAttribute("aria-sort", up ? "ascending" : "descending");
-      const by = (row) => row.cells[column].textContent.trim();
-      rows.sort((a, b) => order.compare(by(a), by(b)) * (up ? 1 : -1));
+      const by = (row) => key(row.cells[column].textContent.trim());
+      rows.sort((a, b) => order(by(a), by(b)) * (up ? 1 : -1));
       body.append(...rows);
     });
   });
@@ -44,4 +49,19 @@ for (const home of document.querySelectorAll(".sorted-table")) {
 for (const arrow of document.querySelectorAll(".bd-sidebar-primary summary")) {
   const part = arrow.closest("li")?.querySelector("a")?.textContent.trim();
   arrow.setAttribute("aria-label", `pages of ${part}`);
+}
+
+// on paper it is always day
+let scheme;
+addEventListener("beforeprint", () => {
+  scheme = document.documentElement.dataset.theme;
+  document.documentElement.dataset.theme = "light";
+});
+addEventListener("afterprint", () => (document.documentElement.dataset.theme = scheme));
+
+// a page that is read from a file may open another, but not have it saved
+if (location.protocol === "file:") {
+  for (const link of document.querySelectorAll("a[download]:not([href^='data:'])")) {
+    link.after(" (right-click, Save link as)");
+  }
 }

@@ -9,9 +9,11 @@ import importlib.util
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from trickkit import data
 from trickkit.common import printable
@@ -19,39 +21,43 @@ from trickkit.common import printable
 LESSON_FOLDER = data.ROOT / "notebooks"
 LAB = pathlib.Path(__file__).parent / "lab"
 FIRST_LESSON = "00_start_here.ipynb"
-AGAIN = "Run `make course` again." if data.IN_CHECKOUT else "Run `pip install trickkit` once more."
+AGAIN = (
+    "Run `make course` again."
+    if data.IN_CHECKOUT
+    else "Install the course once more, the way you did."
+)
+LIBRARIES = (
+    "torch",
+    "torchvision",
+    "timm",
+    "matplotlib",
+    "sklearn",
+    "ipywidgets",
+    "jupyterlab",
+)
 OUTPUTS = ("stripped", "shown")  # whether the stored outputs come into the learner's copy
 
 
-def findings() -> list[tuple[bool, str]]:
-    """What was looked at, as (good, sentence): Python, libraries, data files, the network, widgets,
-    threads, GPU.
+def findings() -> Iterator[tuple[bool, str]]:
+    """What is looked at, as (good, sentence), as soon as it is known: Python, libraries, data
+    files, the network, widgets, threads, GPU.
     """
+    yield (
+        sys.version_info >= (3, 11),
+        f"Python {sys.version.split()[0]} (3.11 or newer is wanted)",
+    )
+    for name in LIBRARIES:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            yield False, f"{name} cannot be imported ({error}). {AGAIN}"
     import torch
 
     from trickkit import models
 
-    told = [
-        (sys.version_info >= (3, 11), f"Python {sys.version.split()[0]} (3.11 or newer is wanted)")
-    ]
-    for name in (
-        "torch",
-        "torchvision",
-        "timm",
-        "matplotlib",
-        "sklearn",
-        "ipywidgets",
-        "jupyterlab",
-    ):
-        try:
-            importlib.import_module(name)
-        except ImportError as error:
-            told.append((False, f"{name} cannot be imported ({error}). {AGAIN}"))
-    told.append(
-        (
-            True,
-            f"torch {torch.__version__}, torchvision {importlib.metadata.version('torchvision')}",
-        )
+    yield (
+        True,
+        f"torch {torch.__version__}, torchvision {importlib.metadata.version('torchvision')}",
     )
     broken = []
     for file in data.sources():
@@ -59,43 +65,75 @@ def findings() -> list[tuple[bool, str]]:
             data.shipped(file)
         except (FileNotFoundError, ValueError) as error:
             broken.append(str(error))
-    told += [(False, sentence) for sentence in broken] or [
-        (True, f"{len(data.sources())} data files, all as shipped")
-    ]
+            yield False, broken[-1]
+    if not broken:
+        yield True, f"{len(data.sources())} data files, all as shipped"
     try:
         net = models.imagenet()
-        told.append((True, f"EfficientNet-Lite0 is loaded and knows {len(net.names)} classes"))
+        yield True, f"EfficientNet-Lite0 is loaded and knows {len(net.names)} classes"
     except FileNotFoundError as error:
-        told.append((False, str(error)))
+        yield False, str(error)
     extensions = pathlib.Path(sys.prefix) / "share" / "jupyter" / "labextensions"
-    works = (extensions / "@jupyter-widgets" / "jupyterlab-manager").exists()
-    if works:
-        sentence = "sliders work in JupyterLab"
+    if (extensions / "@jupyter-widgets" / "jupyterlab-manager").exists():
+        yield True, "sliders work in JupyterLab"
     else:
-        sentence = f"JupyterLab's widgets are missing: sliders will not show. {AGAIN}"
-    told.append((works, sentence))
+        yield False, f"JupyterLab's widgets are missing: sliders will not show. {AGAIN}"
     threads = torch.get_num_threads()
-    told.append((True, f"{threads} {'thread' if threads == 1 else 'threads'} for torch"))
+    yield True, f"{threads} {'thread' if threads == 1 else 'threads'} for torch"
     gpu = torch.cuda.is_available()
-    told.append(
-        (True, f"a GPU: {torch.cuda.get_device_name()}" if gpu else "no GPU, and none is needed")
-    )
-    return told
+    yield True, f"a GPU: {torch.cuda.get_device_name()}" if gpu else "no GPU, and none is needed"
 
 
 def report() -> bool:
     """Print the findings, a line each, and say whether all are good."""
-    told = findings()
-    for good, sentence in told:
-        print(printable(f"{'✓' if good else '×'} {sentence}"))
-    ready = all(good for good, _ in told)
+    ready = True
+    for good, sentence in findings():
+        print(printable(f"{'✓' if good else '×'} {sentence}"), flush=True)
+        ready &= good
     print("Everything is here." if ready else printable("Not ready yet: see the lines marked ×."))
     return ready
 
 
-def _sha(path: pathlib.Path) -> str:
-    """A file's SHA-256; nothing for a folder of that name."""
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+def _written(content: bytes) -> str:
+    """A digest of what a notebook file says: its cells' text and outputs.
+
+    JupyterLab saves a lesson that is only looked at with metadata of its own, and other line ends.
+    A file that is no notebook has the digest of its bytes.
+    """
+
+    def joined(value: Any) -> Any:
+        whole = isinstance(value, list) and all(isinstance(one, str) for one in value)
+        return "".join(value) if whole else value
+
+    try:
+        said = [
+            [
+                cell["cell_type"],
+                joined(cell["source"]),
+                [
+                    [
+                        joined(out.get("text")),
+                        {k: joined(v) for k, v in out.get("data", {}).items()},
+                    ]
+                    for out in cell.get("outputs", [])
+                ],
+            ]
+            for cell in json.loads(content)["cells"]
+        ]
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return hashlib.sha256(content).hexdigest()
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def _mark(path: pathlib.Path, then: str | None) -> str:
+    """What a file says, to be compared with what was delivered; nothing for a folder of that name.
+
+    then: as `.delivered.json` has it; older ones have the SHA-256 of the bytes.
+    """
+    if not path.is_file():
+        return ""
+    content = path.read_bytes()
+    return then if then == hashlib.sha256(content).hexdigest() else _written(content)
 
 
 def stripped(lesson: bytes) -> bytes:
@@ -110,21 +148,22 @@ def stripped(lesson: bytes) -> bytes:
     return (json.dumps(book, indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def deliver(lessons: pathlib.Path, mine: pathlib.Path, *, outputs: str = OUTPUTS[0]) -> list[str]:
+def deliver(lessons: pathlib.Path, mine: pathlib.Path, *, outputs: str | None = None) -> list[str]:
     """Bring the learner's copy up to date without ever touching what they edited.
 
-    A lesson that is new, or byte for byte as it was delivered, is written; an edited one stays, and
+    A lesson that is new, or says what it said when delivered, is written; an edited one stays, and
     the update goes beside it, as NAME_update1.ipynb, NAME_update2.ipynb, … What was delivered where
     is kept in mine/.delivered.json; without that file everything there counts as edited.
 
     lessons: the folder that they come from.
     mine: the learner's.
-    outputs: whether their stored outputs come along, "shown", or stay behind, "stripped". Another
-        choice than before exchanges what is not edited, and is no update of what is.
+    outputs: whether their stored outputs come along, "shown", or stay behind, "stripped"; None as
+        last time, at first "stripped". Another choice than before exchanges what is not edited, and
+        is no update of what is.
     Returns a sentence for each file that came.
     Raises ValueError for another word than those.
     """
-    if outputs not in OUTPUTS:
+    if outputs not in (None, *OUTPUTS):
         raise ValueError(f"Stored outputs come {' or '.join(OUTPUTS)}, not {outputs!r}.")
     mine.mkdir(parents=True, exist_ok=True)
     ledger = mine / data.LEDGER
@@ -134,23 +173,26 @@ def deliver(lessons: pathlib.Path, mine: pathlib.Path, *, outputs: str = OUTPUTS
         }
     except (OSError, ValueError, AttributeError):
         delivered = {}
+    outputs = outputs or delivered.get("outputs", OUTPUTS[0])
+    delivered["outputs"] = outputs
     told = []
     for lesson in sorted(lessons.glob("*.ipynb")):
         forms = dict(
             zip(OUTPUTS, (stripped(lesson.read_bytes()), lesson.read_bytes()), strict=True)
         )
-        same = {hashlib.sha256(form).hexdigest() for form in forms.values()}
-        new = hashlib.sha256(forms[outputs]).hexdigest()
+        same = {_written(form) for form in forms.values()}
+        new = _written(forms[outputs])
         copies = [
             mine / lesson.name,
             *(mine / f"{lesson.stem}_update{i}.ipynb" for i in range(1, 1000)),
         ]
-        there = {c: (delivered.get(c.name), _sha(c)) for c in copies if c.exists()}
+        then = {c: delivered.get(c.name) for c in copies}
+        there = {c: (then[c], _mark(c, then[c])) for c in copies if c.exists()}
         if copies[0].exists() and any(
-            new in (then, now) or then != now and same & {then, now} for then, now in there.values()
+            new in (old, now) or old != now and same & {old, now} for old, now in there.values()
         ):
             continue  # this version is with the learner already, edited or not
-        place = next(c for c in copies if not c.exists() or delivered.get(c.name) == _sha(c))
+        place = next(c for c in copies if c not in there or there[c][0] == there[c][1])
         data.write_whole(place, forms[outputs])
         delivered[place.name] = new
         if place != copies[0]:
@@ -182,10 +224,11 @@ def jupyterlab(folder: pathlib.Path) -> list[str]:
         "--ServerApp.tornado_settings={'websocket_max_message_size': 1_000_000_000}",
         f"--LabApp.extra_labextensions_path={LAB / 'extensions'}",
         f"--LabApp.app_settings_dir={LAB / 'settings'}",
+        f"--LabApp.default_url=/lab/tree/{FIRST_LESSON}",
     ]
 
 
-def update(*, outputs: str = OUTPUTS[0]) -> pathlib.Path:
+def update(*, outputs: str | None = None) -> pathlib.Path:
     """`deliver` to the learner's own folder, and say what came.
 
     outputs: as in `deliver`.
@@ -201,15 +244,16 @@ def update(*, outputs: str = OUTPUTS[0]) -> pathlib.Path:
         sys.exit(
             printable(
                 f"Your lessons cannot be kept in {folder} ({error.strerror}). Say where else:"
-                " TRICKKIT_COURSE=another/folder"
+                " --folder another/folder, or TRICKKIT_COURSE=another/folder"
             )
         )
     for sentence in told:
         print(printable(sentence))
+    print(printable(f"Your lessons are in {folder}{'' if told else ', and up to date'}."))
     return folder
 
 
-def course(*, outputs: str = OUTPUTS[0], options: Sequence[str] = ()) -> None:
+def course(*, outputs: str | None = None, options: Sequence[str] = ()) -> None:
     """Bring the learner's copy up to date, open JupyterLab on its first lesson, and end as it ends.
 
     outputs: as in `deliver`.
@@ -219,24 +263,27 @@ def course(*, outputs: str = OUTPUTS[0], options: Sequence[str] = ()) -> None:
     folder = update(outputs=outputs)
     if not importlib.util.find_spec("jupyterlab"):
         sys.exit(
-            printable(
-                f"Your lessons are in {folder}. JupyterLab is not installed: `pip install"
-                " jupyterlab`, or open them in the editor that you have."
-            )
+            "JupyterLab is not installed: `pip install jupyterlab`, or open the lessons in the"
+            " editor that you have."
         )
     if getattr(os, "geteuid", lambda: 1)() == 0 and "--allow-root" not in options:
-        print(
-            "You are root, whom JupyterLab refuses. In a container, where that is usual, add"
-            ' --allow-root --ip=0.0.0.0 (make course ARGS="--allow-root --ip=0.0.0.0").'
+        said = "--allow-root --ip=0.0.0.0"
+        way = f'make course ARGS="{said}"' if data.IN_CHECKOUT else f"trickkit course {said}"
+        sys.exit(
+            f"You are root, whom JupyterLab refuses. In a container, where that is usual: {way}"
         )
-    print(
-        printable(f"Your lessons are in {folder}. JupyterLab opens in the browser;"),
-        "Ctrl-C here ends it.",
+    where = (
+        "Open the link below" if "--no-browser" in options else "JupyterLab opens in the browser"
     )
-    command = [*jupyterlab(folder), str(folder / FIRST_LESSON), *options]
+    print(f"{where}; save with Ctrl-S, and end all with Ctrl-C here.", flush=True)
+    # in a kernel the folder that one is in is another
+    env = os.environ | {"TRICKKIT_COURSE": str(folder)}
+    lab = subprocess.Popen([*jupyterlab(folder), *options], env=env)
+    # Ctrl-C reaches JupyterLab, too, which asks whether it is meant
+    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        # in a kernel the folder that one is in is another
-        env = os.environ | {"TRICKKIT_COURSE": str(folder)}
-        sys.exit(subprocess.run(command, env=env).returncode)
-    except KeyboardInterrupt:
-        print(printable(f"Goodbye. Your work is saved in {folder}."))
+        code = lab.wait()
+    finally:
+        signal.signal(signal.SIGINT, heard)
+    print(printable(f"JupyterLab has ended. What you saved is in {folder}."))
+    sys.exit(code)
