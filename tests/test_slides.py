@@ -36,8 +36,9 @@ MISFITS = """() => Array.from({length: Reveal.getTotalSlides()}, (_, place) => {
     }
     const broken = it => {
         const style = getComputedStyle(it), rows = it.textContent.split("\\n")
-        return parseFloat(style.fontSize) < 16 || it.scrollWidth > it.clientWidth || rows.every(row => row.length < 122)
-            && it.clientHeight > rows.length * parseFloat(style.lineHeight) + 2
+        const fit = it.clientHeight <= rows.length * parseFloat(style.lineHeight) + 2
+        return parseFloat(style.fontSize) < 16 || it.scrollWidth > it.clientWidth
+            || !fit && rows.every(row => row.length < 122)
     }
     const lead = slide.querySelector(".lead > div")
     const under = slide.querySelector("h2.kicker + figure")

@@ -253,7 +253,7 @@ def pictures() -> str:
                 )
                 source = re.sub(r"https?://\S+", r'<a href="\g<0>">\g<0></a>', row["source"])
                 out.append(
-                    f'<tr><td><img src="_static/{file}" alt="{name}" loading="lazy"></td>'
+                    f'<tr><td><img src="_static/{file}" alt="{name}"></td>'
                     f"<td><b>{name}</b><br>{author}, {licence}<br><small>{source}</small></td></tr>"
                 )
         out.append("</tbody></table>")
@@ -264,11 +264,12 @@ def api() -> dict[str, str]:
     """A page for each module of the package, and one that lists them."""
     pages = {}
     rows = []
-    for name, said in maps.modules():
+    modules = maps.modules()
+    for name, said in modules:
         if name.startswith(("check", "course")):
             continue
         pages[f"{name}.rst"] = f"{name}\n{'=' * len(name)}\n\n{AUTOMODULE.format(name)}"
-        inside = [other for other, _ in maps.modules() if other.startswith(f"{name}.")]
+        inside = [other for other, _ in modules if other.startswith(f"{name}.")]
         if inside:
             pages[f"{name}.rst"] += "\nIn it:\n\n"
             pages[f"{name}.rst"] += "".join(f"* :doc:`{other}`\n" for other in inside)

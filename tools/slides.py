@@ -352,7 +352,8 @@ def definition(head: str, apart: str, intro: str) -> list[str]:
     if apart.startswith("$$"):
         lines = apart.strip("$ \n").split(r"\qquad")
         drawn = "".join(MARKDOWN.render(f"$$\n{line.strip()}\n$$") for line in lines)
-        kind = size(max(lines, key=len), 40, 85)
+        letters = [re.sub(r"\\[a-zA-Z]+|[{}^_\\\s]", "", line) for line in lines]
+        kind = size(max(letters, key=len), 26, 46)
         return [f'{top}<div class="formula {kind}">{drawn}</div>']
     if apart.startswith("|"):
         names, rule, *rows = apart.splitlines()
@@ -365,6 +366,7 @@ def definition(head: str, apart: str, intro: str) -> list[str]:
 
 
 def listed(points: list[str]) -> str:
+    """A list, in smaller type the more there is to say."""
     items = "".join(f"<li>{rich(point.strip(';'))}</li>" for point in points)
     return f'<ul class="{size("".join(points) + " " * 50 * len(points), 470, 700)}">{items}</ul>'
 
