@@ -26,7 +26,7 @@ AGAIN = (
     if data.IN_CHECKOUT
     else "Install the course once more, the way you did."
 )
-LIBRARIES = (
+WANTED = (
     "torch",
     "torchvision",
     "timm",
@@ -46,7 +46,7 @@ def findings() -> Iterator[tuple[bool, str]]:
         sys.version_info >= (3, 11),
         f"Python {sys.version.split()[0]} (3.11 or newer is wanted)",
     )
-    for name in LIBRARIES:
+    for name in WANTED:
         try:
             importlib.import_module(name)
         except ImportError as error:
