@@ -2,9 +2,7 @@
 
 import importlib
 import inspect
-import pathlib
 import re
-import sys
 import warnings
 
 import latex2mathml.converter
@@ -12,8 +10,6 @@ from docutils import nodes
 from myst_nb.core.render import NbElementRenderer
 
 import trickkit
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))  # for Sphinx's workers
 
 project = "How to trick a neural network, and see inside one"
 author = "The trickkit authors"

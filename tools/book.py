@@ -24,6 +24,7 @@ import nbformat
 import sliced
 from PIL import Image
 from sphinx.cmd.build import main as sphinx
+from tidy import GUARD
 
 from trickkit import data
 
@@ -93,10 +94,11 @@ def credit(sure: set[str], perhaps: set[str]) -> str:
     sure: that its own cell names.
     perhaps: that the cells name from which it has what it shows.
     """
-    said = html.escape(data.attribution(*sorted(sure | perhaps)))
-    if len(sure | perhaps) >= MANY:
+    names = sure | perhaps
+    said = html.escape(data.attribution(*sorted(names)))
+    if len(names) >= MANY:
         what = "Shows, or is made from, some of these"
-        said = f"<details><summary>{what} {len(sure | perhaps)} pictures</summary>{said}</details>"
+        said = f"<details><summary>{what} {len(names)} pictures</summary>{said}</details>"
     elif perhaps - sure:
         said = f"Shows, or is made from: {said}"
     return f'<div class="credit">{said}</div>'
@@ -145,7 +147,7 @@ def page(path: pathlib.Path) -> nbformat.NotebookNode:
     sources = [book.cells[i].source for i in code]
     for place, (i, source) in enumerate(zip(code, sources, strict=True)):
         cell = book.cells[i]
-        if "guard" in cell.metadata.get("tags", []):
+        if GUARD in cell.metadata.get("tags", []):
             cell.metadata["tags"] = [*cell.metadata["tags"], "remove-cell"]
         # of an exercise there is nothing to see yet
         cell.outputs = [o for o in cell.outputs if "not written yet" not in o.get("text", "")]
@@ -179,8 +181,7 @@ def by_part(lessons: dict[str, maps.Lesson]) -> dict[str, list[maps.Lesson]]:
 def front(lessons: dict[str, maps.Lesson]) -> str:
     """The first page: the pictures, how to begin, and the map."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    alts = dict(re.findall(r"!\[([^]]*)\]\(cover/([^)]*)\)", readme))
-    alts = {file: alt for alt, file in alts.items()}
+    alts = guide.covers()
     cards = [
         f":::{{grid-item-card}} {words}\n:img-top: cover/{file}\n:img-alt: {alts[file]}\n"
         f":link: lessons/{pathlib.Path(file).stem}\n:link-type: doc\n"

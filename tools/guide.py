@@ -7,12 +7,14 @@ stuck, what to say, and the answers to the predictions. Counted are minutes, and
 a computer, which README.md knows.
 """
 
+import functools
 import pathlib
 import re
 from typing import NamedTuple
 
 import minutes
 import nbformat
+from nbformat import NotebookNode
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 GUIDE = ROOT / "TEACHING.md"
@@ -76,6 +78,18 @@ def lesson(number: str) -> pathlib.Path:
     return found[0]
 
 
+@functools.cache
+def cells(number: str) -> list[NotebookNode]:
+    """A lesson's cells, by its number. To be read, not changed."""
+    return nbformat.read(lesson(number), as_version=4).cells
+
+
+def covers() -> dict[str, str]:
+    """The words of README.md's pictures, by the name of their files in cover/."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    return {file: words for words, file in re.findall(r"!\[([^]]*)\]\(cover/([^)]*)\)", readme)}
+
+
 def questions(text: str, *, kind: re.Pattern = PREDICT) -> list[str]:
     """The questions of a kind that a text asks, each on one line: its predictions, or DRAG."""
     return [plain(asked) for asked in kind.findall(text)]
@@ -93,9 +107,8 @@ def costs() -> dict[str, tuple[str, str]]:
 
 def spent(number: str) -> dict[str, tuple[int, int]]:
     """The minutes of each part of a lesson, and how many of them are for exercises."""
-    cells = nbformat.read(lesson(number), as_version=4).cells
     out = {}
-    for part, own in minutes.by_part(cells).items():
+    for part, own in minutes.by_part(cells(number)).items():
         each = minutes.parts(own)
         out[part] = (max(1, round(sum(each.values()))), each["exercises"])
     return out
@@ -103,17 +116,17 @@ def spent(number: str) -> dict[str, tuple[int, int]]:
 
 def table(number: str, cost: tuple[str, str]) -> str:
     """The counted part of a lesson's guide."""
-    cells = nbformat.read(lesson(number), as_version=4).cells
     rows = [
         f"| {part.replace('|', chr(92) + '|') or 'Before the first part'} | {total} | {own or ''} |"
         for part, (total, own) in spent(number).items()
     ]
     seconds, memory = cost
-    alone = sum(minutes.sittings(cells))
-    asked = sum(len(questions(cell.source)) for cell in cells if cell.cell_type == "markdown")
+    book = cells(number)
+    alone = sum(minutes.sittings(book))
+    asked = sum(len(questions(cell.source)) for cell in book if cell.cell_type == "markdown")
     together = 5 * round((alone + VOTE * asked) / 5)
     return (
-        f"\n{minutes.stated(cells)}, about {together} in a room that guesses aloud. It takes"
+        f"\n{minutes.stated(book)}, about {together} in a room that guesses aloud. It takes"
         f" {seconds} seconds of one processor core and {memory} GB of memory a learner.\n\n"
         "| part | minutes | of them exercises |\n| --- | ---: | ---: |\n" + "\n".join(rows) + "\n\n"
     )
@@ -125,8 +138,7 @@ def way(row: re.Match) -> str:
     each = spent(number)
     chosen = re.findall(r"\*(.+?)\*", parts)
     if not chosen:
-        cells = nbformat.read(lesson(number), as_version=4).cells
-        total = sum(minutes.sittings(cells))
+        total = sum(minutes.sittings(cells(number)))
     else:
         names = {plain(part): total for part, (total, _) in each.items()}
         unknown = [part for part in chosen if plain(part) not in names]

@@ -30,7 +30,6 @@ from typing import NamedTuple
 
 import guide
 import minutes
-import nbformat
 from latex2mathml.converter import convert
 from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
@@ -274,10 +273,8 @@ def cover(number: str, cells: list[NotebookNode]) -> str:
     What it opens with, or its largest photographs, or its first plot.
     """
     for path in (ROOT / "cover").glob(f"{number}_*"):
-        readme = (ROOT / "README.md").read_text(encoding="utf-8")
-        alt = re.search(rf"!\[([^]]*)\]\(cover/{path.name}\)", readme)
         data = base64.b64encode(path.read_bytes()).decode()
-        drawn = image(f"image/{path.suffix[1:]}", data, alt[1] if alt else path.stem)
+        drawn = image(f"image/{path.suffix[1:]}", data, guide.covers()[path.name])
         return f"<figure>{drawn}</figure>"
     own = [figures(after) for text, after in texts(cells) if not guide.PREDICT.search(text)]
     drawn = [it for some in own for it in some if "<img" in it]
@@ -445,7 +442,7 @@ def ending(cells: list[NotebookNode]) -> list[Slide]:
 
 def deck(number: str) -> str:
     """A lesson's deck, a page of HTML. A part's note is with each of its slides."""
-    cells = nbformat.read(guide.lesson(number), as_version=4).cells
+    cells = guide.cells(number)
     told, spent = guide.guides()[number], guide.spent(number)
     stuck = [f"**{what}** {said}" for what, said in told.stuck if not what.startswith("Exercise")]
     pages: list[str] = []

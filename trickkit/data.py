@@ -94,11 +94,11 @@ def own_folder() -> pathlib.Path:
     Where the course was installed without a checkout, my_course/ in the folder that one is in; or
     that folder itself, if lessons were delivered to it, for there a lesson's kernel runs.
     """
-    here = pathlib.Path.cwd()
     if named := os.environ.get("TRICKKIT_COURSE"):
         return pathlib.Path(named).expanduser().absolute()
     if IN_CHECKOUT:
         return ROOT / "my_course"
+    here = pathlib.Path.cwd()
     return here if (here / LEDGER).exists() else here / "my_course"
 
 

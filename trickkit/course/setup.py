@@ -177,11 +177,10 @@ def deliver(lessons: pathlib.Path, mine: pathlib.Path, *, outputs: str | None = 
     delivered["outputs"] = outputs
     told = []
     for lesson in sorted(lessons.glob("*.ipynb")):
-        forms = dict(
-            zip(OUTPUTS, (stripped(lesson.read_bytes()), lesson.read_bytes()), strict=True)
-        )
-        same = {_written(form) for form in forms.values()}
-        new = _written(forms[outputs])
+        whole = lesson.read_bytes()
+        forms = dict(zip(OUTPUTS, (stripped(whole), whole), strict=True))
+        marks = {choice: _written(form) for choice, form in forms.items()}
+        same, new = set(marks.values()), marks[outputs]
         copies = [
             mine / lesson.name,
             *(mine / f"{lesson.stem}_update{i}.ipynb" for i in range(1, 1000)),
