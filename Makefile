@@ -19,9 +19,9 @@ OWN_TESTS = $(if $(LESSON),$(wildcard tests/test_$(THEME).py tests/check/test_$(
 # What runs a lesson or drives a browser.
 NO_BROWSER := $(addprefix --ignore=tests/,test_browser.py test_panels.py test_gaze_panel.py test_atlas_panel.py \
               test_dream_panel.py test_studio_page.py test_clone.py test_benchmarks.py \
-              test_alt_texts.py test_book_whole.py test_slides.py test_wheels.py)
+              test_alt_texts.py test_lab.py test_book_whole.py test_slides.py test_wheels.py)
 
-.PHONY: help install course studio test test-solved quick test-portable test-gpu coverage lint typecheck bench
+.PHONY: help install course studio room reproduce test test-solved quick test-portable test-gpu coverage lint typecheck bench
 .PHONY: papers player maps lessons lesson weights book slides pdf guide wheels lock
 
 help:           ## these lines
@@ -43,16 +43,22 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(OWN) $(BIN)/python -c 'import matplotlib.font_manager'  # finds the fonts, and might say so in a lesson
 	@touch $@
 
+# What a room needs on top, and papers at scale.
+.venv/room .venv/scale: $(STAMP)
+	@rm -f $@
+	$(PIP) -c constraints.txt -e '.[lab,game,$(notdir $@)]'
+	@touch $@
+
 # What the tests, the book and the slides need on top.
 $(TESTER): $(STAMP)
 	@rm -f $@
-	$(PIP) -c constraints.txt -e '.[lab,game,test,book]'
+	$(PIP) -c constraints.txt -e '.[lab,game,room,scale,test,book]'
 	@touch $@
 
 # What only a developer needs.
 $(DEVELOPER): $(TESTER)
 	@rm -f $@
-	$(PIP) -c constraints.txt -e '.[lab,game,test,book,dev]'
+	$(PIP) -c constraints.txt -e '.[lab,game,room,scale,test,book,dev]'
 	@touch $@
 
 course: $(STAMP)  ## install if needed, bring my_course/ up to date, open JupyterLab (with ARGS="--port=9000", say)
@@ -60,6 +66,12 @@ course: $(STAMP)  ## install if needed, bring my_course/ up to date, open Jupyte
 
 studio: $(STAMP)  ## paint and dream your own photos, in the browser; ROOM=1 lets others in who know the printed link
 	@$(BIN)/python -m trickkit studio $(if $(ROOM),--room)
+
+room: .venv/room  ## JupyterHub for a room of forty: prints the address and the passwords; ARGS="--port=80", say
+	@$(BIN)/python -m trickkit room $(ARGS)
+
+reproduce: .venv/scale  ## a paper's tables from many seeds: make reproduce PAPER=goodfellow2015, with ON=, SEEDS=, FULL=1
+	@$(BIN)/python -m trickkit reproduce $(PAPER) $(if $(ON),--on $(ON)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FULL),--full)
 
 test: $(TESTER)    ## the package's tests and every lesson; LESSON=03 runs one lesson
 	@test -n "$(TESTED)" || { echo "There is no lesson $(LESSON). There are: $(notdir $(wildcard notebooks/*.ipynb))"; exit 2; }
@@ -130,5 +142,6 @@ wheels: $(TESTER) ## what could be published, in build/wheels: three wheels of o
 	$(BIN)/python tools/wheels.py
 
 lock: $(DEVELOPER) ## the exact versions with their checksums, of constraints.txt, for LOCKED=1
-	$(BIN)/uv pip compile pyproject.toml --extra lab --extra game --extra test --extra book -c constraints.txt --universal \
+	$(BIN)/uv pip compile pyproject.toml --extra lab --extra game --extra room --extra scale \
+	  --extra test --extra book -c constraints.txt --universal \
 	  --python-version 3.11.7 --generate-hashes --no-header --no-annotate --no-emit-index-url -q -o requirements.lock

@@ -24,7 +24,7 @@ from browser import (
     write_notebook,
 )
 
-from trickkit import data
+from trickkit import folders
 
 # from the key that goes down, or the choice from a list, to the first picture that is another,
 # decoded and about to be painted
@@ -100,7 +100,7 @@ def measured(name, write):
 
 def lessons():
     """{number: notebook}, of those with a panel."""
-    files = sorted((data.ROOT / "notebooks").glob("*.ipynb"))
+    files = sorted((folders.ROOT / "notebooks").glob("*.ipynb"))
     return {f.name[:2]: f.name for f in files if sliced.has_panel(f.read_text(encoding="utf-8"))}
 
 

@@ -15,7 +15,7 @@ import pytest
 import sliced
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
-from trickkit import data
+from trickkit import folders
 from trickkit.course import setup
 
 PROGRAM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -38,7 +38,7 @@ def jupyterlab(folder: pathlib.Path):
         "JUPYTER_CONFIG_DIR": str(folder / ".config"),
         "JUPYTER_DATA_DIR": str(folder / ".data"),
         "IPYTHONDIR": str(folder / ".ipython"),
-        "PYTHONPATH": str(data.ROOT),  # the package that is tested
+        "PYTHONPATH": str(folders.ROOT),  # the package that is tested
     }
     log = folder / ".log"
     with open(log, "w", encoding="utf-8") as out:
@@ -78,7 +78,7 @@ def the_studio(home: pathlib.Path, *options: str, **env: str):
     """
     studio = subprocess.Popen(
         [sys.executable, "-m", "trickkit", "studio", *options],
-        cwd=data.ROOT,
+        cwd=folders.ROOT,
         env={**os.environ, "TRICKKIT_STUDIO": str(home), "BROWSER": "true", **env},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -126,7 +126,7 @@ def another(browser: Browser, **options) -> Page:
 def copy_of(lesson: str, folder: pathlib.Path) -> None:
     """A lesson for the browser to run, with outputs left out, so that what is seen there was made
     there."""
-    book = json.loads((data.ROOT / "notebooks" / lesson).read_text(encoding="utf-8"))
+    book = json.loads((folders.ROOT / "notebooks" / lesson).read_text(encoding="utf-8"))
     for cell in book["cells"]:
         if cell["cell_type"] == "code":
             cell["outputs"] = []
@@ -154,7 +154,7 @@ def write_notebook(sources: list[str], file: pathlib.Path) -> None:
 
 def panels_of(lesson: str, folder: pathlib.Path) -> None:
     """Of a lesson, the cells that show panels, and those that they need."""
-    book = json.loads((data.ROOT / "notebooks" / lesson).read_text(encoding="utf-8"))
+    book = json.loads((folders.ROOT / "notebooks" / lesson).read_text(encoding="utf-8"))
     sources = ["".join(c["source"]) for c in book["cells"] if c["cell_type"] == "code"]
     shows = [place for place, source in enumerate(sources) if sliced.has_panel(source)]
     places = sorted(set().union(*(sliced.needed(sources, place) for place in shows)))

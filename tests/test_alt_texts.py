@@ -8,9 +8,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browser import chromium, jupyterlab, require_chromium
 
-from trickkit import data
+from trickkit import folders
 
-LESSONS = sorted(path.name for path in (data.ROOT / "notebooks").glob("*.ipynb"))
+LESSONS = sorted(path.name for path in (folders.ROOT / "notebooks").glob("*.ipynb"))
 # JupyterLab would otherwise draw what is scrolled past alone
 SETTINGS = {"@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"}}
 
@@ -21,7 +21,7 @@ def lab(tmp_path_factory):
     require_chromium()
     folder = tmp_path_factory.mktemp("lab")
     for lesson in LESSONS:
-        shutil.copy(data.ROOT / "notebooks" / lesson, folder)
+        shutil.copy(folders.ROOT / "notebooks" / lesson, folder)
     for plugin, settings in SETTINGS.items():
         package, _, name = plugin.partition(":")
         file = (
@@ -38,7 +38,7 @@ def stored(lesson):
 
     A film has a still beside it, and the same words.
     """
-    book = json.loads((data.ROOT / "notebooks" / lesson).read_text(encoding="utf-8"))
+    book = json.loads((folders.ROOT / "notebooks" / lesson).read_text(encoding="utf-8"))
     each = [
         {words["alt"] for mime, words in output["metadata"].items() if mime.startswith("image/")}
         for cell in book["cells"]

@@ -14,9 +14,9 @@ import pytest
 from browser import require_chromium
 
 import trickkit
-from trickkit import data
+from trickkit import folders
 
-FOLDER = data.ROOT / "benchmarks"
+FOLDER = folders.ROOT / "benchmarks"
 FILES = sorted(FOLDER.glob("*.py"))
 SCRIPTS = [file for file in FILES if file.stem != "side_by_side"]
 LIBRARIES = {

@@ -11,9 +11,9 @@ from browser import chromium, require_chromium
 from playwright.sync_api import expect
 
 import book
-from trickkit import data
+from trickkit import folders
 
-LESSONS = sorted((data.ROOT / "notebooks").glob("*.ipynb"))
+LESSONS = sorted((folders.ROOT / "notebooks").glob("*.ipynb"))
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 

@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from trickkit import data
+from trickkit import folders
 
-LESSONS = sorted((data.ROOT / "notebooks").glob("*.ipynb"))
+LESSONS = sorted((folders.ROOT / "notebooks").glob("*.ipynb"))
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def make(tmp_path_factory):
     """Calls make in the copy, whose .venv is this one: (exit status, what it said)."""
     root = tmp_path_factory.mktemp("clone") / "my course"
     left_out = shutil.ignore_patterns(".*", "my_course", "build", "__pycache__", "*.egg-info")
-    shutil.copytree(data.ROOT, root, ignore=left_out)
+    shutil.copytree(folders.ROOT, root, ignore=left_out)
     python = root / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.write_text(f'#!/bin/sh\nPYTHONPATH="{root}" exec "{sys.executable}" "$@"\n')
@@ -39,7 +39,7 @@ def test_what_is_made_comes_out_as_it_is(make):
     code, said = make("maps", "papers")
     assert code == 0, said
     for file in ("README.md", "PAPERS.md", *(f"notebooks/{lesson.name}" for lesson in LESSONS)):
-        assert (make.root / file).read_bytes() == (data.ROOT / file).read_bytes(), file
+        assert (make.root / file).read_bytes() == (folders.ROOT / file).read_bytes(), file
 
 
 def test_a_lesson_that_is_not_there(make):

@@ -1,9 +1,11 @@
 from decimal import Decimal
 from fractions import Fraction
 
+import nbformat
 import numpy as np
 import pytest
 import torch
+from nbclient import NotebookClient
 
 from trickkit import common
 from trickkit.common import top_by_magnitude
@@ -64,3 +66,27 @@ def test_numpys_seeds_are_whole_numbers():
     for seed in (-1, None, "a", 1.5, True, [1, 2], np.array(3), torch.tensor(3), 10**30):
         with pytest.raises(ValueError, match="seed is"):
             common.validate_seed(seed)
+
+
+def test_a_bar_in_a_notebook_is_a_line_of_text_that_goes_away(monkeypatch):
+    """A widget would be "Error displaying widget" in a saved notebook that is opened again."""
+    monkeypatch.delenv("TQDM_DISABLE")
+    seen = []
+
+    class Client(NotebookClient):
+        def process_message(self, msg, *rest):
+            if msg["msg_type"] in ("display_data", "update_display_data"):
+                seen.append(msg["content"]["data"])
+            return super().process_message(msg, *rest)
+
+    cell = """
+from trickkit.common import progress_bar
+for i in progress_bar(range(3), "steps"):
+    __import__("time").sleep(0.2)
+"""
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)])
+    Client(book, kernel_name="python3").execute()
+    assert seen[0].keys() == {"text/plain"} and seen[0]["text/plain"].startswith("steps:   0%")
+    assert any("67%" in data["text/plain"] for data in seen)
+    (left,) = book.cells[0].outputs
+    assert left.data == {"text/plain": ""}

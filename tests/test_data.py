@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
-from trickkit import data
+from trickkit import data, folders
 
 
 def file_of(image: Image.Image, form: str, **options) -> bytes:
@@ -216,7 +216,7 @@ def test_the_complete_digits_are_read_from_their_own_format(tmp_path, monkeypatc
     assert torch.equal(
         (split.test_images.cpu() * 255).round().byte().squeeze(1), torch.from_numpy(pixels)
     )
-    assert not data.cache().is_relative_to(data.ROOT)
+    assert not data.cache().is_relative_to(folders.ROOT)
 
 
 def test_tables():

@@ -7,9 +7,9 @@ import minutes
 import nbformat
 import pytest
 
-from trickkit import data
+from trickkit import folders
 
-LESSONS = sorted((data.ROOT / "notebooks").glob("*.ipynb"))
+LESSONS = sorted((folders.ROOT / "notebooks").glob("*.ipynb"))
 GUIDES = guide.guides()
 
 

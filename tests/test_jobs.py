@@ -15,7 +15,7 @@ import psutil
 import pytest
 import torch
 
-from trickkit import data, style
+from trickkit import data, folders, style
 from trickkit.course import jobs
 
 DREAM = {"title": "a dream", "layer": "network.blocks.1", "octaves": 1, "steps": 1, "side": 128}
@@ -143,8 +143,8 @@ def test_where_the_studio_crashes_its_process_ends_and_nothing_is_left(tmp_path)
     temporary.mkdir()
     studio = subprocess.Popen(
         [sys.executable, str(tmp_path / "studio.py"), str(tmp_path)],
-        cwd=data.ROOT,
-        env=os.environ | {"TMPDIR": str(temporary), "PYTHONPATH": str(data.ROOT)},
+        cwd=folders.ROOT,
+        env=os.environ | {"TMPDIR": str(temporary), "PYTHONPATH": str(folders.ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
@@ -232,31 +232,31 @@ def test_what_waits_lies_in_memory_and_small(mine):
 
 
 def test_a_picture_that_cannot_be_written_is_kept_in_memory_until_it_can(mine, monkeypatch):
-    write = data.write_whole
+    write = folders.write_whole
 
     def full(path, content):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(data, "write_whole", full)
+    monkeypatch.setattr(folders, "write_whole", full)
     job = a_dream(mine)
     run(job)
     assert job.state == "done" and job.result is None and "No space left" in job.why
     assert max(data.photo(job.made).shape[2:]) == 128 and not list(mine.folder.iterdir())
     made = job.made
-    monkeypatch.setattr(data, "write_whole", write)
+    monkeypatch.setattr(folders, "write_whole", write)
     job.keep()
     assert job.result.read_bytes() == made and job.made is None and job.why == ""
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path):
     small = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
-    write = "import pathlib, sys; from trickkit import data; file = pathlib.Path(sys.argv[1])\n"
+    write = "import pathlib, sys; from trickkit import folders; file = pathlib.Path(sys.argv[1])\n"
     (tmp_path / "a.png").write_bytes(b"before")
     for content, status in (("b'x' * 900", 0), ("b'x' * 1100", 1)):
-        code = f"{write}{small}data.write_whole(file, {content})"
+        code = f"{write}{small}folders.write_whole(file, {content})"
         done = subprocess.run(
             [sys.executable, "-c", code, str(tmp_path / "a.png")],
-            cwd=data.ROOT,
+            cwd=folders.ROOT,
             capture_output=True,
         )
         assert done.returncode == status, done.stderr

@@ -16,10 +16,10 @@ import tidy
 from PIL import Image
 from refresh import run
 
-from trickkit import data
+from trickkit import folders
 from trickkit.scorecard import can_fail
 
-LESSONS = sorted((data.ROOT / "notebooks").glob("*.ipynb"))
+LESSONS = sorted((folders.ROOT / "notebooks").glob("*.ipynb"))
 STUB = re.compile(r"^(\w+) = check\.(\w+)\(\1\)$", re.MULTILINE)
 
 
@@ -203,7 +203,7 @@ def test_no_cell_reads_what_a_guard_worked_out(path):
 @pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
 def test_no_path_of_a_machine(path):
     text = path.read_text(encoding="utf-8")
-    assert str(data.ROOT) not in text and "site-packages" not in text and "/home/" not in text
+    assert str(folders.ROOT) not in text and "site-packages" not in text and "/home/" not in text
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from trickkit import data, papers
+from trickkit import data, folders, papers
 from trickkit.papers import Row, compare
 
 TOY = "karpathy2015/toy-chance"
@@ -164,8 +164,10 @@ def test_every_papers_number_says_where_it_stands():
 
 def test_every_papers_number_is_compared_in_a_lesson_and_the_scoreboard_is_fresh():
     scoreboard = papers.gather()
-    assert (data.ROOT / "PAPERS.md").read_text(encoding="utf-8") == scoreboard, "run make papers"
-    used = "".join(p.read_text(encoding="utf-8") for p in (data.ROOT / "notebooks").glob("*.ipynb"))
+    assert (folders.ROOT / "PAPERS.md").read_text(encoding="utf-8") == scoreboard, "run make papers"
+    used = "".join(
+        p.read_text(encoding="utf-8") for p in (folders.ROOT / "notebooks").glob("*.ipynb")
+    )
     assert [i for i in papers.reported() if i not in used] == []
 
 
@@ -180,7 +182,7 @@ def test_the_table_in_both_forms():
 
 def rows_of_lessons():
     """Every Row(…) that a lesson writes, as (lesson, its syntax tree)."""
-    for path in sorted((data.ROOT / "notebooks").glob("*.ipynb")):
+    for path in sorted((folders.ROOT / "notebooks").glob("*.ipynb")):
         for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
             if cell["cell_type"] == "code":
                 for node in ast.walk(ast.parse("".join(cell["source"]))):

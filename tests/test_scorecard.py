@@ -3,7 +3,7 @@ import shutil
 
 import pytest
 
-from trickkit import data, scorecard
+from trickkit import folders, scorecard
 
 
 def test_there_are_seven_things_in_each_section():
@@ -19,7 +19,7 @@ def test_every_test_that_is_named_is_there():
             file, _, words = test.partition("::")
             if file.endswith(".ipynb"):
                 assert words.startswith("assert ")
-                assert scorecard.asserted(data.ROOT, file, words), test
+                assert scorecard.asserted(folders.ROOT, file, words), test
             else:
                 assert test in scorecard.named_tests(), test
 
@@ -27,16 +27,16 @@ def test_every_test_that_is_named_is_there():
 def test_every_passage_that_is_named_is_there():
     for criterion in scorecard.CRITERIA:
         file, _, words = criterion.by_hand.partition("::")
-        assert not words or words in (data.ROOT / file).read_text(encoding="utf-8"), words
+        assert not words or words in (folders.ROOT / file).read_text(encoding="utf-8"), words
 
 
 @pytest.fixture
 def copy(tmp_path):
     """A copy of what the score is read from."""
-    shutil.copytree(data.ROOT / "tests", tmp_path / "tests")
-    shutil.copytree(data.ROOT / "notebooks", tmp_path / "notebooks")
+    shutil.copytree(folders.ROOT / "tests", tmp_path / "tests")
+    shutil.copytree(folders.ROOT / "notebooks", tmp_path / "notebooks")
     for name in ("README.md", "CONTRIBUTING.md"):
-        shutil.copy(data.ROOT / name, tmp_path)
+        shutil.copy(folders.ROOT / name, tmp_path)
     return tmp_path
 
 

@@ -16,10 +16,10 @@ import yaml
 
 import trickkit
 from trickkit import __main__ as command_line
-from trickkit import check, data
+from trickkit import data, folders, progress
 from trickkit.course import setup
 
-ROOT = data.ROOT
+ROOT = folders.ROOT
 
 
 @pytest.fixture
@@ -195,10 +195,10 @@ def test_a_folder_that_is_called_as_a_lesson_stays(course):
 
 
 def test_a_place_of_ones_own(monkeypatch, tmp_path, capsys):
-    assert data.own_folder() == data.ROOT / "my_course"
+    assert folders.own_folder() == folders.ROOT / "my_course"
     monkeypatch.setenv("TRICKKIT_COURSE", str(tmp_path / "mine"))
     monkeypatch.delenv("TRICKKIT_PROGRESS", raising=False)
-    assert check.progress_file() == tmp_path / "mine" / "progress.json"
+    assert progress.file() == tmp_path / "mine" / "progress.jsonl"
     asked = []
 
     class Lab:
@@ -238,9 +238,9 @@ def test_the_command_line(monkeypatch, tmp_path, capsys):
     assert code == 0 and all(command in helped.out for command in command_line.COMMANDS)
     assert said("--version")[0].out.strip() == trickkit.__version__
     assert "21_space_invaders.ipynb is new." in said("update", "--folder", str(tmp_path))[0].out
-    assert check.remember("03 panda_to_vulture/one_step") == ""
+    assert progress.note("solved", "03 panda_to_vulture/one_step") == ""
     assert "03 panda_to_vulture" in said("progress", "--folder", str(tmp_path))[0].out
-    assert (tmp_path / "progress.json").exists()
+    assert (tmp_path / "progress.jsonl").exists()
     assert said("progress", "--folder", str(tmp_path / "no"))[1].startswith("There are no lessons")
     assert "up to date" in said("update", "--folder", str(tmp_path))[0].out
     assert "Everything is here." in said("doctor")[0].out
@@ -256,12 +256,12 @@ def test_the_command_line(monkeypatch, tmp_path, capsys):
 
 
 def test_without_a_checkout_the_folder_is_the_one_that_one_is_in(monkeypatch, tmp_path):
-    monkeypatch.setattr(data, "IN_CHECKOUT", False)
+    monkeypatch.setattr(folders, "IN_CHECKOUT", False)
     monkeypatch.delenv("TRICKKIT_COURSE", raising=False)
     monkeypatch.chdir(tmp_path)
-    assert data.own_folder() == tmp_path / "my_course"
-    (tmp_path / data.LEDGER).touch()  # lessons were delivered here, and a kernel runs beside them
-    assert data.own_folder() == tmp_path
+    assert folders.own_folder() == tmp_path / "my_course"
+    (tmp_path / folders.LEDGER).touch()  # lessons came here, and a kernel runs beside them
+    assert folders.own_folder() == tmp_path
 
 
 def test_without_jupyterlab_the_lessons_come_and_it_is_said(monkeypatch, tmp_path, capsys):

@@ -9,9 +9,9 @@ import new_lesson
 import pytest
 import tidy
 
-from trickkit import data
+from trickkit import data, folders
 
-LESSONS = sorted((data.ROOT / "notebooks").glob("*.ipynb"))
+LESSONS = sorted((folders.ROOT / "notebooks").glob("*.ipynb"))
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_the_maps_are_fresh():
 
 def test_nothing_that_is_committed_says_todo():
     for folder, pattern in (("notebooks", "*.ipynb"), ("trickkit", "**/*.py"), ("data", "*.csv")):
-        for path in (data.ROOT / folder).glob(pattern):
+        for path in (folders.ROOT / folder).glob(pattern):
             text = path.read_text(encoding="utf-8")
             text = re.sub(r'"image/\w+": "[^"]*"', "", text)  # in a picture any letters may meet
             assert "TODO" not in text, path

@@ -14,7 +14,7 @@ import pytest
 import wheels
 
 import trickkit
-from trickkit import data
+from trickkit import data, folders
 
 RUN_A_LESSON = """
 import pathlib, sys
@@ -89,11 +89,11 @@ def test_the_sdist_gives_the_same_wheel(built, tmp_path):
     large = set(wheels.core()["tool"]["hatch"]["build"]["exclude"])
     for file in data.sources():
         assert (f"trickkit_course/data/{file}" in held) != (f"data/{file}" in large), file
-    for lesson in (data.ROOT / "notebooks").glob("*.ipynb"):
+    for lesson in (folders.ROOT / "notebooks").glob("*.ipynb"):
         assert core.read(f"trickkit_course/notebooks/{lesson.name}") == lesson.read_bytes()
-    for module in (data.ROOT / "trickkit").rglob("*"):
+    for module in (folders.ROOT / "trickkit").rglob("*"):
         if module.is_file() and module.suffix != ".pyc":
-            name = module.relative_to(data.ROOT).as_posix()
+            name = module.relative_to(folders.ROOT).as_posix()
             assert core.read(name) == module.read_bytes(), name
     assert not any("my_course" in name or ".hypothesis" in name for name in held)
     with tarfile.open(built[f"trickkit_core-{trickkit.__version__}.tar.gz"]) as sources:
@@ -119,7 +119,7 @@ def test_the_course_runs_from_the_wheels_alone(elsewhere):
     ran = elsewhere(elsewhere.python, "-c", RUN_A_LESSON, mine / "03_panda_to_vulture.ipynb")
     assert ran.returncode == 0, ran.stderr
     # a kernel's folder is the lessons' own: what it solved is found from there, and from above
-    one = "from trickkit import check; check.remember('03 panda_to_vulture/one_step')"
+    one = "from trickkit import progress; progress.note('solved', '03 panda_to_vulture/one_step')"
     assert elsewhere(elsewhere.python, "-c", one, cwd=mine).returncode == 0
     told = elsewhere(elsewhere.script, "progress").stdout
     assert [line for line in told.splitlines() if "■" in line] == [

@@ -27,6 +27,7 @@ from sphinx.cmd.build import main as sphinx
 from tidy import GUARD
 
 from trickkit import data
+from trickkit.papers import MANY_SEEDS
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BOOK = ROOT / "book"
@@ -216,7 +217,8 @@ def front(lessons: dict[str, maps.Lesson]) -> str:
 
 def papers() -> str:
     """PAPERS.md as one table that sorts and can be searched."""
-    text = (ROOT / "PAPERS.md").read_text(encoding="utf-8")
+    text, _, many = (ROOT / "PAPERS.md").read_text(encoding="utf-8").partition(MANY_SEEDS)
+    many = re.sub(r"^## \[([^]]+)\]\(.*\)$", r"### \1", many, flags=re.MULTILINE)
     heads = ["lesson", "what", "paper", "ours", "verdict", "our settings; why it differs"]
     rows = []
     for section in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
@@ -239,7 +241,9 @@ html_theme.sidebar_secondary.remove: true
 <label>Show only rows with <input type="search"></label> <output>{len(rows)} rows</output>
 <table class="table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>
 </div>
-"""
+
+## {MANY_SEEDS.removeprefix("# ")}
+{many}"""
 
 
 def pictures() -> str:

@@ -22,8 +22,13 @@ import trickkit
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # The floors of the package, from the ground up: a module imports from its own floor or from below.
 # Between `training` and `papers` stands every other module: the methods.
-BELOW = (("common",), ("contract",), ("data", "activations"), ("bert", "models", "training"))
-ABOVE = (("papers",), ("plots",), ("widgets",), ("check", "course"))
+BELOW = (
+    ("common", "folders"),
+    ("contract",),
+    ("data", "activations", "progress"),
+    ("bert", "models", "training"),
+)
+ABOVE = (("papers",), ("plots",), ("scale", "widgets"), ("check", "course"))
 METHODS = sorted(set(trickkit.MODULES) - {name for floor in BELOW + ABOVE for name in floor})
 FLOORS = (*BELOW, tuple(METHODS), *ABOVE)
 NEXT = re.compile(r"\*\*(Next lesson|The map)\*\* \[[^]]*\]\([^)]*\)")

@@ -3,16 +3,22 @@
 import argparse
 import os
 import pathlib
+import signal
 import sys
 
 import trickkit
+from trickkit.common import printable
 
+MEMORY = 4.0  # gigabytes for a kernel in a room
 COMMANDS = {
     "course": "bring your lessons up to date and open the first in JupyterLab; `trickkit` alone"
     " does that",
     "studio": "paint and dream your own photos, in the browser",
     "update": "bring your lessons up to date and open nothing",
-    "progress": "show which exercises you have solved",
+    "progress": "show which exercises you have solved; of a folder with others' files, who has"
+    " solved what, and who was stuck",
+    "room": "open the course to a room of learners, each with a JupyterLab of their own",
+    "reproduce": "measure a paper's tables from many seeds, on all cores or on a cluster",
     "doctor": "look whether all is there that the course needs",
 }
 
@@ -42,8 +48,41 @@ def parser() -> argparse.ArgumentParser:
             help="shown: with what the cells put out, which answers their questions before you do;"
             " stripped: without (else $TRICKKIT_OUTPUTS, else as last time, at first stripped)",
         )
+    each["progress"].add_argument(
+        "others",
+        nargs="?",
+        type=pathlib.Path,
+        help="a folder with learners' files: ada.jsonl, or ada/progress.jsonl",
+    )
+    each["progress"].add_argument(
+        "--csv", type=pathlib.Path, help="write there a row for each learner and exercise"
+    )
     each["studio"].add_argument(
         "--room", action="store_true", help="let others in who know the printed link"
+    )
+    room = each["room"]
+    room.add_argument(
+        "--folder", type=pathlib.Path, default="room", help="of the room, with the learners' homes"
+    )
+    room.add_argument("--port", type=int, default=8000, help="to listen on; else 8000")
+    room.add_argument("--ip", default="", help="to listen on; else all of this computer's")
+    room.add_argument("--memory", type=float, default=MEMORY, help="gigabytes a kernel may take")
+    room.add_argument("--kernels", type=int, default=3, help="that a learner may have at a time")
+    room.add_argument("--cert", help="file of a TLS certificate, for https")
+    room.add_argument("--key", help="file of its key")
+    reproduce = each["reproduce"]
+    reproduce.add_argument(
+        "paper", nargs="?", help="such as goodfellow2015; without, they are listed"
+    )
+    reproduce.add_argument(
+        "--on",
+        default="local",
+        help="local: this computer's cores; tcp://HOST:PORT: a Dask scheduler; slurm; kubernetes",
+    )
+    reproduce.add_argument("--seeds", type=int, help="how many; else the grid's own number")
+    reproduce.add_argument("--full", action="store_true", help="on the complete data sets")
+    reproduce.add_argument(
+        "--folder", type=pathlib.Path, help="for what comes out; else my_course/reproduced"
     )
     return out
 
@@ -58,7 +97,11 @@ def main() -> None:
         parser().error(f"{known.command} does not know {' '.join(others)}")
     if others and not others[0].startswith("-"):
         parser().error(f"course takes options, and {others[0]!r} is none; a folder is --folder")
-    if getattr(known, "folder", None):
+    if getattr(known, "csv", None) and not known.others:
+        parser().error("--csv goes with a folder of learners' files: progress FOLDER --csv FILE")
+    if known.command in ("progress", "doctor") and hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # ends quietly where `| head` has read enough
+    if known.command in ("course", "update", "progress") and known.folder:
         os.environ["TRICKKIT_COURSE"] = str(known.folder)
 
     # each command imports what it needs, so that --help answers at once
@@ -66,10 +109,48 @@ def main() -> None:
         from trickkit.course import studio
 
         studio.serve(room=known.room)
-    elif known.command == "progress":
-        from trickkit import check, data
+    elif known.command == "room":
+        from trickkit.course import room
 
-        folder = data.own_folder()
+        options = {name: value for name, value in vars(known).items() if name != "command"}
+        room.open_room(options.pop("folder"), **options)
+    elif known.command == "reproduce":
+        from trickkit import scale
+
+        if not known.paper:
+            print("There are:", *scale.PAPERS)
+            return
+        try:
+            made = scale.run(
+                known.paper,
+                on=known.on,
+                seeds=known.seeds,
+                full=known.full,
+                folder=known.folder,
+            )
+        except (ValueError, ImportError, FileNotFoundError, ConnectionError) as error:
+            sys.exit(printable(str(error)))
+        except KeyboardInterrupt:
+            sys.exit("What was measured is kept: the same command goes on from there.")
+        for cell, failed in made.failures.items():
+            print(printable(f"{cell} failed:\n{failed}"))
+        print(printable(f"{made.table}\nAll of it is in {made.folder}."))
+        sys.exit(bool(made.failures))
+    elif known.command == "progress" and known.others:
+        from trickkit.course import tally
+
+        try:
+            events = tally.handed_in(known.others)
+        except ValueError as error:
+            sys.exit(printable(str(error)))
+        print(printable(tally.summary(events)))
+        if known.csv:
+            tally.exercises(events).to_csv(known.csv, index=False)
+            print(printable(f"All of it is in {known.csv}."))
+    elif known.command == "progress":
+        from trickkit import check, folders
+
+        folder = folders.own_folder()
         if not folder.is_dir():
             sys.exit(
                 f"There are no lessons in {folder}. Go to the folder that you began in, or name"

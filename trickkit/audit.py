@@ -19,7 +19,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from trickkit import data
+from trickkit import folders
 from trickkit.common import finite_number, unknown
 from trickkit.fairness import interval
 
@@ -144,12 +144,12 @@ class Card:
     def save(self, *, folder: str | os.PathLike[str] | None = None) -> pathlib.Path:
         """Write the card to a new file; one that is there already is never written over.
 
-        folder: where; None for the learner's own, `data.own_folder`.
+        folder: where; None for the learner's own, `folders.own_folder`.
         Returns the file's path: audit_NAME.md, or the next of audit_NAME_2.md, audit_NAME_3.md, …
         Raises OSError where it cannot be written, such as in a folder that may only be read; the
             environment variable TRICKKIT_COURSE names another.
         """
-        folder = data.own_folder() if folder is None else pathlib.Path(folder)
+        folder = folders.own_folder() if folder is None else pathlib.Path(folder)
         name = re.sub(r"\W+", "_", self.system.lower()).strip("_")[:50].rstrip("_") or "card"
         try:
             folder.mkdir(parents=True, exist_ok=True)

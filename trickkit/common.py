@@ -4,15 +4,17 @@ checked, progress bars, an order that rounding does not decide.
 
 import contextlib
 import difflib
+import io
 import math
 import numbers
 import operator
 import os
 import sys
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 ROUNDING = 1e-9  # of the largest number: another processor's sums differ by less
 
@@ -123,7 +125,33 @@ def progress_bar(iterable: Iterable, label: str, *, total: int | None = None) ->
     total: how many there are, where the iterable cannot tell.
     """
     silent = bool(os.environ.get("TQDM_DISABLE"))
-    return tqdm(iterable, desc=label, total=total, leave=False, disable=silent)
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    place: dict = {}
+    if not silent and shell and hasattr(shell, "kernel"):
+        place = {"file": _BeneathACell(), "ncols": 80}
+    return tqdm(iterable, desc=label, total=total, leave=False, disable=silent, **place)
+
+
+class _BeneathACell(io.TextIOBase):
+    """Where a bar is written in a notebook: a line of text that the next one replaces. The widget
+    that tqdm has for it would be "Error displaying widget" once the notebook is opened again.
+    """
+
+    encoding = "utf-8"
+
+    def __init__(self) -> None:
+        self.handle: Any = None
+
+    def write(self, text: str) -> int:
+        from IPython.display import display
+
+        line = {"text/plain": text.strip("\r\n ")}
+        if self.handle:
+            self.handle.update(line, raw=True)
+        else:
+            self.handle = display(line, raw=True, display_id=True)
+        return len(text)
 
 
 def printable(text: str) -> str:

@@ -24,16 +24,11 @@ from PIL import Image, ImageOps
 
 from trickkit.common import unknown, validate_count, whole_number
 from trickkit.contract import described, device, validate_batch
+from trickkit.folders import DATA, IN_CHECKOUT
 
 if TYPE_CHECKING:  # only the tables want pandas, and they import it themselves
     import pandas as pd
 
-HOME = pathlib.Path(__file__).resolve().parent.parent
-IN_CHECKOUT = (HOME / "pyproject.toml").exists()
-# holds data/ and notebooks/: the checkout, or the folder that a wheel brings beside the package
-ROOT = HOME if IN_CHECKOUT else HOME / "trickkit_course"
-DATA = ROOT / "data"
-LEDGER = ".delivered.json"  # in the learner's folder: what was delivered there
 # what is opened; Pillow reads forty more, and starts a program for some
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF")
 OTHERS = {  # what else people have -> how such a file begins
@@ -85,21 +80,6 @@ class Split(NamedTuple):
     test_images: torch.Tensor
     test_labels: torch.Tensor
     names: tuple[str, ...]
-
-
-def own_folder() -> pathlib.Path:
-    """The learner's own folder: $TRICKKIT_COURSE, or my_course/ in the repository, which git
-    ignores.
-
-    Where the course was installed without a checkout, my_course/ in the folder that one is in; or
-    that folder itself, if lessons were delivered to it, for there a lesson's kernel runs.
-    """
-    if named := os.environ.get("TRICKKIT_COURSE"):
-        return pathlib.Path(named).expanduser().absolute()
-    if IN_CHECKOUT:
-        return ROOT / "my_course"
-    here = pathlib.Path.cwd()
-    return here if (here / LEDGER).exists() else here / "my_course"
 
 
 def _restore(file: str) -> str:
@@ -449,19 +429,6 @@ def png(image: torch.Tensor) -> bytes:
     file = io.BytesIO()
     Image.fromarray(to_bytes(image)).save(file, "PNG")
     return file.getvalue()
-
-
-def write_whole(path: pathlib.Path, content: bytes) -> None:
-    """Write a file whole or not at all: an interruption leaves the old one.
-
-    Raises OSError where it cannot be written.
-    """
-    fresh = path.with_name(path.name + ".new")
-    try:
-        fresh.write_bytes(content)
-        os.replace(fresh, path)
-    finally:
-        fresh.unlink(missing_ok=True)  # a half one, where the disk is full
 
 
 def attribution(*names: str) -> str:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trickkit import data
+from trickkit import folders
 
 SECTIONS = ("data", "model", "infrastructure", "monitoring")
 
@@ -224,7 +224,7 @@ def tests_of(module: ast.Module) -> list[str]:
     return [f.name for f in functions if f.name.startswith("test_") and asserts(f)]
 
 
-def named_tests(*, root: pathlib.Path = data.ROOT) -> set[str]:
+def named_tests(*, root: pathlib.Path = folders.ROOT) -> set[str]:
     """The tests of a repository as "tests/FILE::name"; the files are read, and nothing is run.
 
     A test that is skipped, or that asserts nothing, is none; nor are the methods of classes.
@@ -262,7 +262,7 @@ def asserted(root: pathlib.Path, lesson: str, words: str) -> bool:
 
 
 def repository_points(
-    *, root: pathlib.Path = data.ROOT, without: Sequence[str] = ()
+    *, root: pathlib.Path = folders.ROOT, without: Sequence[str] = ()
 ) -> dict[str, list[float]]:
     """The points of each of the `CRITERIA`, by section: 1, ½ or 0.
 

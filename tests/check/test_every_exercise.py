@@ -15,12 +15,12 @@ import pytest
 import torch
 
 import trickkit
-from trickkit import check, data
+from trickkit import check, folders
 
 from .answers import accepted, yours
 
 LESSONS = [module.name for module in pkgutil.iter_modules(check.__path__)]
-NOTEBOOKS = sorted((data.ROOT / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted((folders.ROOT / "notebooks").glob("*.ipynb"))
 
 
 def exercises(lesson):

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+import subprocess
 import sys
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from trickkit import attacks, check, data, linear, plots
+from trickkit import attacks, check, data, linear, plots, progress
 from trickkit.check import (
     explaining_adversarial_examples,
     linear_classifiers,
@@ -297,20 +298,41 @@ def test_what_was_changed_in_place_is_told_by_its_name():
 
 @pytest.fixture
 def file(tmp_path, monkeypatch):
-    monkeypatch.setattr(check, "SOLVED", set())
-    monkeypatch.setenv("TRICKKIT_PROGRESS", str(tmp_path / "new" / "progress.json"))
-    return tmp_path / "new" / "progress.json"
+    monkeypatch.setattr(progress, "SOLVED", set())
+    monkeypatch.setenv("TRICKKIT_PROGRESS", str(tmp_path / "new" / "progress.jsonl"))
+    return tmp_path / "new" / "progress.jsonl"
+
+
+def whats(file):
+    return [event.what for event in progress.events(file)]
 
 
 def test_progress_is_kept_and_drawn(file, capsys):
     linear_classifiers.nudge(yours(linear.nudge))
     assert "right. 1 of 3 in this lesson." in capsys.readouterr().out
-    assert json.loads(file.read_text()) == ["02 linear_classifiers/nudge"]
-    check.SOLVED.clear()  # a new kernel
+    (event,) = progress.events(file)
+    assert (event.what, event.on) == ("solved", "02 linear_classifiers/nudge")
+    progress.SOLVED.clear()  # a new kernel
     linear_classifiers.shortest(yours(linear.shortest))
     assert "2 of 3" in capsys.readouterr().out
     check.progress()
     assert "■■□" in capsys.readouterr().out
+
+
+def test_what_is_tried_and_asked_for_is_kept_too_but_no_word_of_the_answer(file, capsys):
+    def nudge(x, weights, eps):
+        return x - eps * weights.sign()
+
+    linear_classifiers.nudge(nudge)
+    linear_classifiers.nudge(None)  # a stub, as it stands
+    linear_classifiers.nudge(lambda x, weights, eps: None)
+    linear_classifiers.nudge.hint()
+    linear_classifiers.nudge.solution()
+    linear_classifiers.nudge(yours(linear.nudge))
+    linear_classifiers.nudge(yours(linear.nudge))  # the lesson is run once more
+    assert whats(file) == ["tried", "hint", "solution", "solved"]
+    assert "sign" not in file.read_text() and "x -" not in file.read_text()
+    linear_classifiers.nudge.given = 0
 
 
 @pytest.mark.parametrize(
@@ -322,17 +344,52 @@ def test_a_damaged_file_harms_nothing(file, damage, capsys):
     check.progress()
     linear_classifiers.nudge(yours(linear.nudge))
     assert "right. 1 of 3" in capsys.readouterr().out
-    assert "02 linear_classifiers/nudge" in json.loads(file.read_text())
+    assert whats(file) == ["solved"] and file.read_bytes().startswith(damage)
 
 
 def test_a_file_that_cannot_be_written_is_told(file, capsys):
     file.parent.write_text("a file where the folder should be")
     linear_classifiers.nudge(yours(linear.nudge))
     assert "could not be written down" in capsys.readouterr().out
+    linear_classifiers.nudge(lambda x, weights, eps: x)
+    assert "could not be written down" in capsys.readouterr().out
     assert file.parent.is_file()
 
 
+def test_what_an_older_version_kept_still_counts(file, monkeypatch, capsys):
+    file.parent.mkdir()
+    old = ["02 linear_classifiers/nudge", "02 linear_classifiers/shortest"]
+    file.with_name("progress.json").write_text(json.dumps(old, indent=1))
+    assert progress.solved() == set(old)
+    monkeypatch.setenv("TRICKKIT_PROGRESS", str(file.with_name("progress.json")))
+    assert progress.note("solved", "02 linear_classifiers/cone") == ""
+    progress.SOLVED.clear()
+    assert progress.solved() == {*old, "02 linear_classifiers/cone"}
+
+
+def test_kernels_append_side_by_side(file):
+    code = """
+import sys
+from trickkit import progress
+for i in range(200):
+    progress.note("tried", f"{sys.argv[1]}/{i}")
+"""
+    both = [subprocess.Popen([sys.executable, "-c", code, name]) for name in "ab"]
+    assert [one.wait() for one in both] == [0, 0]
+    events = progress.events(file)
+    for name in "ab":
+        assert [e.on for e in events if e.on[0] == name] == [f"{name}/{i}" for i in range(200)]
+    assert len(events) == 400
+
+
+def test_a_pipe_holds_nobody_up(tmp_path):
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("Windows has no such pipes")
+    os.mkfifo(tmp_path / "pipe")
+    assert progress.events(tmp_path / "pipe") == []
+
+
 def test_nothing_is_written_while_notebooks_are_tested():
-    assert os.environ["TRICKKIT_PROGRESS"] == "" and check.progress_file() is None
-    assert check.remember("a/b") == ""
-    check.SOLVED.discard("a/b")
+    assert os.environ["TRICKKIT_PROGRESS"] == "" and progress.file() is None
+    assert progress.note("solved", "a/b") == ""
+    progress.SOLVED.discard("a/b")

@@ -30,9 +30,7 @@ import functools
 import importlib
 import inspect
 import itertools
-import json
 import operator
-import os
 import pathlib
 import pkgutil
 import random
@@ -45,13 +43,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from trickkit import data, show
+from trickkit import progress as kept
+from trickkit import show
 from trickkit.common import printable
 
 LESSONS: dict[str, list[str]] = {}  # lesson -> its exercises, in order, as the modules declare them
-SOLVED: set[str] = set()  # since the kernel started; the file remembers longer
 Marks = dict[str, Any]  # the sentence for a mistake -> what it is known by, or a list of such
 DICE = random.Random()  # seeds the dice of every judgement; nothing that a learner does reaches it
+NOT_WRITTEN = "not written yet"  # how the sentence for a stub begins
 CALLS = 10_000  # of a model, or whatever else it is handed, in one call of a learner's function
 LINES = 500_000  # of its own, that a learner's function may run in one call
 LIBRARIES = (
@@ -59,42 +58,6 @@ LIBRARIES = (
     str(pathlib.Path(__file__).parents[1]),
     "<frozen",
 )
-
-
-def progress_file() -> pathlib.Path | None:
-    """Where progress is kept: $TRICKKIT_PROGRESS, or progress.json in the learner's own folder;
-    None, nothing kept, where that is empty.
-    """
-    named = os.environ.get("TRICKKIT_PROGRESS", str(data.own_folder() / "progress.json"))
-    return pathlib.Path(named) if named else None
-
-
-def solved() -> set[str]:
-    """The exercises solved so far, as "lesson/exercise".
-
-    A lost or damaged file counts as none solved.
-    """
-    file = progress_file()
-    if file is None:
-        return SOLVED
-    try:
-        return SOLVED | {str(name) for name in json.loads(file.read_text(encoding="utf-8"))}
-    except (OSError, ValueError, TypeError):
-        return SOLVED
-
-
-def remember(name: str) -> str:
-    """Keep "lesson/exercise" as solved; a sentence if the file cannot be written, else nothing."""
-    SOLVED.add(name)
-    file = progress_file()
-    if file is None:
-        return ""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        data.write_whole(file, json.dumps(sorted(solved()), indent=1).encode())
-    except OSError as error:
-        return f" (Your progress could not be written down: {error}.)"
-    return ""
 
 
 class Verdict(NamedTuple):
@@ -138,6 +101,7 @@ class Exercise:
     ):
         self.lesson = lesson
         self.name = test.__name__
+        self.path = f"{lesson}/{self.name}"
         self.test = test
         self.answer = answer
         self.by_place = by_place(answer)
@@ -160,18 +124,19 @@ class Exercise:
     def verdict(self, trial: "Trial") -> Verdict:
         """What is said of an answer on trial."""
         if wrong := self.objection(trial):
-            return Verdict(False, wrong)
-        note = remember(f"{self.lesson}/{self.name}")
-        exercises = LESSONS[self.lesson]
-        done = sum(f"{self.lesson}/{name}" in solved() for name in exercises)
-        return Verdict(True, f"right. {done} of {len(exercises)} in this lesson.{note}")
+            tried = not wrong.startswith(NOT_WRITTEN)
+            return Verdict(False, wrong + (kept.note("tried", self.path) if tried else ""))
+        unkept = kept.note("solved", self.path)
+        exercises, solved = LESSONS[self.lesson], kept.solved()
+        done = sum(f"{self.lesson}/{name}" in solved for name in exercises)
+        return Verdict(True, f"right. {done} of {len(exercises)} in this lesson.{unkept}")
 
     def objection(self, trial: "Trial") -> str | None:
         """The sentence for an answer that is not right, else None."""
         yours = trial.yours
         hint = f"Ask for check.{self.name}.hint() when you want one."
         if yours is None or yours is Ellipsis:
-            return f"not written yet. {hint}"
+            return f"{NOT_WRITTEN}. {hint}"
         if not callable(yours):
             return (
                 f"a function is wanted, and a {type(yours).__name__} came. Pass the function's"
@@ -191,7 +156,7 @@ class Exercise:
         except Wrong as wrong:
             return str(wrong)
         except NotWritten:
-            return f"not written yet: it returns nothing. {hint}"
+            return f"{NOT_WRITTEN}: it returns nothing. {hint}"
         except (Exception, SystemExit) as error:  # whatever the learner's code raises is told
             line = line_of(yours, error)
             told = f"{type(error).__name__}: {error}".removesuffix(": ").removesuffix(".")
@@ -204,7 +169,8 @@ class Exercise:
         """Print the next hint."""
         if self.given < len(self.hints):
             hint = self.hints[self.given]
-            print(printable(f"hint {self.given + 1} of {len(self.hints)}: {hint}"))
+            unkept = kept.note("hint", self.path)
+            print(printable(f"hint {self.given + 1} of {len(self.hints)}: {hint}{unkept}"))
             self.given += 1
         else:
             print(
@@ -215,6 +181,7 @@ class Exercise:
     def solution(self) -> None:
         """Show the package's own function."""
         show(self.answer)
+        print(printable(kept.note("solution", self.path)), end="")
 
 
 def exercise(
@@ -767,7 +734,7 @@ def progress() -> None:
     for module in pkgutil.iter_modules(__path__):  # each declares its exercises
         importlib.import_module(f"{__name__}.{module.name}")
 
-    done = solved()
+    done = kept.solved()
     for lesson, exercises in sorted(LESSONS.items()):
         marks = "".join("■" if f"{lesson}/{e}" in done else "□" for e in exercises)
         count = sum(f"{lesson}/{e}" in done for e in exercises)

@@ -20,7 +20,7 @@ import psutil
 import torch
 from PIL import Image
 
-from trickkit import data, dreams, models, style
+from trickkit import data, dreams, folders, models, style
 
 SIDES = (128, 256, 512, 1024, 2048)  # of the sizes that a painting goes through
 # What a process needs at its most, in bytes: so many to begin with and so many a pixel (`python
@@ -68,7 +68,7 @@ class Gallery:
         stem = f"{time.strftime('%Y-%m-%d %H.%M.%S')} {words}"
         names = [f"{stem}.png", *(f"{stem} {i}.png" for i in range(2, 1000))]
         path = next(p for p in map(self.folder.joinpath, names) if not p.exists())
-        data.write_whole(path, content)
+        folders.write_whole(path, content)
         return path
 
     def pictures(self, *, count: int) -> tuple[list[str], list[str]]:

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from trickkit import games, player
 from trickkit.common import progress_bar, unknown, validate_count
 from trickkit.course.weights import halves
-from trickkit.data import IN_CHECKOUT, ROOT
+from trickkit.folders import IN_CHECKOUT, ROOT
 
 FOLDER = (ROOT / "build" if IN_CHECKOUT else pathlib.Path()) / "player"  # to train in
 PLAYERS: dict[str, dict[str, Any]] = {

@@ -15,15 +15,15 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from trickkit import data
+from trickkit import folders
 from trickkit.common import printable
 
-LESSON_FOLDER = data.ROOT / "notebooks"
+LESSON_FOLDER = folders.ROOT / "notebooks"
 LAB = pathlib.Path(__file__).parent / "lab"
 FIRST_LESSON = "00_start_here.ipynb"
 AGAIN = (
     "Run `make course` again."
-    if data.IN_CHECKOUT
+    if folders.IN_CHECKOUT
     else "Install the course once more, the way you did."
 )
 WANTED = (
@@ -53,7 +53,7 @@ def findings() -> Iterator[tuple[bool, str]]:
             yield False, f"{name} cannot be imported ({error}). {AGAIN}"
     import torch
 
-    from trickkit import models
+    from trickkit import data, models
 
     yield (
         True,
@@ -166,7 +166,7 @@ def deliver(lessons: pathlib.Path, mine: pathlib.Path, *, outputs: str | None = 
     if outputs not in (None, *OUTPUTS):
         raise ValueError(f"Stored outputs come {' or '.join(OUTPUTS)}, not {outputs!r}.")
     mine.mkdir(parents=True, exist_ok=True)
-    ledger = mine / data.LEDGER
+    ledger = mine / folders.LEDGER
     try:
         delivered = {
             str(k): str(v) for k, v in json.loads(ledger.read_text(encoding="utf-8")).items()
@@ -192,7 +192,7 @@ def deliver(lessons: pathlib.Path, mine: pathlib.Path, *, outputs: str | None = 
         ):
             continue  # this version is with the learner already, edited or not
         place = next(c for c in copies if c not in there or there[c][0] == there[c][1])
-        data.write_whole(place, forms[outputs])
+        folders.write_whole(place, forms[outputs])
         delivered[place.name] = new
         if place != copies[0]:
             sentence = (
@@ -204,7 +204,7 @@ def deliver(lessons: pathlib.Path, mine: pathlib.Path, *, outputs: str | None = 
         else:
             sentence = f"{place.name} is new."
         told.append(sentence)
-        data.write_whole(ledger, json.dumps(delivered, indent=1).encode())
+        folders.write_whole(ledger, json.dumps(delivered, indent=1).encode())
     return told
 
 
@@ -234,7 +234,7 @@ def update(*, outputs: str | None = None) -> pathlib.Path:
     Returns the folder.
     Raises SystemExit with a sentence where that cannot be.
     """
-    folder = data.own_folder()
+    folder = folders.own_folder()
     try:
         told = deliver(LESSON_FOLDER, folder, outputs=outputs)
     except ValueError as error:
@@ -267,7 +267,7 @@ def course(*, outputs: str | None = None, options: Sequence[str] = ()) -> None:
         )
     if getattr(os, "geteuid", lambda: 1)() == 0 and "--allow-root" not in options:
         said = "--allow-root --ip=0.0.0.0"
-        way = f'make course ARGS="{said}"' if data.IN_CHECKOUT else f"trickkit course {said}"
+        way = f'make course ARGS="{said}"' if folders.IN_CHECKOUT else f"trickkit course {said}"
         sys.exit(
             f"You are root, whom JupyterLab refuses. In a container, where that is usual: {way}"
         )

@@ -19,6 +19,7 @@ from trickkit import (
     data,
     defences,
     fast_style,
+    folders,
     information,
     models,
     probes,
@@ -261,8 +262,8 @@ def keep(file: str, content: bytes) -> None:
     kept = rows[place].rsplit(",", 2)[0]
     end = rows[place][len(rows[place].rstrip()) :]
     rows[place] = f"{kept},{len(content)} bytes,{hashlib.sha256(content).hexdigest()}{end}"
-    data.write_whole(data.DATA / file, content)
-    data.write_whole(path, "".join(rows).encode())
+    folders.write_whole(data.DATA / file, content)
+    folders.write_whole(path, "".join(rows).encode())
     data.sources.cache_clear()
 
 

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from trickkit import data
+from trickkit import data, folders
 from trickkit.common import finite_number, unknown
 from trickkit.contract import Numbers
 
+MANY_SEEDS = "# From many seeds"
 MIME = "application/vnd.trickkit.papers+json"
 
 
@@ -179,10 +180,17 @@ def _band(row: Row) -> tuple[float, float]:
     return low, high
 
 
-def gather(*, folder: pathlib.Path = data.ROOT / "notebooks") -> str:
-    """The scoreboard of the whole course, as Markdown, from the outputs stored in its lessons.
+def gather(
+    *,
+    folder: pathlib.Path = folders.ROOT / "notebooks",
+    reproduced: pathlib.Path = folders.ROOT / "reproduced",
+) -> str:
+    """The scoreboard of the whole course, as Markdown, from the outputs stored in its lessons, and
+    from the tables that `make reproduce` made.
 
     A lesson that cannot be read is left out, and named at the end.
+
+    reproduced: holds a folder a paper, with its table.md.
     """
     parts = [
         "# Papers and us",
@@ -211,4 +219,12 @@ def gather(*, folder: pathlib.Path = data.ROOT / "notebooks") -> str:
             parts += ["", f"## [{lesson.stem}](notebooks/{lesson.name})", "", table(rows)]
     if unread:
         parts += ["", f"Left out, for no notebook could be read: {', '.join(unread)}."]
+    tables = sorted(reproduced.glob("*/table.md"))
+    if tables:
+        parts += ["", MANY_SEEDS, "", "Whole tables, by `make reproduce PAPER=…` (trickkit.scale)."]
+    for file in tables:
+        lines = file.read_text(encoding="utf-8").splitlines()
+        link = f"reproduced/{file.parent.name}/table.md"
+        parts += ["", f"## [{lines[0].removeprefix('# ')}]({link})", ""]
+        parts += [line for line in lines if line.startswith("|")]
     return "\n".join(parts) + "\n"

@@ -1,5 +1,5 @@
 """`make papers`: the scoreboard, gathered anew."""
 
-from trickkit import data, papers
+from trickkit import folders, papers
 
-(data.ROOT / "PAPERS.md").write_text(papers.gather(), encoding="utf-8")
+(folders.ROOT / "PAPERS.md").write_text(papers.gather(), encoding="utf-8")

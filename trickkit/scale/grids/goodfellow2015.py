@@ -1,0 +1,48 @@
+"""Goodfellow, Shlens, Szegedy 2015, "Explaining and Harnessing Adversarial Examples",
+arXiv:1412.6572: all its numbers for handwritten digits.
+
+A cell is one seed of all eleven networks, trained and measured by the functions of lesson 04. Ours
+have 64 maxout units a layer and learn for 15 epochs without dropout, on 4,000 digits (full: MNIST's
+60,000); the paper's have 240 and 1,600 units, dropout and early stopping on 50,000 to 60,000. Our
+ensemble has three members, the paper's twelve. Two nulls stand beside its numbers: networks that
+never learnt, and coin tosses of ±ε a pixel in place of the gradient's signs.
+"""
+
+import torch
+
+from trickkit import data
+from trickkit.papers import goodfellow2015
+from trickkit.scale.grid import Grid, axes
+
+
+def measure(*, seed: int, full: bool, epochs: int) -> dict[str, float]:
+    """The paper's numbers from one seed; of untrained networks (0 epochs) the errors alone."""
+    split = data.digits(full=full)
+    nets = goodfellow2015.networks(split, seed=seed, epochs=epochs)
+    found = goodfellow2015.measure(nets, split)
+    ids = {f"goodfellow2015/{name}": value for name, value in found.items()}
+    if not epochs:
+        return {f"untrained: {id}": value for id, value in ids.items() if id.endswith("-error")}
+    generator = torch.Generator().manual_seed(seed)
+    coin = torch.randn(split.test_images.shape, generator=generator).sign().to(split.test_images)
+    tossed = split.test_images + goodfellow2015.EPS * coin
+    for id, name in (
+        ("softmax-error", "softmax"),
+        ("maxout-error", "maxout"),
+        ("trained-error", "adversarial"),
+        ("rbf-error", "rbf"),
+    ):
+        wrong, _ = goodfellow2015.mistakes(nets[name], tossed, split.test_labels)
+        ids[f"coin tosses of ±ε: goodfellow2015/{id}"] = wrong
+    return ids
+
+
+GRID = Grid(
+    measure=measure,
+    settings=axes(epochs=(15, 0)),
+    seeds=10,
+    ours="4,000 digits to learn, 1,000 to test; 64 maxout units a layer, no dropout",
+    ours_full="MNIST, 60,000 and 10,000; 64 maxout units a layer, no dropout",
+    complete=data.digits,
+    why={},
+)
