@@ -148,7 +148,28 @@ def test_a_lesson_that_cannot_be_read_is_left_out_and_named(tmp_path):
     (tmp_path / "04_binary.ipynb").write_bytes(b"\xff\xfe")
     (tmp_path / "05_folder.ipynb").mkdir()
     (tmp_path / "._01_good.ipynb").write_bytes(b"\0\5\x16\7")
-    said = papers.gather(folder=tmp_path)
+    table = [
+        "# Zhao 2030: 1 of 1",
+        "",
+        "Text.",
+        "",
+        "| what | paper |",
+        "| --- | --- |",
+        "| a | 1 |",
+        "| ↳ b |  |",
+        "| c |  |",  # what is no number of the paper's stands in the whole table alone
+    ]
+    (tmp_path / "zhao2030").mkdir()
+    (tmp_path / "zhao2030" / "table.md").write_text("\n".join(table), encoding="utf-8")
+    said, title, many = papers.gather(folder=tmp_path, reproduced=tmp_path).partition(
+        papers.MANY_SEEDS
+    )
+    assert title and many.splitlines()[-6:] == [
+        "## [Zhao 2030: 1 of 1](reproduced/zhao2030/table.md)",
+        "",
+        *table[-5:-1],
+    ]
+    assert papers.MANY_SEEDS not in papers.gather(folder=tmp_path, reproduced=tmp_path / "none")
     assert said.count("## [") == 1 and "| 0.0474 | 0.0474 " in said
     assert "read: 02_cut.ipynb, 03_list.ipynb, 04_binary.ipynb, 05_folder.ipynb." in said
 

@@ -412,7 +412,7 @@ def test_a_learner_is_spared_what_the_tests_need(house):
     assert calls[1].endswith("--index-url file:///a/mirror torch torchvision")
     assert calls[2].endswith("-e .[lab,game]") and len(calls) == 3
     done, calls = make(".venv/tester", words=True)
-    assert done and [call.split()[-1] for call in calls] == [".[lab,game,test,book]"]
+    assert done and [call.split()[-1] for call in calls] == [".[lab,game,room,scale,test,book]"]
     shutil.rmtree(folder / ".venv")
     done, calls = make("install", "LOCKED=1", words=True)
     assert calls[1].endswith("--require-hashes -r requirements.lock") and len(calls) == 3

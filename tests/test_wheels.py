@@ -80,6 +80,8 @@ def test_three_files_of_one_version_and_the_sources(built):
     )
     for wanted in (f"trickkit-core[game,lab]=={version}", f"trickkit-weights=={version}"):
         assert f"Requires-Dist: {wanted}\n".encode() in metadata
+    for extra in ("room", "scale"):
+        assert f"trickkit-core[{extra}]=={version}; extra == '{extra}'".encode() in metadata
 
 
 def test_the_sdist_gives_the_same_wheel(built, tmp_path):

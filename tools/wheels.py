@@ -4,7 +4,8 @@ Three distributions of one version (trickkit.__version__), each file under 100 M
 
 trickkit-core: the package, the lessons, and all data but two large networks (wheel and sdist).
 trickkit-weights: those two.
-trickkit: nothing of its own; it asks for both, and for what opens the course in JupyterLab.
+trickkit: nothing of its own; it asks for both, and for what opens the course in JupyterLab, with
+the extras room and scale.
 """
 
 import pathlib
@@ -81,12 +82,14 @@ def main() -> None:
         shutil.copy(ROOT / file, place)
     build(weights, "--wheel")
 
-    scripts = "\n".join(f'{k} = "{v}"' for k, v in core()["project"]["scripts"].items())
+    scripts = "".join(f'{k} = "{v}"\n' for k, v in core()["project"]["scripts"].items())
+    extras = "".join(f'{e} = ["trickkit-core[{e}]=={version}"]\n' for e in ("room", "scale"))
     whole = staged(
         "trickkit",
         core()["project"]["description"],
         [f"trickkit-core[lab,game]=={version}", f"trickkit-weights=={version}"],
-        f"[project.scripts]\n{scripts}\n[tool.hatch.build.targets.wheel]\nbypass-selection = true",
+        f"[project.scripts]\n{scripts}[project.optional-dependencies]\n{extras}"
+        "[tool.hatch.build.targets.wheel]\nbypass-selection = true",
     )
     build(whole, "--wheel")
     shutil.rmtree(WHEELS / "src")

@@ -11,7 +11,7 @@ from types import ModuleType
 
 from trickkit._memory import give_back_after_cells
 
-__version__ = "1.4.0"
+__version__ = "1.5.0"
 MODULES = tuple(
     module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")
 )

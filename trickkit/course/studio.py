@@ -30,6 +30,7 @@ from filelock import FileLock, Timeout
 from trickkit import data
 from trickkit.common import printable
 from trickkit.course import jobs
+from trickkit.course.network import own_addresses
 
 T = TypeVar("T")
 PORT = 8866  # or the first free one of the ten from there on
@@ -517,10 +518,8 @@ async def served(home: pathlib.Path, *, room: bool) -> None:
     link = f'<meta http-equiv="refresh" content="0; url={html.escape(address)}">'
     door.write_text(link, encoding="utf-8")
     if room:
-        print(
-            "Anyone who knows this link can use the studio:"
-            f" http://ADDRESS-OF-THIS-COMPUTER:{port}/?token={studio.token}"
-        )
+        links = [f"http://{address}:{port}/?token={studio.token}" for address in own_addresses()]
+        print(f"Anyone who knows this link can use the studio: {' or '.join(links)}")
     print(f"Your own: {address}")
     print(printable(f"Pictures are kept in {studio.folder}. Ctrl-C here ends it."), flush=True)
     try:

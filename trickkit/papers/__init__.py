@@ -221,10 +221,17 @@ def gather(
         parts += ["", f"Left out, for no notebook could be read: {', '.join(unread)}."]
     tables = sorted(reproduced.glob("*/table.md"))
     if tables:
-        parts += ["", MANY_SEEDS, "", "Whole tables, by `make reproduce PAPER=…` (trickkit.scale)."]
+        parts += [
+            "",
+            MANY_SEEDS,
+            "",
+            "By `make reproduce PAPER=…` (trickkit.scale); each title leads to the whole table.",
+        ]
     for file in tables:
         lines = file.read_text(encoding="utf-8").splitlines()
         link = f"reproduced/{file.parent.name}/table.md"
         parts += ["", f"## [{lines[0].removeprefix('# ')}]({link})", ""]
-        parts += [line for line in lines if line.startswith("|")]
+        # the papers' numbers with their nulls; what else was measured stands in the whole table
+        rows = [line for line in lines if line.startswith("|")]
+        parts += [r for r in rows if r.startswith("| ↳") or r.split(" | ")[1].strip(" |")]
     return "\n".join(parts) + "\n"

@@ -27,27 +27,33 @@ PAIRS = 5  # of random directions
 POINTS = 25  # along each side of a slice
 
 
-def untrained_network(name: str) -> landscapes.DeepNetwork:
+def untrained_network(name: str, *, seed: int = 0) -> landscapes.DeepNetwork:
     """One of `NETWORKS` as it was drawn.
 
+    seed: of the first weights.
     Raises ValueError for an unknown name.
     """
     if name not in NETWORKS:
         raise unknown("network", name, NETWORKS)
     convolutions, skips, _ = NETWORKS[name]
-    return landscapes.DeepNetwork(convolutions, skips=skips).eval().to(device())
+    return landscapes.DeepNetwork(convolutions, skips=skips, seed=seed).eval().to(device())
 
 
-def trained_network(name: str) -> landscapes.DeepNetwork:
+def trained_network(name: str, *, full: bool = False, seed: int = 0) -> landscapes.DeepNetwork:
     """One of `NETWORKS`, trained anew on the course's 10,000 clothes, its weights rounded to half
     as many bits, as they are kept.
+
+    full: train on all 60,000.
+    seed: of the first weights and the order of the clothes.
+    Raises ValueError for an unknown name.
     """
-    clothes = data.clothes()
+    clothes = data.clothes(full=full)
     model = training.train(
-        untrained_network(name),
+        untrained_network(name, seed=seed),
         clothes.train_images,
         clothes.train_labels,
         epochs=NETWORKS[name][2],
+        seed=seed,
         schedule=training.cosine_decay,
     )
     with torch.no_grad():
@@ -70,8 +76,14 @@ def landscape(model: landscapes.DeepNetwork) -> landscapes.Landscape:
     return landscapes.Landscape(model, clothes.train_images[:IMAGES], clothes.train_labels[:IMAGES])
 
 
-def measured_slices(model: landscapes.DeepNetwork) -> np.ndarray:
-    """`PAIRS` slices through a network's landscape, (PAIRS, POINTS, POINTS)."""
+def measured_slices(
+    model: landscapes.DeepNetwork, *, pairs: int = PAIRS, seed: int = 0
+) -> np.ndarray:
+    """Slices through a network's landscape, (pairs, POINTS, POINTS).
+
+    pairs: of random directions.
+    seed: of the directions; another seed, others.
+    """
     land = landscape(model)
     slices = [
         landscapes.surface(
@@ -81,7 +93,7 @@ def measured_slices(model: landscapes.DeepNetwork) -> np.ndarray:
             land.direction(seed=2 * pair + 1),
             points=POINTS,
         )
-        for pair in range(PAIRS)
+        for pair in range(pairs * seed, pairs * (seed + 1))
     ]
     return np.stack(slices)
 

@@ -62,9 +62,13 @@ class Line:
         return verdict(self.paper["value"], self.mean, unit=self.paper["unit"])
 
     def shown(self) -> str:
-        """The mean and its interval, with as many digits as the paper prints."""
+        """The mean and its interval, with as many digits as the paper prints, or one or two more
+        where the interval would be too narrow to be seen.
+        """
         printed = self.paper.get("value", "")
-        form = f".{len(printed.partition('.')[2])}f" if printed else ".4g"
+        digits = len(printed.partition(".")[2])
+        digits += sum(0 < (self.half or 0) < 10**-place for place in (digits, digits + 1))
+        form = f".{digits}f" if printed else ".4g"
         if self.mean and float(format(self.mean, form)) == 0:
             form = ".1g"  # too small for the paper's digits, but not nothing
         unit = self.paper.get("unit", "")

@@ -27,6 +27,7 @@ from filelock import FileLock, Timeout
 
 from trickkit.common import printable, validate_count, validate_positive
 from trickkit.course import setup
+from trickkit.course.network import own_addresses
 from trickkit.folders import write_whole
 
 FONTS = "fontlist-*.json"  # matplotlib's list of them, made in shared/ before the first kernel
@@ -420,16 +421,6 @@ def closed_to_others(paths: list) -> str:
 
 
 def addresses(room: Room) -> list[str]:
-    """What learners may type to come in: this computer's addresses on its networks."""
-    if room.ip not in ("", "0.0.0.0", "::"):
-        found = [room.ip]
-    else:
-        up = {name for name, stats in psutil.net_if_stats().items() if stats.isup}
-        found = [
-            address.address
-            for name, all_of_it in psutil.net_if_addrs().items()
-            for address in all_of_it
-            if address.family == socket.AF_INET and name in up
-        ]
-        found = [address for address in found if not address.startswith("127.")] or found
+    """What learners may type to come in."""
+    found = own_addresses() if room.ip in ("", "0.0.0.0", "::") else [room.ip]
     return [f"{room.scheme}://{address}:{room.port}" for address in found]
