@@ -321,7 +321,7 @@ def test_what_is_printed_opens_the_room(opened, ada):
     [
         ({"port": 0}, "port is 0"),
         ({"kernels": 1.5}, "kernels is 1.5"),
-        ({"memory": -1}, "memory is -1"),
+        ({"memory": 1}, "memory is 1"),
         ({"cert": "a.pem"}, "--key"),
         ({"cert": "a.pem", "key": "b.pem"}, "No such file"),
     ],
@@ -394,12 +394,17 @@ class Waits(tornado.web.RequestHandler):
 
 
 class Echo(tornado.websocket.WebSocketHandler):
+    def select_subprotocol(self, subprotocols):
+        return subprotocols[-1] if subprotocols else None
+
     def on_message(self, message):
-        self.write_message(message)
+        self.write_message(message, binary=isinstance(message, bytes))
 
 
 async def through_the_proxy(folder):
-    """What a server behind the proxy answers to sixty who ask at once, and to a large message."""
+    """What a server behind the proxy answers to sixty who ask at once, and to large and binary
+    messages.
+    """
     cert, key = certificate(folder)
     behind = tornado.httpserver.HTTPServer(
         tornado.web.Application(
@@ -432,21 +437,25 @@ async def through_the_proxy(folder):
         asked = [client.fetch(f"{base}/wait", ca_certs=cert) for _ in range(60)]
         answers = [answer.body.decode() for answer in await asyncio.gather(*asked)]
         request = HTTPRequest(f"{base.replace('http', 'ws')}/echo", ca_certs=cert)
-        line = await tornado.websocket.websocket_connect(request, max_message_size=10**9)
-        await line.write_message("x" * 30_000_000)
-        echo = await line.read_message()
+        line = await tornado.websocket.websocket_connect(
+            request, max_message_size=10**9, subprotocols=["v0", "v1.kernel"]
+        )
+        echoes = [line.selected_subprotocol]
+        for message in ("x" * 30_000_000, bytes(range(256))):
+            await line.write_message(message, binary=isinstance(message, bytes))
+            echoes.append(await line.read_message())
         line.close()
     finally:
         proxy.kill()
         await proxy.wait()
         behind.stop()
-    return answers, len(echo or "")
+    return answers, echoes
 
 
-def test_the_proxy_serves_many_at_once_large_messages_and_tls(tmp_path):
-    answers, length = asyncio.run(through_the_proxy(tmp_path))
+def test_the_proxy_serves_many_at_once_and_any_message_over_tls(tmp_path):
+    answers, (chosen, large, binary) = asyncio.run(through_the_proxy(tmp_path))
     assert len(answers) == 60 and all(answer.startswith("https") for answer in answers)
-    assert length == 30_000_000
+    assert chosen == "v1.kernel" and len(large) == 30_000_000 and binary == bytes(range(256))
 
 
 @pytest.mark.skipif(not APART, reason="the other tests' room is such a one already")
@@ -675,6 +684,10 @@ def test_nothing_is_written_through_a_learners_symlink(opened):
     assert victim.stat().st_uid == 0
 
 
+@pytest.mark.skipif(
+    ROOT and not APART,
+    reason="each room is in a user namespace of its own here, and sees nothing of the one before",
+)
 def test_a_room_that_crashed_finds_its_servers_and_one_that_ends_leaves_none(opened, ada):
     kernel = ada.kernel()
     ada.run(kernel, "treasure = 6 * 7")

@@ -25,10 +25,27 @@ if LINUX:
 
 pytestmark = pytest.mark.skipif(not LINUX, reason="a room is Linux only")
 
-ROOT = hasattr(os, "getuid") and os.getuid() == 0
 ADA, BOB, STAFF = 20_998, 20_999, 19_999
 MEMORY = 1.0  # GB
 SECRET = "the hub's own"
+
+
+def can_be(uid):
+    """Whether another user can run this Python."""
+    command = [sys.executable, "-c", "import trickkit"]
+    as_them = {"user": uid, "group": uid, "extra_groups": [], "cwd": "/"}
+    try:
+        return subprocess.run(command, **as_them, capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+# Whether each learner can be a user of their own. Where only root can run this Python, all is done
+# as in a room that isn't root's: in a user namespace, where root is nobody special.
+ROOT = LINUX and os.getuid() == 0
+APART = ROOT and can_be(ADA)
+AS_ONE_USER = ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
+PREFIX = AS_ONE_USER if ROOT and not APART else []
 # The room's supervisor, as far as kernels are concerned.
 SUPERVISE = """
 import pathlib, sys
@@ -63,18 +80,8 @@ def alive(pid):
         return False
 
 
-def can_be(uid):
-    """Whether another user can run this Python."""
-    ran = subprocess.run(
-        [sys.executable, "-c", "import trickkit"],
-        **{"user": uid, "group": uid, "extra_groups": [], "cwd": "/"},
-        capture_output=True,
-    )
-    return ran.returncode == 0
-
-
 def whoever(uid):
-    return {"user": uid, "group": uid, "extra_groups": []} if ROOT else {}
+    return {"user": uid, "group": uid, "extra_groups": []} if APART else {}
 
 
 class Kernel:
@@ -85,7 +92,7 @@ class Kernel:
         self.home.mkdir(parents=True, exist_ok=True)
         file = self.home / "kernel.json"
         write_connection_file(str(file))
-        if ROOT:
+        if APART:
             os.chown(file, uid, uid)
             os.chown(self.home, uid, uid)
         self.home.chmod(0o700)
@@ -93,7 +100,7 @@ class Kernel:
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.home), "WHO": name}
         argv = room.spec()["argv"]
         self.server = subprocess.Popen(
-            [sys.executable, "-c", SERVE, *(a.format(connection_file=file) for a in argv)],
+            [*PREFIX, sys.executable, "-c", SERVE, *(a.format(connection_file=file) for a in argv)],
             **whoever(uid),
             cwd=self.home,
             env=environment | {"IPYTHONDIR": str(self.home / "ipython"), "OMP_NUM_THREADS": "2"},
@@ -152,7 +159,7 @@ class Room:
     def __init__(self, folder, uid, *modules):
         self.folder = folder
         self.uid = uid
-        if ROOT:
+        if APART:
             os.chown(folder, uid, uid)
         self.options = kernels.server_options(folder, memory=MEMORY, kernels=2)
         self.modules = modules
@@ -161,7 +168,15 @@ class Room:
 
     def begin(self):
         self.supervisor = subprocess.Popen(
-            [sys.executable, "-c", SUPERVISE, str(self.folder), str(MEMORY), *self.modules],
+            [
+                *PREFIX,
+                sys.executable,
+                "-c",
+                SUPERVISE,
+                str(self.folder),
+                str(MEMORY),
+                *self.modules,
+            ],
             **(whoever(self.uid) if self.uid else {}),
             env=os.environ | {"SECRET": SECRET},
             cwd="/",
@@ -192,14 +207,12 @@ class Room:
 @contextlib.contextmanager
 def make_room(own, *modules):
     """A room of root's, where each learner is a user; or of one user, whom all learners are."""
-    if own and not ROOT:
-        pytest.skip("only root can let each learner be a user of their own")
-    if ROOT and not can_be(ADA):
-        pytest.skip("no other user can run this Python")
+    if own and not APART:
+        pytest.skip("only root can make each learner a user, who must be able to run this Python")
     # other users cannot enter pytest's folders
     folder = pathlib.Path(tempfile.mkdtemp(prefix="room"))
     folder.chmod(0o755)
-    room = Room(folder, 0 if own or not ROOT else STAFF, *modules)
+    room = Room(folder, 0 if own or not APART else STAFF, *modules)
     try:
         yield room
     finally:
@@ -215,7 +228,9 @@ def rooms():
 
         def room(own):
             if own not in made:
-                made[own] = stack.enter_context(make_room(own, "numpy", "matplotlib.pyplot"))
+                made[own] = stack.enter_context(
+                    make_room(own, "numpy", "matplotlib.pyplot", "pandas")
+                )
             return made[own]
 
         yield room
@@ -233,7 +248,7 @@ def own_room(rooms):
 
 @pytest.fixture
 def any_room(rooms):
-    return rooms(ROOT)
+    return rooms(APART)
 
 
 def forked(room, kernel):
@@ -243,9 +258,9 @@ def forked(room, kernel):
 def test_a_kernel_is_the_learners_and_inherits_nothing_but_imports(room):
     with room.kernel() as kernel:
         assert forked(room, kernel)
-        uid = room.uid or (ADA if ROOT else os.getuid())
+        uid = room.uid or (ADA if APART else 1000 if PREFIX else os.getuid())
         assert kernel.value("os.getresuid()") == [uid] * 3
-        if ROOT:
+        if APART:
             assert kernel.value("os.getresgid()") == [uid] * 3
             assert kernel.value("os.getgroups()") == []
         assert kernel.value("os.getcwd()") == str(kernel.home)
@@ -259,7 +274,7 @@ def test_a_kernel_is_the_learners_and_inherits_nothing_but_imports(room):
         assert kernel.value("'' in __import__('sys').path")
         assert str(kernel.home) in kernel.run("print(get_ipython().history_manager.hist_file)")
         limit = "__import__('resource').getrlimit(__import__('resource').RLIMIT_NPROC)[0]"
-        assert (kernel.value(limit) == limits.PROCESSES) == (not room.uid and ROOT)
+        assert (kernel.value(limit) == limits.PROCESSES) == (not room.uid and APART)
         threads = "__import__('threadpoolctl').threadpool_info()"
         assert kernel.value(f"[one['num_threads'] for one in {threads}]")[0] == min(
             2, os.cpu_count() or 1
@@ -304,6 +319,13 @@ def test_a_figure_shows(room):
         assert base64.b64decode(picture.replace("\\n", "")).startswith(b"\x89PNG")
         folder = kernel.run("import matplotlib; print(matplotlib.get_configdir())").strip()
         assert folder == str(room.folder / "matplotlib")
+
+
+def test_a_table_is_as_wide_as_in_any_notebook(room):
+    """pandas looks for a kernel as it is imported, and has none then."""
+    with room.kernel() as kernel:
+        said = kernel.run("import pandas\npandas.DataFrame([range(15)] * 2)")
+        assert "x 15 columns" not in said and "..." not in said
 
 
 def test_an_interrupt_reaches_the_cell(room):
@@ -371,7 +393,7 @@ def test_kernels_live_on_when_who_forks_is_killed_and_the_next_are_plain_till_it
 
 
 def test_who_forks_ends_with_the_supervisor():
-    with make_room(ROOT, "math") as room:
+    with make_room(APART, "math") as room:
         os.kill(room.supervisor.pid, signal.SIGKILL)
         until(lambda: not alive(room.pid), "who forks is left")
 
@@ -520,7 +542,7 @@ except OSError as error:
         limit, processes, file = told(folder, 0)
         assert file == "File too large" and processes != str(limits.PROCESSES)
         assert limit.endswith("(0, 0)")
-        if ROOT and can_be(ADA):
+        if APART:
             os.chown(folder, ADA, ADA)
             limit, processes, file = told(folder, ADA)
             assert limit == "(300000000, 400000000) (0, 0)" and file == "File too large"
@@ -541,12 +563,12 @@ def test_the_third_kernel_is_refused_by_a_sentence(any_room):
     home = any_room.folder / "homes" / "eve"
     home.mkdir(parents=True)
     uid = any_room.uid or ADA
-    if ROOT:
+    if APART:
         os.chown(home, uid, uid)
     flags, variables = any_room.options
     server = subprocess.Popen(
         [
-            *(sys.executable, "-m", "jupyter_server", "--ServerApp.port=0"),
+            *(*PREFIX, sys.executable, "-m", "jupyter_server", "--ServerApp.port=0"),
             *("--ServerApp.log_level=ERROR", f"--ServerApp.root_dir={home}"),
             *("--IdentityProvider.token=key", "--ServerApp.jpserver_extensions={}", *flags),
         ],

@@ -25,11 +25,12 @@ import psutil
 import tornado.netutil
 from filelock import FileLock, Timeout
 
-from trickkit.common import printable, validate_count, validate_positive
+from trickkit.common import printable, validate_count, validate_number
 from trickkit.course import setup
 from trickkit.course.network import own_addresses
 from trickkit.folders import write_whole
 
+LEAST_MEMORY = 2  # gigabytes: what a kernel has imported counts as 1.2 of them
 FONTS = "fontlist-*.json"  # matplotlib's list of them, made in shared/ before the first kernel
 OPENING = 120  # seconds that the hub may take
 CLOSING = 90  # seconds for the hub to end everybody's server, before they are killed
@@ -171,7 +172,7 @@ def open_room(
 
     folder: of the room, with the learners' homes; it is made if there is none.
     port, ip: on which it listens; "" is every address of this computer.
-    memory: gigabytes that a kernel may take.
+    memory: gigabytes that a kernel may take, 2 at least; 4 is enough for every lesson.
     kernels: that a learner may have at a time.
     cert, key: files of a TLS certificate and its key, for https.
     Raises SystemExit with a sentence where that cannot be.
@@ -188,7 +189,7 @@ def open_room(
         sys.exit("TLS needs both: --cert, a certificate's file, and --key, its key's.")
     try:
         validate_count(port=port, kernels=kernels)
-        validate_positive(memory=memory)
+        validate_number(memory=memory, at_least=LEAST_MEMORY)
         if cert and key:
             cert, key = os.path.abspath(cert), os.path.abspath(key)
             ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(cert, key)

@@ -206,6 +206,8 @@ def _forget() -> None:
     multiprocessing.current_process().authkey = os.urandom(32)
     if "numpy" in sys.modules:  # Python's own dice see a fork by themselves
         sys.modules["numpy"].random.seed()
+    if "pandas" in sys.modules:  # which took what has no kernel yet for a terminal
+        sys.modules["pandas"].set_option("display.max_columns", 20)
     if "huggingface_hub.constants" in sys.modules:  # where its cache lies
         importlib.reload(sys.modules["huggingface_hub.constants"])
     import threadpoolctl

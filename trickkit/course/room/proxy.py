@@ -20,7 +20,7 @@ AT_A_TIME = 1000  # requests; Tornado's ten are not enough for forty people who 
 LARGEST_MESSAGE = 1_000_000_000  # bytes of a message or a file
 
 
-class Handler(handlers.ProxyHandler):
+class BytesAsBytes(handlers.ProxyHandler):
     """Does what the library leaves out, so that browser and server speak of the same."""
 
     def select_subprotocol(self, subprotocols: list[str]) -> str | None:
@@ -50,7 +50,7 @@ async def pass_on(args: argparse.Namespace) -> None:
     handlers.websocket_connect = functools.partial(
         websocket_connect, max_message_size=LARGEST_MESSAGE
     )
-    configproxy.ProxyHandler = Handler
+    configproxy.ProxyHandler = BytesAsBytes
     tls = None
     if args.ssl_cert:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
