@@ -66,4 +66,4 @@ def test_sliders_say_their_names_and_a_hand_is_raised(lab):
     file.unlink()
     file.mkdir()  # nothing can be written there
     hand.click()
-    expect(page.get_by_text("Not sent: (Your progress could not be written down")).to_be_visible()
+    expect(page.get_by_text("Not sent: (Your progress could not be written").first).to_be_visible()

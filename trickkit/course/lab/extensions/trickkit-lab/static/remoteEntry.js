@@ -66,6 +66,7 @@
   // In a room (trickkit/course/room), a button above each lesson that asks the teacher for help.
   const hand = async () => {
     const { Widget } = await of("@lumino/widgets");
+    const { Notification } = await of("@jupyterlab/apputils");
     const { PageConfig, URLExt } = await of("@jupyterlab/coreutils");
     const { ServerConnection } = await of("@jupyterlab/services");
     const settings = ServerConnection.makeSettings();
@@ -93,7 +94,7 @@
         try {
           up = await ask({ method: "POST", body: JSON.stringify({ lesson, up: !up }) });
         } catch (error) {
-          return void (button.textContent = `Not sent: ${error.message}`);
+          return void Notification.error(`Not sent: ${error.message}`, { autoClose: false });
         }
         show();
       };
