@@ -326,7 +326,7 @@ def test_a_key_holds_settings_seed_size_data_and_versions(tiny, monkeypatch, tmp
     ]
     assert len({key, *map(cells.key_of, others)}) == 4
     versions = dict.fromkeys(cells.COUNTING, "1.2.3")
-    monkeypatch.setattr(importlib.metadata, "version", lambda name: versions[name])
+    monkeypatch.setattr(cells, "_version", lambda name: versions[name])
     old = cells.key_of(cell)
     versions["torch"] = "1.2.4+cu130"
     assert cells.key_of(cell) == old

@@ -115,11 +115,16 @@ def code_reached(module: str) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
+@functools.cache  # reading it takes longer than a small cell
+def _version(library: str) -> str:
+    return importlib.metadata.version(library)
+
+
 def fingerprint(module: str) -> dict[str, str]:
     """What a number rests on besides its settings: the code that a module reaches, the course's
     data, and the libraries' versions. A worker must have the same.
     """
-    versions = {name: importlib.metadata.version(name) for name in COUNTING}
+    versions = {name: _version(name) for name in COUNTING}
     return {
         "code": _digest(json.dumps(code_reached(module)).encode()),
         "data": _digest((DATA / "SOURCES.csv").read_bytes()),
@@ -167,7 +172,7 @@ def measured_cell(cell: Cell) -> dict[str, Any]:
         "seconds": round(time.perf_counter() - begun, 3),
         "versions": {
             "trickkit": trickkit.__version__,
-            **{name: importlib.metadata.version(name) for name in COUNTING},
+            **{name: _version(name) for name in COUNTING},
             "device": device().type,
         },
     }
