@@ -36,6 +36,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
+from other_users import APART, AS_ONE_USER, PREFIX, ROOT
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 
 pytest.importorskip("jupyterhub", reason="the room's libraries are not installed: trickkit[room]")
@@ -43,7 +44,6 @@ pytest.importorskip("jupyterhub", reason="the room's libraries are not installed
 from trickkit.course import room
 from trickkit.course.room import login, spawner
 
-ROOT = os.geteuid() == 0
 # what kernels are forked from has no torch here, which would take ten seconds of a processor
 SERVE = """
 import functools, json, sys
@@ -53,18 +53,6 @@ kernels.start = functools.partial(kernels.start, modules=("numpy",))
 room.open_room(**json.loads(sys.argv[1]))
 """
 SECRET = {"A_SECRET": "of the room's owner"}
-AS_ONE_USER = ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
-
-
-def others_run_python():
-    """Whether a learner's user can run this Python."""
-    with contextlib.suppress(OSError):
-        command = [sys.executable, "-c", "import jupyterlab"]
-        return not subprocess.run(command, cwd="/", capture_output=True, user=20_999).returncode
-    return False
-
-
-APART = ROOT and others_run_python()
 needs_apart = pytest.mark.skipif(
     not APART, reason="only root can give learners users of their own, who must reach this Python"
 )
@@ -685,7 +673,7 @@ def test_nothing_is_written_through_a_learners_symlink(opened):
 
 
 @pytest.mark.skipif(
-    ROOT and not APART,
+    bool(PREFIX),
     reason="each room is in a user namespace of its own here, and sees nothing of the one before",
 )
 def test_a_room_that_crashed_finds_its_servers_and_one_that_ends_leaves_none(opened, ada):

@@ -18,6 +18,7 @@ import pytest
 import requests
 from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.connect import write_connection_file
+from other_users import APART, PREFIX
 
 LINUX = sys.platform == "linux"
 if LINUX:
@@ -28,24 +29,6 @@ pytestmark = pytest.mark.skipif(not LINUX, reason="a room is Linux only")
 ADA, BOB, STAFF = 20_998, 20_999, 19_999
 MEMORY = 1.0  # GB
 SECRET = "the hub's own"
-
-
-def can_be(uid):
-    """Whether another user can run this Python."""
-    command = [sys.executable, "-c", "import trickkit"]
-    as_them = {"user": uid, "group": uid, "extra_groups": [], "cwd": "/"}
-    try:
-        return subprocess.run(command, **as_them, capture_output=True).returncode == 0
-    except OSError:
-        return False
-
-
-# Whether each learner can be a user of their own. Where only root can run this Python, all is done
-# as in a room that isn't root's: in a user namespace, where root is nobody special.
-ROOT = LINUX and os.getuid() == 0
-APART = ROOT and can_be(ADA)
-AS_ONE_USER = ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
-PREFIX = AS_ONE_USER if ROOT and not APART else []
 # The room's supervisor, as far as kernels are concerned.
 SUPERVISE = """
 import pathlib, sys

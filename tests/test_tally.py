@@ -58,11 +58,11 @@ def test_a_row_for_each_learner_and_exercise(room):
 
 
 def test_who_is_stuck_is_at_it_still(room):
-    events = tally.handed_in(room)
-    now = tally.stuck(events, now=NOW)
+    work = tally.exercises(tally.handed_in(room))
+    now = tally.stuck(work, now=NOW)
     # Bob for 20 minutes, Cy after three tries; Dan has seen the solution, and Eve went on
     assert now["learner"].tolist() == ["bob", "cy"] and now["minutes"].tolist() == [20, 2]
-    assert tally.stuck(events)["learner"].tolist() == ["cy"]  # of Bob no more is known
+    assert tally.stuck(work)["learner"].tolist() == ["cy"]  # of Bob no more is known
 
 
 def test_a_hand_is_up_until_it_is_lowered(room):

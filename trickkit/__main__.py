@@ -9,7 +9,6 @@ import sys
 import trickkit
 from trickkit.common import printable
 
-MEMORY = 4.0  # gigabytes for a kernel in a room
 COMMANDS = {
     "course": "bring your lessons up to date and open the first in JupyterLab; `trickkit` alone"
     " does that",
@@ -61,15 +60,17 @@ def parser() -> argparse.ArgumentParser:
         "--room", action="store_true", help="let others in who know the printed link"
     )
     room = each["room"]
-    room.add_argument(
-        "--folder", type=pathlib.Path, default="room", help="of the room, with the learners' homes"
-    )
-    room.add_argument("--port", type=int, default=8000, help="to listen on; else 8000")
-    room.add_argument("--ip", default="", help="to listen on; else all of this computer's")
-    room.add_argument("--memory", type=float, default=MEMORY, help="gigabytes a kernel may take")
-    room.add_argument("--kernels", type=int, default=3, help="that a learner may have at a time")
-    room.add_argument("--cert", help="file of a TLS certificate, for https")
-    room.add_argument("--key", help="file of its key")
+    room.argument_default = argparse.SUPPRESS  # what is not said is as in `room.open_room`
+    for name, kind, does in (
+        ("folder", pathlib.Path, "of the room, with the learners' homes; else room"),
+        ("port", int, "to listen on; else 8000"),
+        ("ip", str, "to listen on; else all of this computer's"),
+        ("memory", float, "gigabytes a kernel may take; else 4"),
+        ("kernels", int, "that a learner may have at a time; else 3"),
+        ("cert", str, "file of a TLS certificate, for https"),
+        ("key", str, "file of its key"),
+    ):
+        room.add_argument(f"--{name}", type=kind, help=does)
     reproduce = each["reproduce"]
     reproduce.add_argument(
         "paper", nargs="?", help="such as goodfellow2015; without, they are listed"
@@ -113,7 +114,7 @@ def main() -> None:
         from trickkit.course import room
 
         options = {name: value for name, value in vars(known).items() if name != "command"}
-        room.open_room(options.pop("folder"), **options)
+        room.open_room(**options)
     elif known.command == "reproduce":
         from trickkit import scale
 

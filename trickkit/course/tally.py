@@ -7,6 +7,7 @@ import pandas as pd
 
 from trickkit import progress
 
+TALLIED = ("tried", "solved", "hint", "solution")  # of the events, those on an exercise
 TRIES = 3  # that were not right, after which somebody counts as stuck
 MINUTES = 10  # since the first of them, after which too
 PATTERNS = ("*.json*", "*/progress.json*", "*/my_course/progress.json*")
@@ -49,34 +50,32 @@ def exercises(events: pd.DataFrame) -> pd.DataFrame:
     (whether it was looked at), solved, first and last (times), minutes (from the first event until
     it was solved, or until the last).
     """
-    own = events[events["what"].isin(["tried", "solved", "hint", "solution"])]
-    solved = own[own["what"] == "solved"].groupby(["learner", "on"])["time"].min()
-    groups = own.groupby(["learner", "on"])
-    out = pd.DataFrame(
-        {
-            "tries": groups["what"].agg(lambda whats: int((whats == "tried").sum())),
-            "hints": groups["what"].agg(lambda whats: int((whats == "hint").sum())),
-            "solution": groups["what"].agg(lambda whats: bool((whats == "solution").any())),
-            "solved": groups["what"].agg(lambda whats: bool((whats == "solved").any())),
-            "first": groups["time"].min(),
-            "last": groups["time"].max(),
-        }
+    own = events[events["what"].isin(TALLIED)]
+    each = own.assign(**{what: own["what"] == what for what in TALLIED})
+    out = each.groupby(["learner", "on"]).agg(
+        tries=("tried", "sum"),
+        hints=("hint", "sum"),
+        solution=("solution", "any"),
+        solved=("solved", "any"),
+        first=("time", "min"),
+        last=("time", "max"),
     )
+    solved = own[own["what"] == "solved"].groupby(["learner", "on"])["time"].min()
     end = solved.reindex(out.index).fillna(out["last"])
     out["minutes"] = ((end - out["first"]).dt.total_seconds() / 60).round(1)
     out.index.names = ["learner", "exercise"]
     return out.reset_index().sort_values(["learner", "exercise"], ignore_index=True)
 
 
-def stuck(events: pd.DataFrame, *, now: datetime.datetime | None = None) -> pd.DataFrame:
-    """The learners who are stuck, the longest first: rows of `exercises`.
+def stuck(work: pd.DataFrame, *, now: datetime.datetime | None = None) -> pd.DataFrame:
+    """The learners who are stuck, the longest first: some of the rows.
 
     Stuck is who tried `TRIES` times, or for `MINUTES`, the exercise that they were at last, has not
     solved it, and has not looked at the solution.
 
+    work: what `exercises` gives.
     now: for how long is counted until then; None, until each one's last event.
     """
-    work = exercises(events)
     at = work.sort_values("last").groupby("learner").tail(1)
     at = at[(at["tries"] > 0) & ~at["solved"] & ~at["solution"]]
     if now:
@@ -104,7 +103,7 @@ def summary(events: pd.DataFrame) -> str:
     counts = pd.crosstab(work["learner"], lessons, values=work["solved"], aggfunc="sum")
     counts = counts.reindex(sorted(events["learner"].unique())).fillna(0).astype(int)
     lines = ["Exercises solved, by lesson:", counts.rename_axis(None).to_string()]
-    for row in stuck(events).itertuples():
+    for row in stuck(work).itertuples():
         lines.append(
             f"{row.learner} was stuck on {row.exercise}: {row.minutes:.0f} minutes;"
             f" checks that were not right: {row.tries}; hints: {row.hints}."

@@ -18,6 +18,11 @@ from trickkit import data, folders
 from trickkit.common import finite_number, unknown
 from trickkit.contract import Numbers
 
+VERDICTS = (
+    "*same*: equal to the digits the paper prints; *near*: within a tenth of it, and for a"
+    " percentage within a tenth of what it lacks to 100, or within a point; *differs*: the last"
+    " column says why;\n*–*: the paper prints no number."
+)
 MANY_SEEDS = "# From many seeds"
 MIME = "application/vnd.trickkit.papers+json"
 
@@ -199,12 +204,7 @@ def gather(
             "What papers report, beside what the lessons measured: gathered from their stored"
             " outputs by `make papers`."
         ),
-        (
-            "*same*: equal to the digits the paper prints; *near*: within a tenth of it, and for a"
-            " percentage within a tenth of what it lacks to 100, or within a point; *differs*: the"
-            " last column says why;"
-        ),
-        "*–*: the paper prints no number.",
+        VERDICTS,
     ]
     unread = []
     for lesson in sorted(folder.glob("[!.]*.ipynb")):

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from trickkit.folders import write_whole
-from trickkit.papers import reported, verdict
+from trickkit.papers import VERDICTS, reported, verdict
 from trickkit.plots.picture import BLUE, ORANGE, Picture
 from trickkit.scale.grid import Grid, name_parts
 
@@ -166,16 +166,14 @@ def figure(title: str, compared: Sequence[Line]) -> Picture:
     picture.suptitle(title, fontsize=12)
     axes = picture.subplots(len(units), 1, squeeze=False, height_ratios=sizes)[:, 0]
     for ax, unit, group in zip(axes, units, groups, strict=True):
-        for place, line in enumerate(group):
-            theirs = float(line.paper["value"])
-            half = line.half or 0
-            ax.plot((line.mean - half, line.mean + half), (place, place), color=BLUE, linewidth=2)
-            ax.plot(line.mean, place, "o", color=BLUE, label="" if place else "ours")
-            ax.plot(
-                *(theirs, place, "D"),
-                **{"color": ORANGE, "markerfacecolor": "none", "markeredgewidth": 1.6},
-                label="" if place else "the paper's",
-            )
+        places = range(len(group))
+        means, halves = zip(*((line.mean, line.half or 0) for line in group), strict=True)
+        ax.errorbar(means, places, xerr=halves, fmt="o", color=BLUE, elinewidth=2, label="ours")
+        ax.plot(
+            *([float(line.paper["value"]) for line in group], places, "D"),
+            **{"color": ORANGE, "markerfacecolor": "none", "markeredgewidth": 1.6},
+            label="the paper's",
+        )
         # the settings, where they tell two lines of one number apart
         told = [line.paper["quantity"] for line in group]
         told = [
@@ -183,7 +181,7 @@ def figure(title: str, compared: Sequence[Line]) -> Picture:
             for what, line in zip(told, group, strict=True)
         ]
         labels = [textwrap.fill(what, 56) for what in told]
-        ax.set(yticks=range(len(group)), yticklabels=labels, ylim=(len(group) - 0.5, -0.5))
+        ax.set(yticks=places, yticklabels=labels, ylim=(len(group) - 0.5, -0.5))
         ax.set_xlabel(unit or "no unit", fontsize=9)
         ax.tick_params(labelsize=8, length=0)
         ax.grid(color="0.9")
@@ -230,9 +228,7 @@ def write(
         "",
         "Ours: the mean over the seeds, and in brackets its 95 % interval by Student's t over them,"
         " which knows no bounds and may go beyond what a percentage can be. One seed has none.",
-        "*same*: equal to the digits the paper prints; *near*: within a tenth of it, and for a"
-        " percentage within a tenth of what it lacks to 100, or within a point; *–*: the paper"
-        " prints no number. ↳: a null of the number above.",
+        f"{VERDICTS} ↳: a null of the number above.",
         "",
     ]
     if failures:

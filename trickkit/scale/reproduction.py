@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 import trickkit
 from trickkit.common import printable, progress_bar, unknown, validate_count, validate_flag

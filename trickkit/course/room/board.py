@@ -69,7 +69,7 @@ class Board(HubOAuthenticated, web.RequestHandler):
             "board.html",
             now=now.astimezone(),
             hands=tally.hands(events).to_dict("records"),
-            stuck=list(tally.stuck(events, now=now).itertuples()),
+            stuck=list(tally.stuck(work, now=now).itertuples()),
             work_in_words=work_in_words,
             lessons=lessons,
             lesson=lesson,

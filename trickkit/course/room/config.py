@@ -9,9 +9,9 @@ from jupyterhub.handlers import BaseHandler
 from traitlets.config import Config
 
 from trickkit.course.room import Room
-from trickkit.course.room.kernels import server_options
+from trickkit.course.room.kernels import INHERITED, server_options
 from trickkit.course.room.login import TEACHER, RoomAuthenticator
-from trickkit.course.room.spawner import INHERITED, RoomSpawner
+from trickkit.course.room.spawner import RoomSpawner
 from trickkit.course.setup import FIRST_LESSON
 
 TEMPLATES = pathlib.Path(__file__).parent / "templates"

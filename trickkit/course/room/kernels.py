@@ -16,8 +16,12 @@ from traitlets import Integer
 
 SOCKET = "kernels.socket"
 LAUNCHER = pathlib.Path(__file__).with_name("launcher.py")
-# Of the environment that the room was started in: no secret, and it changes how text is read.
-HARMLESS = ("PATH", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ")
+# What servers and kernels have of the environment that the room was started in: no secret, but how
+# text is read, and where Python finds what it imports.
+INHERITED = (
+    *("LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ"),
+    *("LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "VIRTUAL_ENV"),
+)
 
 
 class TooManyKernels(web.HTTPError):
@@ -105,7 +109,7 @@ def start(
     if len(os.fsencode(f"{address}.new")) > 107:
         raise ValueError(f"{folder} has too long a name for a socket in it; 90 bytes at most fit.")
     pathlib.Path(address).unlink(missing_ok=True)  # that it is there will mean that it answers
-    environment = {name: os.environ[name] for name in HARMLESS if name in os.environ} | {
+    environment = {name: os.environ[name] for name in INHERITED if name in os.environ} | {
         "HOME": str(folder),
         "MPLCONFIGDIR": str(folder / "matplotlib"),
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",

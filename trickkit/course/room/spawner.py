@@ -29,8 +29,6 @@ EXTENSIONS = {
     "jupyter_server_terminals": False,
 }
 FULL = 1_000_000  # bytes, with less of which free nothing can be begun
-# what a learner's server has of the hub's environment
-INHERITED = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "TZ", "VIRTUAL_ENV")
 WELCOME = "import sys; from trickkit.course.room import welcome; welcome(sys.argv[1])"
 
 
