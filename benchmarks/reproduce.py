@@ -38,6 +38,7 @@ GRID = Grid(
     settings=axes(epochs=(sized(1, 0),)),  # of eleven networks
     seeds=TRAININGS,
     ours="4,000 digits to learn",
+    varies="the networks",
 )
 
 
@@ -122,7 +123,13 @@ def trainings() -> None:
 def growth() -> None:
     """What is spent beside the cells, as they become more."""
     for ms in sized((0, 10), (10,)):
-        grid = Grid(measure=reproduce.waited, settings=axes(ms=(ms,)), seeds=1, ours="nothing")
+        grid = Grid(
+            measure=reproduce.waited,
+            settings=axes(ms=(ms,)),
+            seeds=1,
+            ours="nothing",
+            varies="nothing",
+        )
         rows = {}
         for count in sized((100, 1_000, 10_000), (4,)):
             name = f"{count:,}"

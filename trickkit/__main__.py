@@ -119,7 +119,10 @@ def main() -> None:
         from trickkit import scale
 
         if not known.paper:
-            print("There are:", *scale.PAPERS)
+            for paper in scale.PAPERS:
+                grid = scale.grid_of(paper)
+                full = ", or --full" if grid.complete and grid.ours_full else ""
+                print(printable(f"{paper:<16} {grid.ours}{full}; {grid.seeds} seeds"))
             return
         try:
             made = scale.run(
@@ -129,13 +132,15 @@ def main() -> None:
                 full=known.full,
                 folder=known.folder,
             )
+        except (NotADirectoryError, FileExistsError) as error:
+            sys.exit(printable(f"{error.filename} is not a folder: --folder wants one."))
         except (ValueError, ImportError, FileNotFoundError, ConnectionError) as error:
             sys.exit(printable(str(error)))
         except KeyboardInterrupt:
             sys.exit("What was measured is kept: the same command goes on from there.")
         for cell, failed in made.failures.items():
             print(printable(f"{cell} failed:\n{failed}"))
-        print(printable(f"{made.table}\nAll of it is in {made.folder}."))
+        print(printable(f"{made.brief}\n\nTable, figure and rows are in {made.folder}."))
         sys.exit(bool(made.failures))
     elif known.command == "progress" and known.others:
         from trickkit.course import tally

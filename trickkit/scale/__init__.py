@@ -5,4 +5,4 @@ the lessons call, on all of a laptop's cores or on a cluster.
 extra [scale]: Dask, which also speaks to Slurm and to Kubernetes.
 """
 
-from trickkit.scale.reproduction import PAPERS, run
+from trickkit.scale.reproduction import PAPERS, grid_of, run

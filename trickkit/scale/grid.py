@@ -52,9 +52,11 @@ class Grid:
     seeds: how many, unless told otherwise: 0, 1, 2, …
     ours: what was measured here, in a few words, for the head of the table: data, sizes, epochs.
     ours_full: the same for the complete data set.
+    varies: what is another from seed to seed, and what is not, for the same place: of that alone an
+        interval tells.
     complete: fetches the complete data set when called with full=True, such as data.digits; None
         where there is none, and full is refused.
-    why: why a number differs from the paper's, by its id.
+    why: why a number differs from the paper's, by its id; with "perhaps" where no cell tests it.
     Raises ValueError for settings that measure does not take, or that come twice, and for a measure
         that no worker could import.
     """
@@ -63,6 +65,7 @@ class Grid:
     settings: Sequence[Mapping[str, Setting]] = ({},)
     seeds: int
     ours: str
+    varies: str
     ours_full: str = ""
     complete: Callable[..., object] | None = None
     why: Mapping[str, str] = field(default_factory=dict)

@@ -8,16 +8,28 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from scipy import stats
 
 from trickkit.folders import write_whole
-from trickkit.papers import VERDICTS, reported, verdict
+from trickkit.papers import reported, verdict
 from trickkit.plots.picture import BLUE, ORANGE, Picture
 from trickkit.scale.grid import Grid, name_parts
 
 CONFIDENCE = 0.95
+HEADS = "| what | paper | ours | seeds | verdict | its settings | our settings; why it differs |"
+LEGEND = (
+    "Ours is the mean over the seeds, and in brackets its 95 % interval by Student's t: where the"
+    " mean of many more seeds may lie. It is not clipped, and may pass 0 or 100 %. With one seed"
+    " there is none.\n"
+    "*same*: equal to the digits that the paper prints; *near*: off by a tenth of the number at"
+    " most, and a percentage also by a tenth of what it lacks to 100, or by one point if that is"
+    " more; *unsure*: our interval lies on both sides of that bound, so more seeds are needed;"
+    " *differs*: the last column says why, with *perhaps* where nobody has tried;"
+    " *–*: the paper prints no number. ↳: a null of the number above."
+)
 
 
 @dataclass(frozen=True)
@@ -28,12 +40,14 @@ class Reproduction:
         cell's key, its seconds, and the versions it was measured with.
     failures: the traceback of each cell that failed, by what the cell is.
     table: Markdown, as it stands in folder/table.md.
+    brief: the paper's numbers, ours and the verdicts, for a terminal.
     folder: where it all lies.
     """
 
     rows: pd.DataFrame
     failures: dict[str, str]
     table: str
+    brief: str
     folder: pathlib.Path
 
 
@@ -49,17 +63,41 @@ class Line:
     null: str
     id: str
     paper: Mapping[str, str]
-    settings: str
+    settings: Mapping[str, Any]
     mean: float
     half: float | None
     seeds: int
 
     @property
+    def ends(self) -> tuple[float, float]:
+        """Of the interval."""
+        return self.mean - (self.half or 0), self.mean + (self.half or 0)
+
+    @property
     def verdict(self) -> str:
-        """As `papers.verdict` has it; nothing for a null."""
+        """As `papers.verdict` has it; "unsure" where another number in the interval would have
+        another; nothing for a null.
+        """
         if self.null:  # or a sentence
             return ""
-        return verdict(self.paper["value"], self.mean, unit=self.paper["unit"])
+        theirs = self.paper["value"]
+        said, low, high = (
+            verdict(theirs, number, unit=self.paper["unit"]) for number in (self.mean, *self.ends)
+        )
+        both_sides = len({each == "differs" for each in (said, low, high)}) == 2
+        if theirs and (both_sides or said == "differs" and self.holds(float(theirs))):
+            return "unsure"
+        return said
+
+    def holds(self, number: float) -> bool:
+        """Whether a number lies in the interval."""
+        low, high = self.ends
+        return low <= number <= high
+
+    def meets(self, other: "Line") -> bool:
+        """Whether the interval and another's have a number in common."""
+        (low, high), (other_low, other_high) = self.ends, other.ends
+        return low <= other_high and other_low <= high
 
     def shown(self) -> str:
         """The mean and its interval, with as many digits as the paper prints, or one or two more
@@ -68,7 +106,9 @@ class Line:
         printed = self.paper.get("value", "")
         digits = len(printed.partition(".")[2])
         digits += sum(0 < (self.half or 0) < 10**-place for place in (digits, digits + 1))
-        form = f".{digits}f" if printed else ".4g"
+        if self.half and not printed:  # two digits of the interval's width
+            digits = min(max(1 - math.floor(math.log10(self.half)), 0), 6)
+        form = f".{digits}f" if printed or self.half else ".4g"
         if self.mean and float(format(self.mean, form)) == 0:
             form = ".1g"  # too small for the paper's digits, but not nothing
         unit = self.paper.get("unit", "")
@@ -113,23 +153,49 @@ def mean_and_half(values: Sequence[float]) -> tuple[float, float | None]:
 
 
 def lines(rows: pd.DataFrame) -> list[Line]:
-    """The table's lines: the paper's numbers in its order, each with its nulls, then all else."""
+    """The table's lines: the paper's numbers in its order, each with its nulls, then all else.
+
+    A null stands beneath the number that has most of its settings.
+    """
     order = list(reported())
-    settings = [name for name in rows.columns if name.startswith("setting_")]
-    out = []
-    for (name, *chosen), group in rows.groupby(["measure", *settings], sort=False):
+    names = [name for name in rows.columns if name.startswith("setting_")]
+    found = []
+    for (name, *chosen), group in rows.groupby(["measure", *names], sort=False):
         null, id = name_parts(str(name))
         mean, half = mean_and_half(group.sort_values("seed")["value"].tolist())
-        said = [
-            f"{s.removeprefix('setting_')} = {v}" for s, v in zip(settings, chosen, strict=True)
-        ]
-        paper = reported().get(id, {})
-        out.append(Line(null, id, paper, ", ".join(said), mean, half, len(group)))
-    return sorted(out, key=lambda x: (order.index(x.id) if x.id else len(order), bool(x.null)))
+        settings = {
+            s.removeprefix("setting_"): value for s, value in zip(names, chosen, strict=True)
+        }
+        found.append(Line(null, id, reported().get(id, {}), settings, mean, half, len(group)))
+    numbers = [line for line in found if line.id and not line.null]
+
+    def place(line: Line) -> tuple[int, int, bool]:
+        above = [number for number in numbers if number.id == line.id] or [line]
+        nearest = max(
+            above, key=lambda number: len(number.settings.items() & line.settings.items())
+        )
+        rank = order.index(line.id) if line.id else len(order)
+        return rank, found.index(nearest) if line.id else 0, bool(line.null)
+
+    return sorted(found, key=place)
 
 
-def columns(grid: Grid, line: Line) -> Iterator[str]:
-    """A line of the table, column by column."""
+def with_nulls(all_lines: Sequence[Line]) -> list[tuple[Line, list[Line]]]:
+    """Each line that is no null, in order, with the nulls beneath it."""
+    out: list[tuple[Line, list[Line]]] = []
+    for line in all_lines:
+        if line.id and line.null and out and out[-1][0].id == line.id:
+            out[-1][1].append(line)
+        else:
+            out.append((line, []))
+    return out
+
+
+def columns(grid: Grid, line: Line, nulls: Sequence[Line] = ()) -> Iterator[str]:
+    """A line of the table, column by column.
+
+    nulls: those beneath it.
+    """
     paper = line.paper
     if line.null or not line.id:
         yield f"↳ {line.null}" if line.id else line.null
@@ -142,56 +208,93 @@ def columns(grid: Grid, line: Line) -> Iterator[str]:
     yield str(line.seeds)
     yield line.verdict
     yield "" if line.null else paper["settings"]
-    why = grid.why.get(line.id, "not explained") if line.verdict == "differs" else ""
-    yield "; ".join(part for part in (line.settings, why) if part)
+    said = [", ".join(f"{name} = {value}" for name, value in line.settings.items())]
+    if line.verdict in ("differs", "unsure", "–"):
+        said.append(grid.why.get(line.id, "not explained" if line.verdict == "differs" else ""))
+    if met := [null.null for null in nulls if line.meets(null)]:
+        said.append(f"**not told apart from its null**: {', '.join(met)}")
+    yield "; ".join(filter(None, said))
+
+
+def brief(title: str, told: Sequence[tuple[Line, list[Line]]]) -> str:
+    """The paper's numbers, ours, and the verdicts, a line each."""
+    out = [title, ""]
+    for line, nulls in told:
+        for each in (line, *nulls) if line.id else ():
+            what = f"  against {each.null}" if each.null else each.paper["quantity"]
+            theirs = "" if each.null else f"{each.paper['value']} {each.paper['unit']}".strip()
+            out.append(f"{what:<72} {theirs:>11}  {each.shown():<28} {each.verdict}".rstrip())
+    return "\n".join(out)
 
 
 def finding(compared: Sequence[Line]) -> str:
-    """How many of the paper's numbers came out, as a sentence without its stop."""
+    """How many of the numbers came near the printed ones, as a sentence without its stop."""
     if not compared:
         return "no number that the paper prints was measured"
-    near = sum(line.verdict != "differs" for line in compared)
-    return f"{near} of {len(compared)} of the paper's numbers came out, to a tenth"
+    verdicts = [line.verdict for line in compared]
+    near, unsure = len(verdicts) - verdicts.count("differs"), verdicts.count("unsure")
+    sentence = f"{near - unsure} of {len(compared)} numbers near the printed ones"
+    return f"{sentence}, {unsure} unsure" if unsure else sentence
 
 
-def figure(title: str, compared: Sequence[Line]) -> Picture:
-    """The paper's numbers beside ours, with intervals; numbers of one unit share an axis.
-
-    compared: at least one.
+def labels_of(compared: Sequence[Line]) -> list[str]:
+    """What each number is called in the figure: with its paper, or with its settings, where that
+    tells two of one quantity apart.
     """
-    units = list(dict.fromkeys(line.paper["unit"] for line in compared))
-    groups = [[line for line in compared if line.paper["unit"] == unit] for unit in units]
+    out = []
+    for line in compared:
+        others = [other for other in compared if other.paper["quantity"] == line.paper["quantity"]]
+        told = [line.paper["quantity"]]
+        if len({other.paper["paper"] for other in others}) > 1:
+            told.append(line.paper["paper"])
+        elif len(others) > 1:
+            told += [
+                str(value)
+                for name, value in line.settings.items()
+                if any(other.settings[name] != value for other in others)
+            ]
+        out.append(textwrap.fill(", ".join(told), 56))
+    return out
+
+
+def figure(title: str, compared: Sequence[tuple[Line, list[Line]]]) -> Picture:
+    """The papers' numbers beside ours with intervals, and beside our nulls; numbers of one unit
+    share an axis.
+
+    compared: at least one, as `with_nulls` gives them.
+    """
+    units = list(dict.fromkeys(line.paper["unit"] for line, _ in compared))
+    groups = [[pair for pair in compared if pair[0].paper["unit"] == unit] for unit in units]
     sizes = [len(group) + 1.5 for group in groups]
-    picture = Figure(figsize=(9, 0.36 * sum(sizes) + 0.6), layout="constrained")
+    picture = Figure(figsize=(9, 0.4 * sum(sizes) + 0.6), layout="constrained")
     picture.suptitle(title, fontsize=12)
     axes = picture.subplots(len(units), 1, squeeze=False, height_ratios=sizes)[:, 0]
     for ax, unit, group in zip(axes, units, groups, strict=True):
+        ours = [line for line, _ in group]
         places = range(len(group))
-        means, halves = zip(*((line.mean, line.half or 0) for line in group), strict=True)
+        means, halves = zip(*((line.mean, line.half or 0) for line in ours), strict=True)
         ax.errorbar(means, places, xerr=halves, fmt="o", color=BLUE, elinewidth=2, label="ours")
         ax.plot(
-            *([float(line.paper["value"]) for line in group], places, "D"),
+            *([float(line.paper["value"]) for line in ours], places, "D"),
             **{"color": ORANGE, "markerfacecolor": "none", "markeredgewidth": 1.6},
             label="the paper's",
         )
-        # the settings, where they tell two lines of one number apart
-        told = [line.paper["quantity"] for line in group]
-        told = [
-            f"{what}, {line.settings}" if told.count(what) > 1 else what
-            for what, line in zip(told, group, strict=True)
-        ]
-        labels = [textwrap.fill(what, 56) for what in told]
-        ax.set(yticks=places, yticklabels=labels, ylim=(len(group) - 0.5, -0.5))
+        nulls = [(null.mean, place) for place, (_, some) in enumerate(group) for null in some]
+        ax.plot(*(np.array(nulls).reshape(-1, 2).T), "x", color="0.45", label="our nulls")
+        if unit == "%":
+            low, high = ax.get_xlim()
+            ax.set_xlim(max(low, -3), min(high, 103))
+        ax.set(yticks=places, yticklabels=labels_of(ours), ylim=(len(group) - 0.5, -0.5))
         ax.set_xlabel(unit or "no unit", fontsize=9)
         ax.tick_params(labelsize=8, length=0)
         ax.grid(color="0.9")
         ax.set_axisbelow(True)
         ax.spines[["top", "right", "left"]].set_visible(False)
-    axes[0].legend(fontsize=9, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
+    axes[0].legend(fontsize=9, loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False)
     return Picture(
         picture,
-        f"{title}. A line a number: a hollow diamond for the paper's, a dot for ours with its"
-        " interval. The table below tells them.",
+        f"{title}. One line per number: a hollow diamond for the paper's, a dot for ours with its"
+        " interval, a cross for each of our nulls. The table below gives the values.",
     )
 
 
@@ -212,10 +315,10 @@ def write(
     Returns all of it.
     """
     rows = record_rows(records)
-    all_lines = lines(rows) if len(rows) else []
-    compared = [line for line in all_lines if line.verdict in ("same", "near", "differs")]
-    name = next((line.paper["paper"] for line in all_lines if line.id), grid.paper)
-    title = f"{name}: {finding(compared)}"
+    told = with_nulls(lines(rows) if len(rows) else [])
+    compared = [pair for pair in told if pair[0].verdict not in ("", "–")]
+    names = dict.fromkeys(line.paper["paper"] for line, _ in told if line.id)
+    title = f"{', '.join(names) or grid.paper}: {finding([line for line, _ in compared])}"
     text = [f"# {title}", ""]
     if compared:
         picture = figure(title, compared)
@@ -225,22 +328,24 @@ def write(
         (folder / "figure.png").unlink(missing_ok=True)
     text += [
         f"Measured here: {(grid.ours_full or grid.ours) if full else grid.ours}.",
+        f"From seed to seed: {grid.varies}.",
         "",
-        "Ours: the mean over the seeds, and in brackets its 95 % interval by Student's t over them,"
-        " which knows no bounds and may go beyond what a percentage can be. One seed has none.",
-        f"{VERDICTS} ↳: a null of the number above.",
+        LEGEND,
         "",
     ]
     if failures:
         text += [f"Left out, for they failed: {'; '.join(failures)}.", ""]
     text += [
-        "| what | paper | ours | seeds | verdict | its settings | ours; why it differs |",
+        HEADS,
         "| --- | --- | --- | --- | --- | --- | --- |",
-        *(f"| {' | '.join(columns(grid, line))} |" for line in all_lines),
     ]
+    for number, nulls in told:
+        for line in (number, *nulls):
+            beneath = nulls if line is number else ()
+            text.append(f"| {' | '.join(columns(grid, line, beneath))} |")
     table = "\n".join(text) + "\n"
     file = io.BytesIO()
     rows.to_parquet(file, index=False)
     write_whole(folder / "rows.parquet", file.getvalue())
     write_whole(folder / "table.md", table.encode())
-    return Reproduction(rows, dict(failures), table, folder)
+    return Reproduction(rows, dict(failures), table, brief(title, told), folder)

@@ -89,7 +89,7 @@ def run(
     records = {key: record for key, record in found.items() if record}
     todo = {key: cell for key, cell in cells.items() if key not in records}
     failures = {}
-    print(printable(f"{grid.paper}: {len(records)} of {len(cells)} cells are there already."))
+    print(printable(f"{grid.paper}: {len(records)} of {len(cells)} cells are measured already."))
     if todo:
         with clusters.connected(on, cells=len(todo)) as client:
             validate_workers(client, todo)

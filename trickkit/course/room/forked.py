@@ -60,6 +60,7 @@ def preload(modules: Sequence[str]) -> None:
         import torch
 
         import trickkit
+        from trickkit import contract
 
         # CUDA itself would begin as it is asked, and no child could use it; NVML knows, too
         os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"
@@ -70,7 +71,7 @@ def preload(modules: Sequence[str]) -> None:
             importlib.import_module(f"trickkit.{name}")
         trickkit.models.imagenet()
         # All are in the same cell at once: a photograph at a time takes 0.2 GB less than four.
-        trickkit.contract.PIXELS_AT_ONCE = 224 * 224
+        contract.PIXELS_AT_ONCE = 224 * 224
     gc.collect()
     gc.freeze()  # else the collector writes into each object, and so copies the page it is on
 

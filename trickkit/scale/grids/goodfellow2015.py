@@ -78,6 +78,7 @@ GRID = Grid(
     measure=measure,
     settings=axes(epochs=(15, 0)),
     seeds=10,
+    varies="the networks' first weights and the order of the digits; not the digits",
     ours="4,000 digits to learn, 1,000 to test; 64 maxout units a layer, no dropout",
     ours_full="MNIST, 60,000 and 10,000; 64 maxout units a layer, no dropout",
     complete=data.digits,

@@ -158,8 +158,11 @@ GRID = Grid(
     measure=measure,
     settings=axes(network=(*ERRORS, "perceptrons")),
     seeds=4,
+    varies="the networks, the order of the clothes, the directions of the slice; not the clothes",
     ours="10,000 clothes; networks of 8 channels, 6 or 12 epochs, a slice each",
     ours_full="60,000 clothes; networks of 8 channels, 6 or 12 epochs, a slice each",
     complete=data.clothes,
-    why=dict.fromkeys(ERRORS.values(), "other pictures, a smaller network, far fewer epochs"),
+    why=dict.fromkeys(
+        ERRORS.values(), "perhaps other pictures, a smaller network, far fewer epochs"
+    ),
 )

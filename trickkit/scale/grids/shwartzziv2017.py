@@ -85,6 +85,7 @@ GRID = Grid(
     measure=measure,
     settings=axes(experiment=tuple(LOST)),
     seeds=3,
+    varies="the networks' first weights, the patterns seen, and their order; not the task",
     ours="four networks a seed, 8,000 epochs",
     ours_full="ten networks a seed, 8,000 epochs",
     complete=lambda full: None,  # nothing to fetch: more networks, of the same 4,096 patterns
