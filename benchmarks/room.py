@@ -538,7 +538,7 @@ async def befall(misfortune, bystander, people):
     for person in people:
         home = person.room.homes / person.name
         lost += (home / "my_course" / "mine.txt").read_text(encoding="utf-8") != "saved"
-        lost += '"help"' not in (home / "progress.jsonl").read_text(encoding="utf-8")
+        lost += '"help"' not in (home / "my_course" / "progress.jsonl").read_text(encoding="utf-8")
     row = {"seconds till well": over - start, "round trips": len(trips), "failed": failed}
     row |= spread([took for _, took in trips if took] or [math.nan], "ms") | {"files lost": lost}
     noticed = f"the bystander noticed: nothing for {gap:.1f} s" if failed else "nobody else noticed"

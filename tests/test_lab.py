@@ -54,7 +54,7 @@ def test_sliders_say_their_names_and_a_hand_is_raised(lab):
     hand = page.get_by_role("button", name="Help me")
     hand.focus()
     page.keyboard.press("Enter")
-    lower = page.get_by_role("button", name="Hand is up: lower it")
+    lower = page.get_by_role("button", name="You asked for help")
     expect(lower).to_have_attribute("aria-pressed", "true")
     page.reload()  # it stays up
     lower.click(timeout=60_000)

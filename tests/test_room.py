@@ -190,14 +190,14 @@ class Person:
         token = self.session.cookies.get("_xsrf", path=f"/user/{user}/")
         return self.session.request(
             method,
-            f"{self.opened.base}/user/{user}/api/{path}",
+            f"{self.opened.base}/user/{user}/{path}",
             headers={"X-XSRFToken": token},
             **fields,
         )
 
     def kernel(self):
         """Start a kernel; its id."""
-        answer = self.api("POST", "kernels", json={"name": "python3"})
+        answer = self.api("POST", "api/kernels", json={"name": "python3"})
         assert answer.ok, answer.text
         return answer.json()["id"]
 
@@ -228,10 +228,10 @@ class Person:
     def save(self, file, text):
         """Write a file among the lessons."""
         body = {"type": "file", "format": "text", "content": text}
-        assert self.api("PUT", f"contents/{file}", json=body).ok
+        assert self.api("PUT", f"api/contents/{file}", json=body).ok
 
     def read(self, file):
-        return self.api("GET", f"contents/{file}").json()["content"]
+        return self.api("GET", f"api/contents/{file}").json()["content"]
 
 
 @pytest.fixture(scope="module")
@@ -550,7 +550,7 @@ def test_a_learner_sees_nothing_of_another_nor_of_the_hub(opened, ada, bob):
         assert uid > 20_000 and uid != opened.home("ada").stat().st_uid
         assert whose.startswith(f"{uid} [")
         assert set(json.loads(whose[len(f"{uid} ") :].partition("]")[0] + "]")) <= {uid}
-    assert whose.endswith(f"{opened.home('bob')} {opened.home('bob')}/progress.jsonl")
+    assert whose.endswith(f"{opened.home('bob')} {opened.home('bob')}/my_course/progress.jsonl")
     assert told == "[]"
     assert stat.S_IMODE(opened.home("bob").stat().st_mode) == 0o700
 
@@ -583,7 +583,7 @@ def test_a_killed_proxy_comes_back(opened, ada):
 
     def answers():
         with contextlib.suppress(requests.ConnectionError):
-            return ada.api("GET", "contents/mine.txt").ok
+            return ada.api("GET", "api/contents/mine.txt").ok
 
     until(answers)
 
@@ -649,6 +649,35 @@ def test_the_pages_are_for_everybody(opened, ada):
         dark.keyboard.press("Space")
         dark.keyboard.press("Enter")
         dark.wait_for_url("**/user/ada/lab/**", timeout=90_000)
+
+
+def test_the_teachers_page_follows_and_a_hand_is_answered(opened, ada):
+    """In a browser, which tells the hub that a script fetches: the hub then wants a token."""
+    require_chromium()
+    until(lambda: opened.kin("trickkit.course.room.board"))
+
+    def hand(method="GET", **said):
+        return ada.api(method, "trickkit/hand", **({"json": said} if said else {})).json()["up"]
+
+    with chromium() as page:
+        page.goto(f"{opened.base}/services/board/")
+        page.get_by_label("Your first name").fill("teacher")
+        page.get_by_label("The room’s password").fill(opened.passwords["teacher"])
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/services/board/")
+        assert hand("POST", lesson="03 panda_to_vulture", up=True)
+        button = page.get_by_role("button", name="I have been with ada")
+        button.wait_for()  # without a reload
+        assert not Axe().run(page).response["violations"]
+        assert page.locator("#lost").is_hidden() and hand()
+        button.click()
+        page.get_by_text("Nobody.", exact=True).wait_for()
+        assert not hand()
+        page.wait_for_timeout(1000)  # an event's time has no fractions
+        assert hand("POST", lesson="03 panda_to_vulture", up=True)
+        button.wait_for()
+        hand("POST", lesson="03 panda_to_vulture", up=False)
+        button.wait_for(state="detached")
 
 
 @needs_apart

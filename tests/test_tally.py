@@ -3,6 +3,7 @@
 import asyncio
 import datetime
 import json
+import re
 import sys
 
 import pandas as pd
@@ -84,12 +85,27 @@ def test_the_command_prints_it_and_writes_a_table(room, monkeypatch, capsys):
 def test_what_cannot_be_told_is_said(tmp_path, monkeypatch, capsys):
     with pytest.raises(ValueError, match=r"No learner's file lies in .*Wanted are ada\.jsonl"):
         tally.handed_in(tmp_path)
+    with pytest.raises(ValueError, match=r"There is no folder .*mistyped"):
+        tally.handed_in(tmp_path / "mistyped")
     written(tmp_path / "ada.jsonl")
     assert tally.summary(tally.handed_in(tmp_path)) == "Nobody has tried an exercise yet."
     monkeypatch.setattr(sys, "argv", ["trickkit", "progress", "--csv", "x.csv"])
     with pytest.raises(SystemExit):
         command_line.main()
     assert "--csv goes with a folder" in capsys.readouterr().err
+    monkeypatch.setattr(
+        sys, "argv", ["trickkit", "progress", str(tmp_path), "--csv", str(tmp_path)]
+    )
+    with pytest.raises(SystemExit, match="cannot be written"):
+        command_line.main()
+
+
+def test_a_rooms_folder_and_one_learners_are_known(tmp_path):
+    home = tmp_path / "room" / "homes" / "ada"
+    written(home / "my_course" / "progress.jsonl", (1, "tried", ONE))
+    for folder in (tmp_path / "room", home.parent, home / "my_course"):
+        learner = "my_course" if folder.name == "my_course" else "ada"
+        assert set(tally.handed_in(folder)["learner"]) == {learner}
 
 
 async def fetched(application, *places):
@@ -105,6 +121,21 @@ async def fetched(application, *places):
         server.stop()
 
 
+def test_a_hand_that_was_answered_or_is_of_another_day_is_down(room):
+    board = pytest.importorskip("trickkit.course.room.board", reason="the extra [room]")
+    events = tally.handed_in(room)
+    asked = tally.hands(events)["time"].item().to_pydatetime()
+    minute = datetime.timedelta(minutes=1)
+    for answered, now, up in (
+        ({}, asked + 5 * minute, [5]),
+        ({"ada": asked - minute}, asked + minute, [1]),
+        ({"ada": asked + minute}, asked + 2 * minute, []),
+        ({"bob": asked + minute}, asked + 2 * minute, [2]),
+        ({}, asked + board.LONGEST_WAIT, []),
+    ):
+        assert board.waiting(events, answered, now=now)["minutes"].tolist() == up
+
+
 def test_the_teachers_page(room, monkeypatch):
     for name in ("SERVICE_NAME", "API_TOKEN", "CLIENT_ID"):
         monkeypatch.setenv(f"JUPYTERHUB_{name}", "board")
@@ -112,8 +143,11 @@ def test_the_teachers_page(room, monkeypatch):
     board = pytest.importorskip("trickkit.course.room.board", reason="the extra [room]")
     for page in (board.Board, board.Csv):
         monkeypatch.setattr(page, "current_user", "teacher", raising=False)
+    monkeypatch.setattr(board, "LONGEST_WAIT", datetime.timedelta(days=10**4))
     written(room / "<b>Bob.jsonl", (1, "tried", ONE))
-    service = board.application(room, "/board/")
+    written(room / "teacher" / "progress.jsonl", (1, "tried", ONE), (1, "help", "01 too"))
+    (room / "ida").mkdir()
+    service = board.application(room, room / "answers.json", "/board/")
     page, other, sheet, script = asyncio.run(
         fetched(
             service,
@@ -123,13 +157,16 @@ def test_the_teachers_page(room, monkeypatch):
             "/board/board.js",
         )
     )
-    assert "ada, since" in page and "zoë, since" not in page
-    assert f"<li>bob on {ONE}" in page and f"cy on {MANY}: 3 tries" in page
-    assert "<td>✓, 1 try, 1 hint, 5 min</td>" in page
+    assert re.search("ada, [0-9]+ min: 03 panda_to_vulture", page) and "zoë, " not in page
+    assert "ida" in page.partition("No exercise tried yet: ")[2]
+    assert 'value="teacher"' not in page and "teacher" not in sheet and "01 too" not in page
+    assert f"<li>bob on {ONE}" in page and f"cy on {MANY}: 3 wrong tries" in page
+    assert "<td>✓, 1 wrong try, 1 hint, 5 min</td>" in page
     assert "<b>Bob" not in page and "&lt;b&gt;Bob" in page
     assert "<option selected>03 panda_to_vulture</option>" in other  # an unknown lesson: the last
-    assert sheet.startswith("learner,exercise,tries") and "setInterval" in script
+    assert sheet.startswith("\ufefflearner,exercise,tries") and "setInterval" in script
 
-    empty = board.application(room / "nobody", "/board/")
+    (room / "nobody").mkdir()
+    empty = board.application(room / "nobody", room / "answers.json", "/board/")
     (page,) = asyncio.run(fetched(empty, "/board/"))
     assert "0 learners" in page and "Nobody has tried an exercise yet." in page

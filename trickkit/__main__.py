@@ -151,7 +151,10 @@ def main() -> None:
             sys.exit(printable(str(error)))
         print(printable(tally.summary(events)))
         if known.csv:
-            tally.exercises(events).to_csv(known.csv, index=False)
+            try:  # with the mark by which Excel knows the letters
+                tally.exercises(events).to_csv(known.csv, index=False, encoding="utf-8-sig")
+            except OSError as error:
+                sys.exit(printable(f"{known.csv} cannot be written: {error.strerror or error}"))
             print(printable(f"All of it is in {known.csv}."))
     elif known.command == "progress":
         from trickkit import check, folders

@@ -22,12 +22,18 @@ def handed_in(folder: pathlib.Path) -> pd.DataFrame:
 
     Raises ValueError where there is none.
     """
+    if not folder.is_dir():
+        raise ValueError(f"There is no folder {folder}.")
+    if (folder / "homes").is_dir():  # a room's
+        folder = folder / "homes"
     rows: list[tuple] = []
     found = False
     for path in sorted({p for pattern in PATTERNS for p in folder.glob(pattern)}):
         found = True
         parts = path.relative_to(folder).parts
         learner = path.stem if len(parts) == 1 else parts[0]
+        if len(parts) == 1 and learner == "progress":  # the folder is one learner's
+            learner = folder.resolve().name
         rows += [(learner, *e) for e in progress.events(path)] or [(learner, None, "", "")]
     if not found:
         raise ValueError(

@@ -7,6 +7,7 @@ read; and shared/, which everybody can.
 
 import contextlib
 import dataclasses
+import errno
 import importlib.util
 import json
 import os
@@ -33,6 +34,7 @@ from trickkit.folders import write_whole
 LEAST_MEMORY = 2  # gigabytes: what a kernel has imported counts as 1.2 of them
 FONTS = "fontlist-*.json"  # matplotlib's list of them, made in shared/ before the first kernel
 OPENING = 120  # seconds that the hub may take
+LAST_PORT = 65_535
 CLOSING = 90  # seconds for the hub to end everybody's server, before they are killed
 STEADY = 20  # seconds after which a process that ends has not failed at its start
 LOOK = """
@@ -80,6 +82,11 @@ class Room:
     def shared(self) -> pathlib.Path:
         """Holds what every learner may read."""
         return pathlib.Path(self.folder) / "shared"
+
+    @property
+    def answers(self) -> pathlib.Path:
+        """When the teacher last went to each learner who had asked for help."""
+        return self.shared / "answers.json"
 
     @property
     def database(self) -> pathlib.Path:
@@ -190,9 +197,16 @@ def open_room(
     try:
         validate_count(port=port, kernels=kernels)
         validate_number(memory=memory, at_least=LEAST_MEMORY)
+        if port > LAST_PORT:
+            raise ValueError(f"port is {port}; {LAST_PORT} is the last there is")
         if cert and key:
             cert, key = os.path.abspath(cert), os.path.abspath(key)
-            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(cert, key)
+            for file in (cert, key):
+                open(file, "rb").close()  # an error of TLS would not say which is missing
+            try:
+                ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(cert, key)
+            except ssl.SSLError as error:
+                raise ValueError(f"{cert} and {key} are no certificate and its key") from error
         os.umask(0o022)  # what is to be read by learners can be
         place = pathlib.Path(folder).expanduser().absolute()
         room = Room(
@@ -210,7 +224,10 @@ def open_room(
         sys.exit(
             printable(f"The room in {folder} is open already; Ctrl-C ends it where it was opened.")
         )
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        why = ": ".join(str(part) for part in (error.filename, error.strerror) if part)
+        sys.exit(printable(f"The room cannot be opened: {why or error}"))
+    except ValueError as error:
         sys.exit(printable(f"The room cannot be opened: {error}"))
 
 
@@ -228,7 +245,8 @@ def keep_open(room: Room) -> None:
     validate_access(room)
     room.ports = kept_ports(room)
     passwords = room.passwords()
-    for name in (signal.SIGTERM, signal.SIGHUP):
+    # SIGINT, too, which a shell's background job is born ignoring, and its services would wait with
+    for name in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(name, signal.default_int_handler)
     hub = forks = None
     try:
@@ -372,9 +390,12 @@ def validate_port(port: int, ip: str) -> None:
         for one in tornado.netutil.bind_sockets(port, ip):
             one.close()
     except OSError as error:
-        raise ValueError(
-            f"port {port} cannot be had ({error.strerror}). Another one: --port {port + 1}"
-        ) from error
+        hint = {
+            errno.EADDRINUSE: f". Another one: --port {port % LAST_PORT + 1}",
+            errno.EACCES: "; below 1024 only root may",
+            errno.EADDRNOTAVAIL: f": this computer does not have the address {ip}",
+        }.get(error.errno or 0, "")
+        raise ValueError(f"port {port} cannot be had ({error.strerror}){hint}") from error
 
 
 def validate_access(room: Room) -> None:

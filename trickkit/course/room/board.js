@@ -2,7 +2,10 @@
 setInterval(async () => {
   const lost = document.getElementById("lost");
   try {
-    const answer = await fetch(location.href);
+    // without the token the hub takes a page that is fetched for another site's, and asks for a login
+    const headers = { "X-XSRFToken": document.body.dataset.xsrf };
+    const answer = await fetch(location.href, { headers, redirect: "manual" });
+    if (answer.type === "opaqueredirect") return void location.reload(); // to the login page
     if (!answer.ok) throw new Error(answer.status);
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const part of ["head", "hands", "stuck", "choice", "table"]) {

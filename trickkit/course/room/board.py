@@ -5,6 +5,7 @@ learners and exercises, from the learners' own files. Learners are refused by th
 import asyncio
 import contextlib
 import datetime
+import json
 import os
 import pathlib
 import urllib.parse
@@ -15,6 +16,9 @@ from jupyterhub.services.auth import HubOAuthCallbackHandler, HubOAuthenticated
 from tornado import web
 
 from trickkit.course import tally
+from trickkit.course.room.help import answers
+from trickkit.course.room.login import TEACHER
+from trickkit.folders import write_whole
 
 HERE = pathlib.Path(__file__).parent
 HEADERS = {
@@ -23,12 +27,31 @@ HEADERS = {
 }
 
 
+LONGEST_WAIT = datetime.timedelta(hours=12)  # what was asked before is another day's
+
+
 def room_events(homes: pathlib.Path) -> pd.DataFrame:
-    """The events of all learners in the room; none where nobody has come yet."""
+    """The events of all learners in the room; none where nobody has tried anything yet."""
     try:
-        return tally.handed_in(homes)
+        events = tally.handed_in(homes)
     except ValueError:
-        return tally.as_frame([])
+        events = tally.as_frame([])
+    return events[events["learner"] != TEACHER]
+
+
+def names(homes: pathlib.Path) -> list[str]:
+    """Those of all learners who have ever come."""
+    return sorted(home.name for home in homes.iterdir() if home.is_dir() and home.name != TEACHER)
+
+
+def waiting(
+    events: pd.DataFrame, answered: dict[str, datetime.datetime], *, now: datetime.datetime
+) -> pd.DataFrame:
+    """Of the raised hands, those of today that the teacher has not answered; with their minutes."""
+    hands = tally.hands(events)
+    come = pd.to_datetime(hands["learner"].map(answered), utc=True)
+    hands = hands[~(come >= hands["time"]) & (hands["time"] > now - LONGEST_WAIT)]
+    return hands.assign(minutes=(pd.Timestamp(now) - hands["time"]).dt.total_seconds() // 60)
 
 
 def work_in_words(row: Any) -> str:
@@ -36,14 +59,14 @@ def work_in_words(row: Any) -> str:
     counts = [
         f"{count} {noun if count == 1 else plural}"
         for count, noun, plural in (
-            (row.tries, "try", "tries"),
+            (row.tries, "wrong try", "wrong tries"),
             (row.hints, "hint", "hints"),
         )
         if count
     ]
     if row.solution:
         counts.append("saw the solution")
-    minutes = "" if pd.isna(row.minutes) else f"{row.minutes:.0f} min"
+    minutes = "" if pd.isna(row.minutes) else f"{max(row.minutes, 1):.0f} min"
     return ", ".join(["✓"] * bool(row.solved) + counts + [minutes] * bool(minutes))
 
 
@@ -59,6 +82,7 @@ class Board(HubOAuthenticated, web.RequestHandler):
         events = room_events(self.settings["homes"])
         now = datetime.datetime.now(datetime.UTC)
         work = tally.exercises(events)
+        idle = sorted(set(names(self.settings["homes"])) - set(work["learner"]))
         touched = [exercise.partition("/")[0] for exercise in work.sort_values("last")["exercise"]]
         lessons = sorted(set(touched))
         asked = self.get_query_argument("lesson", "")
@@ -68,15 +92,36 @@ class Board(HubOAuthenticated, web.RequestHandler):
         self.render(
             "board.html",
             now=now.astimezone(),
-            hands=tally.hands(events).to_dict("records"),
-            stuck=list(tally.stuck(work, now=now).itertuples()),
+            hands=list(waiting(events, answers(self.settings["answers"]), now=now).itertuples()),
+            stuck=list(tally.stuck(work[work["last"] > now - LONGEST_WAIT], now=now).itertuples()),
             work_in_words=work_in_words,
             lessons=lessons,
             lesson=lesson,
-            learners=sorted(set(events["learner"])),
+            learners=sorted(set(work["learner"])),
+            idle=idle,
+            xsrf=self.xsrf_token.decode()
+            if isinstance(self.xsrf_token, bytes)
+            else self.xsrf_token,
+            hub=self.hub_auth.hub_prefix,
             columns=sorted(set(here["exercise"])),
             cells=cells,
         )
+
+
+class Answer(HubOAuthenticated, web.RequestHandler):
+    """POST says that the teacher has gone to a learner, whose hand is then down."""
+
+    @web.authenticated
+    def post(self) -> None:
+        file, learner = self.settings["answers"], self.get_body_argument("learner")
+        if learner not in names(self.settings["homes"]):
+            raise web.HTTPError(404, "There is no such learner.")
+        now = datetime.datetime.now(datetime.UTC)
+        said = {**answers(file), learner: now}
+        times = {name: time.isoformat() for name, time in said.items() if now - time < LONGEST_WAIT}
+        write_whole(file, json.dumps(times).encode())
+        file.chmod(0o644)  # learners' servers read it
+        self.redirect(self.settings["prefix"], status=303)
 
 
 class Csv(HubOAuthenticated, web.RequestHandler):
@@ -87,19 +132,26 @@ class Csv(HubOAuthenticated, web.RequestHandler):
         self.set_header("Content-Type", "text/csv; charset=utf-8")
         self.set_header("Content-Disposition", "attachment; filename=progress.csv")
         work = tally.exercises(room_events(self.settings["homes"]))
-        self.finish(work.to_csv(index=False))
+        self.finish(work.to_csv(index=False).encode("utf-8-sig"))  # Excel wants the mark
 
 
-def application(homes: pathlib.Path, prefix: str) -> web.Application:
-    """The service under its prefix, such as /services/board/."""
+def application(homes: pathlib.Path, answers: pathlib.Path, prefix: str) -> web.Application:
+    """The service under its prefix, such as /services/board/.
+
+    homes, answers: as in `Room`.
+    """
     return web.Application(
         [
             (prefix, Board),
             (f"{prefix}progress.csv", Csv),
+            (f"{prefix}answer", Answer),
             (f"{prefix}(board.js)", web.StaticFileHandler, {"path": str(HERE)}),
             (f"{prefix}oauth_callback", HubOAuthCallbackHandler),
         ],
         homes=homes,
+        answers=answers,
+        prefix=prefix,
+        xsrf_cookies=True,
         template_path=str(HERE),
         cookie_secret=os.urandom(32),
     )
@@ -108,8 +160,10 @@ def application(homes: pathlib.Path, prefix: str) -> web.Application:
 async def serve_board() -> None:
     """Serve as the hub says in the environment, until it ends this process."""
     place = urllib.parse.urlsplit(os.environ["JUPYTERHUB_SERVICE_URL"])
-    homes = pathlib.Path(os.environ["TRICKKIT_ROOM"]) / "homes"
-    service = application(homes, os.environ["JUPYTERHUB_SERVICE_PREFIX"])
+    homes, answered = (
+        pathlib.Path(os.environ[f"TRICKKIT_{name}"]) for name in ("HOMES", "ANSWERS")
+    )
+    service = application(homes, answered, os.environ["JUPYTERHUB_SERVICE_PREFIX"])
     service.listen(place.port or 80, address=place.hostname)
     await asyncio.Event().wait()
 

@@ -50,6 +50,7 @@ def settings(room: Room) -> Config:
 
     c.JupyterHub.spawner_class = RoomSpawner
     c.RoomSpawner.homes = str(room.homes)
+    c.RoomSpawner.answers = str(room.answers)
     c.RoomSpawner.memory = room.memory
     c.Spawner.args, c.Spawner.environment = server_options(
         room.shared, memory=room.memory, kernels=room.kernels
@@ -77,7 +78,8 @@ def settings(room: Room) -> Config:
             "url": f"http://127.0.0.1:{board}",
             "command": [*PYTHON, "trickkit.course.room.board"],
             "oauth_no_confirm": True,
-            "environment": room.mark,
+            "environment": room.mark
+            | {"TRICKKIT_HOMES": str(room.homes), "TRICKKIT_ANSWERS": str(room.answers)},
         },
     ]
     c.JupyterHub.load_roles = [

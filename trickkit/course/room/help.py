@@ -4,7 +4,10 @@ A JupyterLab extension of the course shows the button (`lab/`); `board` shows th
 Needs no torch, for every learner's server loads it.
 """
 
+import datetime
 import json
+import os
+import pathlib
 from typing import Any
 
 from jupyter_server.base.handlers import APIHandler
@@ -16,16 +19,29 @@ from trickkit import progress
 LONGEST_LESSON = 80  # letters of a lesson's name
 
 
+def answers(path: pathlib.Path) -> dict[str, datetime.datetime]:
+    """When the teacher last went to each learner, from `Room.answers`; nothing where nobody did."""
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return {name: datetime.datetime.fromisoformat(time) for name, time in said.items()}
+
+
 class Hand(APIHandler):
     """The learner's hand: GET says whether it is up, POST {"lesson": …, "up": …} raises or lowers
-    it.
+    it. The teacher lowers it by having been there.
     """
 
     @web.authenticated
     def get(self) -> None:
-        path = progress.file()
+        path, come = progress.file(), os.environ.get("TRICKKIT_ANSWERS")
         asked = [e for e in progress.events(path) if e.what in ("help", "helped")] if path else []
-        self.finish(json.dumps({"up": bool(asked) and asked[-1].what == "help"}))
+        up = bool(asked) and asked[-1].what == "help"
+        if up and come and asked[-1].time:
+            answered = answers(pathlib.Path(come)).get(os.environ.get("JUPYTERHUB_USER", ""))
+            up = not answered or answered < asked[-1].time
+        self.finish(json.dumps({"up": up}))
 
     @web.authenticated
     def post(self) -> None:

@@ -50,8 +50,8 @@ def objection(name: str) -> str:
         if unicodedata.category(sign)[0] not in "LMN" and sign not in BESIDE_LETTERS:
             shown = f"“{sign}”" if sign.isprintable() else "a sign that cannot be seen"
             return (
-                f"There is {shown} in that name: letters of any language, digits, spaces, hyphens,"
-                " apostrophes and full stops can be."
+                f"A name cannot have {shown}: use letters of any language, digits, spaces, hyphens,"
+                " apostrophes and full stops."
             )
     if unicodedata.category(name[0])[0] not in "LN":
         return "A name begins with a letter or a digit: please leave out what stands before it."
@@ -96,7 +96,7 @@ class RoomAuthenticator(SharedPasswordAuthenticator):
             raise HTTPError(
                 409,
                 f"There is somebody called {typed} in the room already. Choose another name, with"
-                " another letter perhaps; or tick below that it is you.",
+                " the first letter of your surname perhaps; or tick below that it is you.",
             )
         handler.set_signed_cookie(
             COOKIE,

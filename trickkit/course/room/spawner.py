@@ -108,6 +108,7 @@ class RoomSpawner(LocalProcessSpawner):
     """JupyterLab on the learner's copies of the lessons."""
 
     homes = Unicode(help="The folder of all homes.").tag(config=True)
+    answers = Unicode(help="The file of `Room.answers`.").tag(config=True)
     memory = Float(help="Gigabytes that a process may take.").tag(config=True)
     started = Float(0, help="When the server's process began, since process numbers come again.")
 
@@ -135,7 +136,8 @@ class RoomSpawner(LocalProcessSpawner):
             "SHELL": "/bin/sh",
             "OMP_NUM_THREADS": 1,  # forty learners share the processor
             "TRICKKIT_COURSE": self.lessons,
-            "TRICKKIT_PROGRESS": self.home / "progress.jsonl",
+            "TRICKKIT_PROGRESS": self.lessons / "progress.jsonl",
+            "TRICKKIT_ANSWERS": self.answers,
             "TRICKKIT_STUDIO": self.home / "trickkit_studio",
         }
         return env | {name: str(value) for name, value in own.items()}

@@ -81,13 +81,24 @@
     let up = false;
     const show = () => {
       for (const button of buttons) {
-        button.textContent = up ? "Hand is up: lower it" : "Help me";
+        button.textContent = up ? "You asked for help: take it back" : "Help me";
         button.setAttribute("aria-pressed", up);
       }
+    };
+    const look = async () => {
+      if (!up) return;
+      try {
+        up = await ask();
+      } catch {
+        return; // a server that is being started again
+      }
+      show();
+      if (!up) Notification.info("Your teacher has seen that you asked for help.");
     };
     const createNew = (panel) => {
       const button = document.createElement("button");
       button.className = "jp-Button jp-mod-minimal jp-ToolbarButtonComponent trickkit-hand";
+      button.style.cssText = "border: 1px solid; border-radius: 3px; font-weight: 600";
       button.title = "Tells the teacher that you would like help with this lesson";
       button.onclick = async () => {
         const lesson = panel.context.path.replace(/^.*\/|\.ipynb$/g, "").replace("_", " ");
@@ -119,6 +130,7 @@
           return; // another hub, which knows of no hands
         }
         app.docRegistry.addWidgetExtension("Notebook", { createNew });
+        setInterval(look, 10000); // whether the teacher has been there
       },
     };
   };
