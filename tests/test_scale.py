@@ -890,7 +890,7 @@ def test_a_null_stands_beneath_its_settings_and_is_told_apart():
         ({"eps": 0.1}, [{"eps": 0.1}]),
         ({"eps": 0.2}, [{"eps": 0.2}]),
     ]
-    first, second = ([*report.columns(GRID, *pair)][-1] for pair in told)
+    first, second = ([*report.columns(GRID, line, nulls=nulls)][-1] for line, nulls in told)
     assert "not told apart" not in first
     assert second.endswith("**not told apart from its null**: chance")
 

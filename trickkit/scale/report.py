@@ -191,7 +191,7 @@ def with_nulls(all_lines: Sequence[Line]) -> list[tuple[Line, list[Line]]]:
     return out
 
 
-def columns(grid: Grid, line: Line, nulls: Sequence[Line] = ()) -> Iterator[str]:
+def columns(grid: Grid, line: Line, *, nulls: Sequence[Line] = ()) -> Iterator[str]:
     """A line of the table, column by column.
 
     nulls: those beneath it.
@@ -216,7 +216,7 @@ def columns(grid: Grid, line: Line, nulls: Sequence[Line] = ()) -> Iterator[str]
     yield "; ".join(filter(None, said))
 
 
-def brief(title: str, told: Sequence[tuple[Line, list[Line]]]) -> str:
+def for_terminal(title: str, told: Sequence[tuple[Line, list[Line]]]) -> str:
     """The paper's numbers, ours, and the verdicts, a line each."""
     out = [title, ""]
     for line, nulls in told:
@@ -342,10 +342,10 @@ def write(
     for number, nulls in told:
         for line in (number, *nulls):
             beneath = nulls if line is number else ()
-            text.append(f"| {' | '.join(columns(grid, line, beneath))} |")
+            text.append(f"| {' | '.join(columns(grid, line, nulls=beneath))} |")
     table = "\n".join(text) + "\n"
     file = io.BytesIO()
     rows.to_parquet(file, index=False)
     write_whole(folder / "rows.parquet", file.getvalue())
     write_whole(folder / "table.md", table.encode())
-    return Reproduction(rows, dict(failures), table, brief(title, told), folder)
+    return Reproduction(rows, dict(failures), table, for_terminal(title, told), folder)

@@ -197,16 +197,9 @@ def open_room(
     try:
         validate_count(port=port, kernels=kernels)
         validate_number(memory=memory, at_least=LEAST_MEMORY)
-        if port > LAST_PORT:
-            raise ValueError(f"port is {port}; {LAST_PORT} is the last there is")
         if cert and key:
             cert, key = os.path.abspath(cert), os.path.abspath(key)
-            for file in (cert, key):
-                open(file, "rb").close()  # an error of TLS would not say which is missing
-            try:
-                ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(cert, key)
-            except ssl.SSLError as error:
-                raise ValueError(f"{cert} and {key} are no certificate and its key") from error
+            validate_certificate(cert, key)
         os.umask(0o022)  # what is to be read by learners can be
         place = pathlib.Path(folder).expanduser().absolute()
         room = Room(
@@ -381,11 +374,26 @@ def kept_ports(room: Room) -> list[int]:
     return json.loads(file.read_text(encoding="utf-8"))
 
 
+def validate_certificate(cert: str, key: str) -> None:
+    """Try whether two files are a certificate and its key.
+
+    Raises ValueError if they aren't, OSError for one that cannot be read.
+    """
+    for file in (cert, key):
+        open(file, "rb").close()  # an error of TLS would not say which
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(cert, key)
+    except ssl.SSLError as error:
+        raise ValueError(f"{cert} and {key} are no certificate and its key") from error
+
+
 def validate_port(port: int, ip: str) -> None:
     """Try whether a port is free.
 
-    Raises ValueError if it isn't.
+    Raises ValueError if it isn't, or is none.
     """
+    if port > LAST_PORT:
+        raise ValueError(f"port is {port}; {LAST_PORT} is the last there is")
     try:
         for one in tornado.netutil.bind_sockets(port, ip):
             one.close()

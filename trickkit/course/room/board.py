@@ -16,7 +16,7 @@ from jupyterhub.services.auth import HubOAuthCallbackHandler, HubOAuthenticated
 from tornado import web
 
 from trickkit.course import tally
-from trickkit.course.room.help import answers
+from trickkit.course.room.help import answered
 from trickkit.course.room.login import TEACHER
 from trickkit.folders import write_whole
 
@@ -45,11 +45,14 @@ def names(homes: pathlib.Path) -> list[str]:
 
 
 def waiting(
-    events: pd.DataFrame, answered: dict[str, datetime.datetime], *, now: datetime.datetime
+    events: pd.DataFrame, times: dict[str, datetime.datetime], *, now: datetime.datetime
 ) -> pd.DataFrame:
-    """Of the raised hands, those of today that the teacher has not answered; with their minutes."""
+    """Of the raised hands, those of today that the teacher has not answered; with their minutes.
+
+    times: of the last answers, as `help.answered` has them.
+    """
     hands = tally.hands(events)
-    come = pd.to_datetime(hands["learner"].map(answered), utc=True)
+    come = pd.to_datetime(hands["learner"].map(times), utc=True)
     hands = hands[~(come >= hands["time"]) & (hands["time"] > now - LONGEST_WAIT)]
     return hands.assign(minutes=(pd.Timestamp(now) - hands["time"]).dt.total_seconds() // 60)
 
@@ -92,7 +95,7 @@ class Board(HubOAuthenticated, web.RequestHandler):
         self.render(
             "board.html",
             now=now.astimezone(),
-            hands=list(waiting(events, answers(self.settings["answers"]), now=now).itertuples()),
+            hands=list(waiting(events, answered(self.settings["answers"]), now=now).itertuples()),
             stuck=list(tally.stuck(work[work["last"] > now - LONGEST_WAIT], now=now).itertuples()),
             work_in_words=work_in_words,
             lessons=lessons,
@@ -113,11 +116,15 @@ class Answer(HubOAuthenticated, web.RequestHandler):
 
     @web.authenticated
     def post(self) -> None:
+        """Note it, and show the page again.
+
+        Raises HTTPError for somebody who has never come.
+        """
         file, learner = self.settings["answers"], self.get_body_argument("learner")
         if learner not in names(self.settings["homes"]):
             raise web.HTTPError(404, "There is no such learner.")
         now = datetime.datetime.now(datetime.UTC)
-        said = {**answers(file), learner: now}
+        said = {**answered(file), learner: now}
         times = {name: time.isoformat() for name, time in said.items() if now - time < LONGEST_WAIT}
         write_whole(file, json.dumps(times).encode())
         file.chmod(0o644)  # learners' servers read it
@@ -160,10 +167,8 @@ def application(homes: pathlib.Path, answers: pathlib.Path, prefix: str) -> web.
 async def serve_board() -> None:
     """Serve as the hub says in the environment, until it ends this process."""
     place = urllib.parse.urlsplit(os.environ["JUPYTERHUB_SERVICE_URL"])
-    homes, answered = (
-        pathlib.Path(os.environ[f"TRICKKIT_{name}"]) for name in ("HOMES", "ANSWERS")
-    )
-    service = application(homes, answered, os.environ["JUPYTERHUB_SERVICE_PREFIX"])
+    homes, answers = (pathlib.Path(os.environ[f"TRICKKIT_{name}"]) for name in ("HOMES", "ANSWERS"))
+    service = application(homes, answers, os.environ["JUPYTERHUB_SERVICE_PREFIX"])
     service.listen(place.port or 80, address=place.hostname)
     await asyncio.Event().wait()
 

@@ -19,7 +19,7 @@ from trickkit import progress
 LONGEST_LESSON = 80  # letters of a lesson's name
 
 
-def answers(path: pathlib.Path) -> dict[str, datetime.datetime]:
+def answered(path: pathlib.Path) -> dict[str, datetime.datetime]:
     """When the teacher last went to each learner, from `Room.answers`; nothing where nobody did."""
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
@@ -39,8 +39,8 @@ class Hand(APIHandler):
         asked = [e for e in progress.events(path) if e.what in ("help", "helped")] if path else []
         up = bool(asked) and asked[-1].what == "help"
         if up and come and asked[-1].time:
-            answered = answers(pathlib.Path(come)).get(os.environ.get("JUPYTERHUB_USER", ""))
-            up = not answered or answered < asked[-1].time
+            last = answered(pathlib.Path(come)).get(os.environ.get("JUPYTERHUB_USER", ""))
+            up = not last or last < asked[-1].time
         self.finish(json.dumps({"up": up}))
 
     @web.authenticated
