@@ -151,7 +151,9 @@ def test_a_lesson_that_cannot_be_read_is_left_out_and_named(tmp_path):
     table = [
         "# Zhao 2030: 1 of 1",
         "",
-        "Text.",
+        "Measured here: all.",
+        "From seed to seed: nothing.",
+        "Ours is a number.",
         "",
         "| what | paper |",
         "| --- | --- |",
@@ -164,11 +166,14 @@ def test_a_lesson_that_cannot_be_read_is_left_out_and_named(tmp_path):
     said, title, many = papers.gather(folder=tmp_path, reproduced=tmp_path).partition(
         papers.MANY_SEEDS
     )
-    assert title and many.splitlines()[-6:] == [
+    assert title and many.splitlines()[-9:] == [
         "## [Zhao 2030: 1 of 1](reproduced/zhao2030/table.md)",
+        "",
+        *table[2:4],
         "",
         *table[-5:-1],
     ]
+    assert many.count("Ours is a number.") == 1  # what holds for all tables
     assert papers.MANY_SEEDS not in papers.gather(folder=tmp_path, reproduced=tmp_path / "none")
     assert said.count("## [") == 1 and "| 0.0474 | 0.0474 " in said
     assert "read: 02_cut.ipynb, 03_list.ipynb, 04_binary.ipynb, 05_folder.ipynb." in said

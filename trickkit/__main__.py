@@ -95,7 +95,8 @@ def main() -> None:
         said.insert(0, "course")
     known, others = parser().parse_known_args(said)
     if others and known.command != "course":
-        parser().error(f"{known.command} does not know {' '.join(others)}")
+        one = "; one paper at a time" if getattr(known, "paper", None) else ""
+        parser().error(f"{known.command} does not know {' '.join(others)}{one}")
     if others and not others[0].startswith("-"):
         parser().error(f"course takes options, and {others[0]!r} is none; a folder is --folder")
     if getattr(known, "csv", None) and not known.others:
@@ -116,15 +117,15 @@ def main() -> None:
         options = {name: value for name, value in vars(known).items() if name != "command"}
         room.open_room(**options)
     elif known.command == "reproduce":
-        from trickkit import scale
-
-        if not known.paper:
-            for paper in scale.PAPERS:
-                grid = scale.grid_of(paper)
-                full = ", or --full" if grid.complete and grid.ours_full else ""
-                print(printable(f"{paper:<16} {grid.ours}{full}; {grid.seeds} seeds"))
-            return
         try:
+            from trickkit import scale
+
+            if not known.paper:
+                for paper in scale.PAPERS:
+                    grid = scale.grid_of(paper)
+                    full = ", or --full" if grid.complete and grid.ours_full else ""
+                    print(printable(f"{paper:<16} {grid.ours}{full}; {grid.seeds} seeds"))
+                return
             made = scale.run(
                 known.paper,
                 on=known.on,

@@ -226,12 +226,20 @@ def gather(
             MANY_SEEDS,
             "",
             "By `make reproduce PAPER=…` (trickkit.scale); each title leads to the whole table.",
+            *_under(tables[0], "Ours is ", "*same*"),
         ]
     for file in tables:
         lines = file.read_text(encoding="utf-8").splitlines()
         link = f"reproduced/{file.parent.name}/table.md"
         parts += ["", f"## [{lines[0].removeprefix('# ')}]({link})", ""]
+        parts += [*_under(file, "Measured here", "From seed to seed"), ""]
         # the papers' numbers with their nulls; what else was measured stands in the whole table
         rows = [line for line in lines if line.startswith("|")]
         parts += [r for r in rows if r.startswith("| ↳") or r.split(" | ")[1].strip(" |")]
     return "\n".join(parts) + "\n"
+
+
+def _under(file: pathlib.Path, *beginnings: str) -> list[str]:
+    """The lines of a table's file that begin so."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line.startswith(beginnings)]

@@ -25,8 +25,8 @@ LEGEND = (
     " mean of many more seeds may lie. It is not clipped, and may pass 0 or 100 %. With one seed"
     " there is none.\n"
     "*same*: equal to the digits that the paper prints; *near*: off by a tenth of the number at"
-    " most, and a percentage also by a tenth of what it lacks to 100, or by one point if that is"
-    " more; *unsure*: our interval lies on both sides of that bound, so more seeds are needed;"
+    " most, and a percentage also by a tenth of what it lacks to 100 at most, or by one point where"
+    " that tenth is less; *unsure*: our interval lies on both sides of that bound;"
     " *differs*: the last column says why, with *perhaps* where nobody has tried;"
     " *–*: the paper prints no number. ↳: a null of the number above."
 )
@@ -99,6 +99,15 @@ class Line:
         (low, high), (other_low, other_high) = self.ends, other.ends
         return low <= other_high and other_low <= high
 
+    def beyond(self, null: "Line") -> bool:
+        """Whether a null that it does not meet lies between it and the paper's number."""
+        theirs = self.paper["value"]
+        return (
+            bool(theirs)
+            and not self.meets(null)
+            and (self.mean - null.mean) * (float(theirs) - null.mean) < 0
+        )
+
     def shown(self) -> str:
         """The mean and its interval, with as many digits as the paper prints, or one or two more
         where the interval would be too narrow to be seen.
@@ -115,6 +124,8 @@ class Line:
         mean = f"{self.mean:{form}} {unit}".strip()
         if self.half is None:
             return mean
+        if not self.half:
+            return f"{mean} (all seeds alike)"
         return f"{mean} ({self.mean - self.half:{form}} to {self.mean + self.half:{form}})"
 
 
@@ -212,7 +223,9 @@ def columns(grid: Grid, line: Line, *, nulls: Sequence[Line] = ()) -> Iterator[s
     if line.verdict in ("differs", "unsure", "–"):
         said.append(grid.why.get(line.id, "not explained" if line.verdict == "differs" else ""))
     if met := [null.null for null in nulls if line.meets(null)]:
-        said.append(f"**not told apart from its null**: {', '.join(met)}")
+        said.append(f"**not told apart from** {', '.join(met)}")
+    if between := [null.null for null in nulls if line.beyond(null)]:
+        said.append(f"**between the paper's number and ours**: {', '.join(between)}")
     yield "; ".join(filter(None, said))
 
 
@@ -227,14 +240,19 @@ def for_terminal(title: str, told: Sequence[tuple[Line, list[Line]]]) -> str:
     return "\n".join(out)
 
 
-def finding(compared: Sequence[Line]) -> str:
-    """How many of the numbers came near the printed ones, as a sentence without its stop."""
+def finding(compared: Sequence[tuple[Line, list[Line]]]) -> str:
+    """How many of the numbers came near the printed ones, as a sentence without its stop.
+
+    compared: as `with_nulls` gives them.
+    """
     if not compared:
         return "no number that the paper prints was measured"
-    verdicts = [line.verdict for line in compared]
-    near, unsure = len(verdicts) - verdicts.count("differs"), verdicts.count("unsure")
-    sentence = f"{near - unsure} of {len(compared)} numbers near the printed ones"
-    return f"{sentence}, {unsure} unsure" if unsure else sentence
+    near = [pair for pair in compared if pair[0].verdict in ("same", "near")]
+    met = sum(any(line.meets(null) for null in nulls) for line, nulls in near)
+    unsure = sum(line.verdict == "unsure" for line, _ in compared)
+    sentence = f"{len(near)} of {len(compared)} numbers near the printed ones"
+    sentence += f" ({met} of them no other than a null)" if met else ""
+    return sentence + (f", {unsure} unsure" if unsure else "")
 
 
 def labels_of(compared: Sequence[Line]) -> list[str]:
@@ -279,7 +297,10 @@ def figure(title: str, compared: Sequence[tuple[Line, list[Line]]]) -> Picture:
             **{"color": ORANGE, "markerfacecolor": "none", "markeredgewidth": 1.6},
             label="the paper's",
         )
-        nulls = [(null.mean, place) for place, (_, some) in enumerate(group) for null in some]
+        # a little below, or one that meets ours would be hidden
+        nulls = [
+            (null.mean, place + 0.22) for place, (_, some) in enumerate(group) for null in some
+        ]
         ax.plot(*(np.array(nulls).reshape(-1, 2).T), "x", color="0.45", label="our nulls")
         if unit == "%":
             low, high = ax.get_xlim()
@@ -318,7 +339,7 @@ def write(
     told = with_nulls(lines(rows) if len(rows) else [])
     compared = [pair for pair in told if pair[0].verdict not in ("", "–")]
     names = dict.fromkeys(line.paper["paper"] for line, _ in told if line.id)
-    title = f"{', '.join(names) or grid.paper}: {finding([line for line, _ in compared])}"
+    title = f"{', '.join(names) or grid.paper}: {finding(compared)}"
     text = [f"# {title}", ""]
     if compared:
         picture = figure(title, compared)

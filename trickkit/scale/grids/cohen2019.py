@@ -62,7 +62,7 @@ def measure(*, seed: int, full: bool, training_with: str, sigma: float) -> dict[
     }
 
 
-EASIER = "perhaps for it is easier: ten digits, not a thousand classes of photographs"
+EASIER = "perhaps because the task is easier: ten digits, not a thousand classes of photographs"
 GRID = Grid(
     measure=measure,
     settings=[

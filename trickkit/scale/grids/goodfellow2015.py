@@ -37,40 +37,40 @@ def measure(*, seed: int, full: bool, epochs: int) -> dict[str, float]:
     return ids
 
 
-FEW = "perhaps the 4,000 digits, unless full"
+FEW = "perhaps because of 4,000 digits to learn from"
 SMALL = "perhaps 64 units, no dropout"
 LESS = "perhaps a smaller network, trained less"
-FIT = "the paper's fit is not described; our β is a diagonal"
+FIT = "perhaps the fit, which the paper does not describe; our β is a diagonal"
 WHY = {
-    "softmax-confidence": "longer training, surer: 79 after 10 epochs",
-    "maxout-error": f"{SMALL}; with 1,000 digits as high",
+    "softmax-confidence": "perhaps the training: 79 after 10 epochs",
+    "maxout-error": SMALL,
     "maxout-confidence": LESS,
-    "logistic-clean": "808 digits to learn from, 191 to test on, unless full",
+    "logistic-clean": "perhaps the digits: 808 to learn from, 191 to test on",
     "clean-without": FEW,
     "clean-with": FEW,
-    "trained-error": "64 units, not 1,600",
+    "trained-error": "perhaps 64 units, not 1,600",
     "trained-confidence": LESS,
-    "transfer-to-trained": f"{FEW}: with 1,000 it is higher still",
+    "transfer-to-trained": FEW,
     "transfer-to-original": SMALL,
     "noise-sign-error": SMALL,
     "noise-sign-confidence": LESS,
     "noise-even-error": SMALL,
     "noise-even-confidence": LESS,
     "rbf-error": FIT,
-    "rbf-confidence": f"{FIT}; 0.004 to 8 % at the four rates tried",
-    "agree-softmax": "our softmax misreads nearly all of them",
-    "agree-rbf": "our RBF misreads half of them",
+    "rbf-confidence": FIT,
+    "agree-softmax": "perhaps our softmax, which misreads nearly all of them",
+    "agree-rbf": "perhaps our RBF, which misreads half of them",
     "agree-softmax-both-wrong": FEW,
     "agree-rbf-both-wrong": FEW,
     "agree-rbf-softmax": FEW,
-    "ensemble-error": f"3 networks, not 12; {SMALL}",
-    "ensemble-member-error": f"3 networks, not 12; {SMALL}",
+    "ensemble-error": f"perhaps 3 networks, not 12; {SMALL}",
+    "ensemble-member-error": f"perhaps 3 networks, not 12; {SMALL}",
     "rubbish-maxout-error": LESS,
     "rubbish-maxout-confidence": LESS,
-    "rubbish-favourite": "another training, another favourite",
+    "rubbish-favourite": "perhaps chance: another training, another favourite",
     "rubbish-sigmoid-error": FEW,
     "rubbish-sigmoid-confidence": LESS,
-    "rubbish-softmax-error": "longer training: 53 after 10 epochs",
+    "rubbish-softmax-error": "perhaps the training: 53 after 10 epochs",
     "rubbish-softmax-confidence": "perhaps the longer training",
 }
 
@@ -78,7 +78,7 @@ GRID = Grid(
     measure=measure,
     settings=axes(epochs=(15, 0)),
     seeds=10,
-    varies="the networks' first weights and the order of the digits; not the digits",
+    varies="the networks' first weights, the order of the digits, the coin tosses; not the digits",
     ours="4,000 digits to learn, 1,000 to test; 64 maxout units a layer, no dropout",
     ours_full="MNIST, 60,000 and 10,000; 64 maxout units a layer, no dropout",
     complete=data.digits,

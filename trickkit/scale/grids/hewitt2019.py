@@ -80,7 +80,8 @@ GRID = Grid(
     measure=measure,
     settings=axes(network=("trained", "untrained"), hidden=(0, 10, 64, 1000)),
     seeds=5,
-    varies="the words held out, the coins, the probes, the untrained network; not the trained one",
+    varies="the sentences held out, the words drawn, the coins, the probes, the untrained network;"
+    " not the trained one",
     ours="MiniLM, level 3: capitalised or not; new coin tosses for each seed",
     why={
         f"hewitt2019/{kind}-{name}": reason
@@ -88,12 +89,12 @@ GRID = Grid(
         for name, reason in (
             (
                 "control",
-                "perhaps for our control has two labels, and a coin is right half the time",
+                "perhaps because our control has two labels, and a coin is right half the time",
             ),
             (
                 "selectivity",
-                "our task itself is read less well (accuracy at level 3, below; the paper's two"
-                " rows add to 97 %), and perhaps for our control has two labels",
+                "our task itself is read less well (accuracy at level 3, in the whole table; the"
+                " paper's two rows add to 97 %), and perhaps because our control has two labels",
             ),
         )
     },

@@ -58,14 +58,14 @@ GRID = Grid(
     measure=measure,
     settings=axes(rules=("2013", "2015"), who=("learnt", "random", "always fire", "untrained")),
     seeds=5,
-    varies="the starts and the dice of the games; not the networks, one a year",
+    varies="the starts and dice of the games, the untrained network; not the two trained ones",
     ours="sixteen games a seed; stored networks, ε = 0.05",
     why={
         "mnih2013/dqn": "perhaps the frames: a third of the paper's; a tenth, if it counts moves,"
         " as that of 2015 does",
         "mnih2013/best": "perhaps the frames, a third of the paper's, and the sixteen games",
-        "mnih2013/random": "perhaps other starts: ours have up to 30 idle frames",
-        "mnih2015/random": "perhaps chance: one game is off by a hundred points",
+        "mnih2013/random": "perhaps chance: there are 80 games",
+        "mnih2015/random": "perhaps chance: single games vary by about a hundred points",
         "mnih2015/dqn": "perhaps the moves: a seventh of the paper's",
     },
 )

@@ -144,15 +144,16 @@ GRID = Grid(
     measure=measure,
     settings=[{"what": what, "box": box} for what, box in [*BOXES, ("choice", "rf")]],
     seeds=10,
-    varies="the sentences learnt and explained (most are shared), the words declared bad, the dice"
-    " of boxes and explainers",
-    ours="6,000 sentences of hackers and prophets",
+    varies="the sentences learnt and explained (of figure 6 most are shared), the words called bad,"
+    " the dice of boxes and explainers",
+    ours="6,000 sentences of hackers and prophets; explained are 100 documents for figure 6, 60"
+    " sentences for table 1",
     why={
         f"ribeiro2016/{name}": reason
         for names, reason in (
             (
                 ("recall-lr-lime", "recall-tree-lime", "trust-lr-lime", "trust-rf-lime"),
-                "perhaps the other texts; 512 questions a document, not 15,000",
+                "perhaps the other texts, perhaps 512 questions a document, not 15,000",
             ),
             (
                 [
@@ -165,11 +166,11 @@ GRID = Grid(
                 ],
                 "perhaps the other texts and boxes",
             ),
-            (("leak-test",), "another leak: braces around words, not the headers of e-mails"),
-            (("clean-test",), "other texts, of hackers and prophets"),
+            (("leak-test",), "perhaps another leak: braces, not the headers of e-mails"),
+            (("clean-test",), "perhaps the other texts, of hackers and prophets"),
             (
                 ("leak-world", "clean-world"),
-                "verses alone are asked, and no hackers: see the second null",
+                "ours is the share of verses read as verses; no hackers are asked",
             ),
         )
         for name in names
