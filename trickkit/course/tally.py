@@ -98,6 +98,11 @@ def hands(events: pd.DataFrame) -> pd.DataFrame:
     return up.sort_values("time", ignore_index=True)
 
 
+def in_minutes(minutes: float) -> str:
+    """Minutes as everybody says them."""
+    return f"{minutes:.0f} min" if minutes >= 1 else "under 1 min"
+
+
 def summary(events: pd.DataFrame) -> str:
     """What a teacher reads in the terminal: how many exercises each has solved of each lesson, then
     who was stuck on what in the end.
@@ -109,9 +114,9 @@ def summary(events: pd.DataFrame) -> str:
     counts = pd.crosstab(work["learner"], lessons, values=work["solved"], aggfunc="sum")
     counts = counts.reindex(sorted(events["learner"].unique())).fillna(0).astype(int)
     lines = ["Exercises solved, by lesson:", counts.rename_axis(None).to_string()]
-    for row in stuck(work).itertuples():
+    for row in stuck(work).to_dict("records"):
         lines.append(
-            f"{row.learner} was stuck on {row.exercise}: {row.minutes:.0f} minutes;"
-            f" checks that were not right: {row.tries}; hints: {row.hints}."
+            f"{row['learner']} was stuck on {row['exercise']}: {in_minutes(row['minutes'])};"
+            f" checks that were not right: {row['tries']}; hints: {row['hints']}."
         )
     return "\n".join(lines)

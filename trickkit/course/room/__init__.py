@@ -139,8 +139,10 @@ class Room:
                 if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
                     continue
                 env = process.environ()
-                theirs = process.uids().real in ids or env.get("TRICKKIT_COURSE", "").startswith(
-                    f"{self.homes}/"
+                course = env.get("TRICKKIT_COURSE")
+                # what has cleared its environment is known by its user, who may be another room's
+                theirs = (
+                    course.startswith(f"{self.homes}/") if course else process.uids().real in ids
                 )
                 if theirs if learners else self.mark.items() <= env.items():
                     yield process
@@ -253,7 +255,7 @@ def keep_open(room: Room) -> None:
         print(f"You log in as teacher, with the password {passwords['teacher']}")
         print(f"Both are kept in {room.hub / 'passwords.json'}; everybody's work in {room.homes}.")
         if not room.cert:
-            print("What is sent is not encrypted: open the room in a network that you trust.")
+            print("What is sent is not encrypted: open the room on a network that you trust.")
         if os.geteuid() != 0:
             print(
                 "You are not root, so all learners are the same user of this computer, and can read"
@@ -384,7 +386,9 @@ def validate_certificate(cert: str, key: str) -> None:
     try:
         ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(cert, key)
     except ssl.SSLError as error:
-        raise ValueError(f"{cert} and {key} are no certificate and its key") from error
+        raise ValueError(
+            f"{cert} and {key} do not belong together, or are not in the form PEM"
+        ) from error
 
 
 def validate_port(port: int, ip: str) -> None:
@@ -393,7 +397,7 @@ def validate_port(port: int, ip: str) -> None:
     Raises ValueError if it isn't, or is none.
     """
     if port > LAST_PORT:
-        raise ValueError(f"port is {port}; {LAST_PORT} is the last there is")
+        raise ValueError(f"port is {port}, and must be between 1 and {LAST_PORT}")
     try:
         for one in tornado.netutil.bind_sockets(port, ip):
             one.close()

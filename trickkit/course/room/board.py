@@ -69,7 +69,7 @@ def work_in_words(row: Any) -> str:
     ]
     if row.solution:
         counts.append("saw the solution")
-    minutes = "" if pd.isna(row.minutes) else f"{max(row.minutes, 1):.0f} min"
+    minutes = "" if pd.isna(row.minutes) else tally.in_minutes(row.minutes)
     return ", ".join(["✓"] * bool(row.solved) + counts + [minutes] * bool(minutes))
 
 

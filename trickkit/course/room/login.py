@@ -25,13 +25,13 @@ SYLLABLES = [c + v for c in "bdfgkmprstz" for v in "aeio"]  # no two signs look 
 
 
 def new_passwords() -> dict[str, str]:
-    """New passwords: "room", to be written on a board, one of 7 thousand million, and "teacher"."""
-    words = ["".join(secrets.choice(SYLLABLES) for _ in range(2)) for _ in range(3)]
-    return {"room": "-".join(words), "teacher": secrets.token_urlsafe(32)}
+    """New ones: "room", for the board, one of 7 thousand million; and "teacher", one of 10²³."""
+    words = ["".join(secrets.choice(SYLLABLES) for _ in range(2)) for _ in range(10)]
+    return {"room": "-".join(words[:3]), "teacher": "-".join(words[3:])}
 
 
 def as_on_the_board(password: str) -> str:
-    """A room's password without what a phone's keyboard adds: capitals, and spaces for hyphens."""
+    """A password without what a phone's keyboard adds: capitals, and spaces for hyphens."""
     return "-".join(password.lower().replace("-", " ").split())
 
 
@@ -82,20 +82,23 @@ class RoomAuthenticator(SharedPasswordAuthenticator):
         if sentence := objection(name):
             raise HTTPError(403, sentence)
         teacher = name in self.admin_users
-        given = data.get("password", "")
+        given = as_on_the_board(data.get("password", ""))
         if teacher:
-            wanted, which = self.admin_password, "teacher's password, which the room printed when"
-            which += " it was opened"
+            wanted, which = (
+                as_on_the_board(self.admin_password),
+                "teacher's password, which the terminal printed",
+            )
+            which += " when the room was opened"
         else:
-            given, wanted = as_on_the_board(given), as_on_the_board(self.user_password)
+            wanted = as_on_the_board(self.user_password)
             which = "room's password: look at the board, or ask your teacher"
         if not secrets.compare_digest(given.encode(), wanted.encode()):
-            raise HTTPError(403, f"That is not the {which}. Then try again.")
+            raise HTTPError(403, f"That is not the {which}. Try again.")
         here = names_of(handler)
         if not teacher and name not in here and "same" not in data and in_use(handler, name):
             raise HTTPError(
                 409,
-                f"There is somebody called {typed} in the room already. Choose another name, with"
+                f"Somebody called {typed} is in the room already. Choose another name, with"
                 " the first letter of your surname perhaps; or tick below that it is you.",
             )
         handler.set_signed_cookie(

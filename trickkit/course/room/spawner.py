@@ -11,6 +11,7 @@ import pwd
 import shutil
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -30,6 +31,7 @@ EXTENSIONS = {
 }
 FULL = 1_000_000  # bytes, with less of which free nothing can be begun
 WELCOME = "import sys; from trickkit.course.room import welcome; welcome(sys.argv[1])"
+ROOM_IDS, ROOMS = 1_000, 40  # up to 60,000: above 65,533 not every system has ids
 
 
 class NotReadyError(HTTPError):
@@ -87,7 +89,8 @@ def settle(home: pathlib.Path) -> int:
         home.mkdir(mode=0o700)
         return os.geteuid()
     taken = learner_ids(home.parent)
-    uid = FIRST_UID + 1
+    # a range for each room, so that two on one computer share no users
+    uid = FIRST_UID + ROOM_IDS * (zlib.crc32(bytes(home.parent.resolve())) % ROOMS) + 1
     while uid in taken or not is_learner(uid):
         uid += 1
     home.mkdir(mode=0o700)

@@ -82,6 +82,9 @@
     const show = () => {
       for (const button of buttons) {
         button.textContent = up ? "You asked for help: take it back" : "Help me";
+        button.title = up
+          ? "Your teacher knows"
+          : "Tells the teacher that you would like help with this lesson";
         button.setAttribute("aria-pressed", up);
       }
     };
@@ -93,13 +96,13 @@
         return; // a server that is being started again
       }
       show();
-      if (!up) Notification.info("Your teacher has seen that you asked for help.");
+      const words = "Your teacher has answered your call. Press Help me to call again.";
+      if (!up) Notification.info(words, { autoClose: 20000 });
     };
     const createNew = (panel) => {
       const button = document.createElement("button");
       button.className = "jp-Button jp-mod-minimal jp-ToolbarButtonComponent trickkit-hand";
       button.style.cssText = "border: 1px solid; border-radius: 3px; font-weight: 600";
-      button.title = "Tells the teacher that you would like help with this lesson";
       button.onclick = async () => {
         const lesson = panel.context.path.replace(/^.*\/|\.ipynb$/g, "").replace("_", " ");
         try {
