@@ -35,7 +35,7 @@ DEADLINE = 900  # seconds till the workers that change must be done
 TRAININGS = sized(24, 3)
 GRID = Grid(
     measure=goodfellow2015.measure,
-    settings=axes(epochs=(sized(1, 0),)),  # of eleven networks
+    settings=axes(epochs=(sized(4, 0),)),  # of eleven networks
     seeds=TRAININGS,
     ours="4,000 digits to learn",
     varies="the networks",
@@ -103,7 +103,7 @@ def trainings() -> None:
         "a plain loop": by_loop,
     }
     timed = in_turns(
-        {name: with_processor_seconds(way) for name, way in ways.items()}, turns=sized(4, 1)
+        {name: with_processor_seconds(way) for name, way in ways.items()}, turns=sized(2, 1)
     )
     alike, _ = timed["a plain loop"].result
     table(

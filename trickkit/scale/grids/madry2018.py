@@ -89,7 +89,7 @@ def measure(*, seed: int, full: bool) -> dict[str, float]:
 FEW = "perhaps fewer digits, weights and epochs"
 GRID = Grid(
     measure=measure,
-    seeds=3,
+    seeds=5,
     varies="the networks, the digits tested, the dice of attacks; not the digits to learn from",
     ours="4,000 digits to learn, 100 epochs, 110,000 weights; 300 test digits a seed",
     ours_full="MNIST, 60,000 and 10,000; 25 epochs, 110,000 weights",
