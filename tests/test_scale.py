@@ -868,7 +868,7 @@ def test_the_table_tells_what_others_work_out(tmp_path):
 )
 def test_a_verdict_minds_the_interval(values, said):
     assert papers.reported()["goodfellow2015/rbf-error"]["value"] == "55.4"
-    [line] = report.lines(report.record_rows(records_of({"goodfellow2015/rbf-error": values})))
+    [(line, _)] = report.lines(report.record_rows(records_of({"goodfellow2015/rbf-error": values})))
     assert line.verdict == said
     mean, allowed = np.mean(values), 4.46
     if len(values) > 1:
@@ -885,7 +885,7 @@ def test_a_null_stands_beneath_its_settings_and_is_told_apart():
     for eps, ours in values.items():
         some = records_of({name: ours, f"chance: {name}": [89.0, 92.0]})
         records += [record | {"settings": {"eps": eps}} for record in some]
-    told = report.with_nulls(report.lines(report.record_rows(records)))
+    told = report.lines(report.record_rows(records))
     assert [(line.settings, [null.settings for null in nulls]) for line, nulls in told] == [
         ({"eps": 0.1}, [{"eps": 0.1}]),
         ({"eps": 0.2}, [{"eps": 0.2}]),
@@ -898,12 +898,12 @@ def test_a_null_stands_beneath_its_settings_and_is_told_apart():
 def test_what_differs_has_its_reason():
     values = {"goodfellow2015/rbf-error": [10.0], "goodfellow2015/maxout-error": [10.0]}
     lines = report.lines(report.record_rows(records_of(values)))
-    said = {line.id: [*report.columns(GRID, line)][-1] for line in lines}
+    said = {line.id: [*report.columns(GRID, line)][-1] for line, _ in lines}
     assert said == {
         "goodfellow2015/rbf-error": "they are dice",
         "goodfellow2015/maxout-error": "not explained",
     }
-    assert report.finding(report.with_nulls(lines)) == "0 of 2 numbers near the printed ones"
+    assert report.finding(lines) == "0 of 2 numbers near the printed ones"
 
 
 def test_the_interval_is_students():
@@ -936,11 +936,11 @@ def test_settings_make_lines_of_their_own(tmp_path):
     for record in records:
         record["settings"] = {"eps": 0.1 * (record["seed"] + 1)}
     lines = report.lines(report.record_rows(records))
-    assert [(line.settings, line.mean, line.seeds) for line in lines] == [
+    assert [(line.settings, line.mean, line.seeds) for line, _ in lines] == [
         ({"eps": 0.1}, 50.0, 1),
         ({"eps": 0.2}, 52.0, 1),
     ]
-    said = [[*report.columns(GRID, line)][-1] for line in lines]
+    said = [[*report.columns(GRID, line)][-1] for line, _ in lines]
     assert said == ["eps = 0.1; they are dice", "eps = 0.2"]
 
 

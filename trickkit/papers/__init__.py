@@ -19,9 +19,9 @@ from trickkit.common import finite_number, unknown
 from trickkit.contract import Numbers
 
 VERDICTS = (
-    "*same*: equal to the digits the paper prints; *near*: within a tenth of it, and for a"
-    " percentage within a tenth of what it lacks to 100, or within a point; *differs*: the last"
-    " column says why;\n*–*: the paper prints no number."
+    "*same*: equal to the digits that the paper prints; *near*: off by a tenth of the number at"
+    " most, and a percentage also by a tenth of what it lacks to 100 at most, or by one point where"
+    " that tenth is less; *differs*: the last column says why; *–*: the paper prints no number."
 )
 MANY_SEEDS = "# From many seeds"
 MIME = "application/vnd.trickkit.papers+json"
@@ -226,7 +226,7 @@ def gather(
             MANY_SEEDS,
             "",
             "By `make reproduce PAPER=…` (trickkit.scale); each title leads to the whole table.",
-            *_under(tables[0], "Ours is ", "*same*"),
+            *_under(tables[0], "Ours is ", "*unsure*"),
         ]
     for file in tables:
         lines = file.read_text(encoding="utf-8").splitlines()

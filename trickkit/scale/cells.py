@@ -62,10 +62,10 @@ def _source(module: str) -> pathlib.Path | None:
     return pathlib.Path(spec.origin) if spec and spec.has_location and spec.origin else None
 
 
-def _imported(module: str, source: pathlib.Path) -> Iterator[str]:
+def _imported(module: str, source: pathlib.Path, tree: ast.Module) -> Iterator[str]:
     """The modules that a module names in its imports, wherever they stand in it."""
     package = module if source.stem == "__init__" else module.rpartition(".")[0]
-    for node in ast.walk(ast.parse(source.read_bytes())):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -77,13 +77,13 @@ def _imported(module: str, source: pathlib.Path) -> Iterator[str]:
                 yield part if _source(part) else name
 
 
-def _without_grid(source: bytes) -> bytes:
+def _without_grid(content: bytes, tree: ast.Module) -> bytes:
     """A module's source but for its grid, whose words change no number."""
-    lines = source.splitlines(keepends=True)
-    for node in ast.parse(source).body:
+    lines = content.splitlines(keepends=True)
+    for node in tree.body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "GRID":
             return b"".join(lines[: node.lineno - 1] + lines[node.end_lineno :])
-    return source
+    return content
 
 
 @functools.cache  # as it was when first asked, like the imported module itself
@@ -92,7 +92,9 @@ def _read(module: str) -> tuple[str, tuple[str, ...]]:
     source = _source(module)
     if not source:
         return "", ()
-    return _digest(_without_grid(source.read_bytes())), tuple(_imported(module, source))
+    content = source.read_bytes()
+    tree = ast.parse(content)
+    return _digest(_without_grid(content, tree)), tuple(_imported(module, source, tree))
 
 
 def _counts(module: str, package: str) -> bool:

@@ -14,21 +14,17 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from trickkit.folders import write_whole
-from trickkit.papers import reported, verdict
+from trickkit.papers import VERDICTS, reported, verdict
 from trickkit.plots.picture import BLUE, ORANGE, Picture
 from trickkit.scale.grid import Grid, name_parts
 
 CONFIDENCE = 0.95
-HEADS = "| what | paper | ours | seeds | verdict | its settings | our settings; why it differs |"
 LEGEND = (
     "Ours is the mean over the seeds, and in brackets its 95 % interval by Student's t: where the"
     " mean of many more seeds may lie. It is not clipped, and may pass 0 or 100 %. With one seed"
-    " there is none.\n"
-    "*same*: equal to the digits that the paper prints; *near*: off by a tenth of the number at"
-    " most, and a percentage also by a tenth of what it lacks to 100 at most, or by one point where"
-    " that tenth is less; *unsure*: our interval lies on both sides of that bound;"
-    " *differs*: the last column says why, with *perhaps* where nobody has tried;"
-    " *–*: the paper prints no number. ↳: a null of the number above."
+    f" there is none.\n{VERDICTS}\n"
+    "*unsure*: our interval lies on both sides of what is near; *perhaps*: nobody has tried. ↳: a"
+    " null of the number above."
 )
 
 
@@ -163,43 +159,38 @@ def mean_and_half(values: Sequence[float]) -> tuple[float, float | None]:
     return mean, float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)) * error
 
 
-def lines(rows: pd.DataFrame) -> list[Line]:
+def lines(rows: pd.DataFrame) -> list[tuple[Line, list[Line]]]:
     """The table's lines: the paper's numbers in its order, each with its nulls, then all else.
 
-    A null stands beneath the number that has most of its settings.
+    A null belongs to the number that has most of its settings; one without a number stands alone.
     """
     order = list(reported())
     names = [name for name in rows.columns if name.startswith("setting_")]
-    found = []
+    out: list[tuple[Line, list[Line]]] = []
+    nulls = []
     for (name, *chosen), group in rows.groupby(["measure", *names], sort=False):
         null, id = name_parts(str(name))
         mean, half = mean_and_half(group.sort_values("seed")["value"].tolist())
         settings = {
             s.removeprefix("setting_"): value for s, value in zip(names, chosen, strict=True)
         }
-        found.append(Line(null, id, reported().get(id, {}), settings, mean, half, len(group)))
-    numbers = [line for line in found if line.id and not line.null]
-
-    def place(line: Line) -> tuple[int, int, bool]:
-        above = [number for number in numbers if number.id == line.id] or [line]
-        nearest = max(
-            above, key=lambda number: len(number.settings.items() & line.settings.items())
-        )
-        rank = order.index(line.id) if line.id else len(order)
-        return rank, found.index(nearest) if line.id else 0, bool(line.null)
-
-    return sorted(found, key=place)
-
-
-def with_nulls(all_lines: Sequence[Line]) -> list[tuple[Line, list[Line]]]:
-    """Each line that is no null, in order, with the nulls beneath it."""
-    out: list[tuple[Line, list[Line]]] = []
-    for line in all_lines:
-        if line.id and line.null and out and out[-1][0].id == line.id:
-            out[-1][1].append(line)
+        line = Line(null, id, reported().get(id, {}), settings, mean, half, len(group))
+        if null and id:
+            nulls.append(line)
         else:
             out.append((line, []))
-    return out
+    numbers = out.copy()
+    for null_line in nulls:
+        shared = {
+            place: len(number.settings.items() & null_line.settings.items())
+            for place, (number, _) in enumerate(numbers)
+            if number.id == null_line.id
+        }
+        if shared:
+            numbers[max(shared, key=shared.__getitem__)][1].append(null_line)
+        else:
+            out.append((null_line, []))
+    return sorted(out, key=lambda pair: order.index(pair[0].id) if pair[0].id else len(order))
 
 
 def columns(grid: Grid, line: Line, *, nulls: Sequence[Line] = ()) -> Iterator[str]:
@@ -243,7 +234,7 @@ def for_terminal(title: str, told: Sequence[tuple[Line, list[Line]]]) -> str:
 def finding(compared: Sequence[tuple[Line, list[Line]]]) -> str:
     """How many of the numbers came near the printed ones, as a sentence without its stop.
 
-    compared: as `with_nulls` gives them.
+    compared: as `lines` gives them.
     """
     if not compared:
         return "no number that the paper prints was measured"
@@ -279,7 +270,7 @@ def figure(title: str, compared: Sequence[tuple[Line, list[Line]]]) -> Picture:
     """The papers' numbers beside ours with intervals, and beside our nulls; numbers of one unit
     share an axis.
 
-    compared: at least one, as `with_nulls` gives them.
+    compared: at least one, as `lines` gives them.
     """
     units = list(dict.fromkeys(line.paper["unit"] for line, _ in compared))
     groups = [[pair for pair in compared if pair[0].paper["unit"] == unit] for unit in units]
@@ -336,7 +327,7 @@ def write(
     Returns all of it.
     """
     rows = record_rows(records)
-    told = with_nulls(lines(rows) if len(rows) else [])
+    told = lines(rows) if len(rows) else []
     compared = [pair for pair in told if pair[0].verdict not in ("", "–")]
     names = dict.fromkeys(line.paper["paper"] for line, _ in told if line.id)
     title = f"{', '.join(names) or grid.paper}: {finding(compared)}"
@@ -357,13 +348,12 @@ def write(
     if failures:
         text += [f"Left out, for they failed: {'; '.join(failures)}.", ""]
     text += [
-        HEADS,
+        "| what | paper | ours | seeds | verdict | its settings | our settings; why it differs |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for number, nulls in told:
-        for line in (number, *nulls):
-            beneath = nulls if line is number else ()
-            text.append(f"| {' | '.join(columns(grid, line, nulls=beneath))} |")
+        parts = [columns(grid, number, nulls=nulls), *(columns(grid, null) for null in nulls)]
+        text += [f"| {' | '.join(part)} |" for part in parts]
     table = "\n".join(text) + "\n"
     file = io.BytesIO()
     rows.to_parquet(file, index=False)

@@ -102,9 +102,6 @@ class Board(HubOAuthenticated, web.RequestHandler):
             lesson=lesson,
             learners=sorted(set(work["learner"])),
             idle=idle,
-            xsrf=self.xsrf_token.decode()
-            if isinstance(self.xsrf_token, bytes)
-            else self.xsrf_token,
             hub=self.hub_auth.hub_prefix,
             columns=sorted(set(here["exercise"])),
             cells=cells,

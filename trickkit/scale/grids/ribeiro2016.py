@@ -11,8 +11,7 @@ SVM, too; they stand without ids.
 
 Nulls: trust in every prediction, and in those that show no bad word among ten at random; the
 longest sentences in place of SP-LIME's; the commoner class; verses without a marked word, and one
-who calls everything a verse. For
-figure 6 the paper prints its own, ten words at random.
+who calls everything a verse. For figure 6 the paper prints its own, ten words at random.
 """
 
 from collections.abc import Callable
